@@ -1,0 +1,59 @@
+SHELL := /bin/sh
+BIN := .venv/bin
+PORT ?= 8000
+TARGET ?= compose
+OVERLAY ?= deploy/k8s/overlays/self-contained
+
+.PHONY: help install run page test check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## install what the tests and checks need into .venv
+	@scripts/setup.sh dev
+
+page: ## build the page into clients/js/dist
+	@scripts/page.sh build
+
+run: ## run the whole system here, with an embedded Valkey; PORT=8080 chooses the port
+	@if [ -f .venv/.installed-dev ]; then scripts/setup.sh dev; else scripts/setup.sh server; fi
+	@scripts/page.sh build
+	@COEDIT_GATEWAY_PORT=$(PORT) exec $(BIN)/python -m services
+
+check: install ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: install page ## all tests: the TypeScript client's, then everything else
+	scripts/page.sh test
+	$(BIN)/python -m pytest -q $(PYTEST)
+
+bench: install ## what an edit costs on this machine, beside floors; BENCH="--runs 3"
+	$(BIN)/python -m bench $(BENCH)
+
+bench-ot: install ## the OT core beside quill-delta on Node; COEDIT_VECTORS and COEDIT_TRACES name more inputs
+	$(BIN)/python -m bench.ot $(BENCH)
+
+deploy: ## install it: TARGET=compose (default) here, TARGET=k8s with OVERLAY=folder in the cluster of kubectl
+	@$(MAKE) --no-print-directory deploy-$(TARGET)
+
+deploy-compose:
+	@scripts/compose.sh up -d --build
+	@python3 scripts/health.py --wait 60
+
+deploy-k8s:
+	@scripts/secret.sh $(OVERLAY)/secret.env
+	kubectl apply -k $(OVERLAY)
+
+.env: ## write the settings of compose, with a random secret
+	@scripts/secret.sh .env .env.example
+
+health: ## ask every part that runs here whether it is ready
+	@python3 scripts/health.py
+
+logs: ## follow the logs of compose
+	@scripts/compose.sh logs --follow --tail=100
+
+clean: ## remove what was built; keeps var/, the documents
+	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

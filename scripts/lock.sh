@@ -1,0 +1,18 @@
+#!/bin/sh
+# Lock every set of packages with hashes and without addresses, so that any registry or mirror serves them.
+set -eu
+cd "$(dirname "$0")/.."
+lock() {
+    out=$1
+    shift
+    .venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
+        --universal --python-version 3.11 "$@" pyproject.toml -o "requirements/$out.txt"
+}
+.venv/bin/python -m pip install --quiet uv
+lock dev --extra build --extra client --extra dev --extra server
+lock server --extra build --extra client --extra server -c requirements/dev.txt
+lock page --extra page
+if grep -n '://' requirements/*.txt; then
+    echo "a lock file names an address" >&2
+    exit 1
+fi
