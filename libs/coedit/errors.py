@@ -1,0 +1,202 @@
+"""Every error of coedit, as one tree.
+
+A code is stable and is what programs look at; a message is for people. The codes, who raises them and what a
+client does about each stand in ``docs/protocol.md``::
+
+    CoeditError
+      InvalidIdentifierError       invalid-identifier
+      InvalidDeltaError            invalid-delta
+        LengthMismatchError        length-mismatch
+        SplitSurrogateError        split-surrogate
+        LoneSurrogateError         lone-surrogate
+        UnsupportedOpError         unsupported-op
+      ProtocolError                malformed
+        UnknownMessageError        unknown-message
+        UnexpectedMessageError     unexpected-message
+        UnsupportedVersionError    unsupported-version
+        TooLargeError              too-large
+      UnauthorizedError            unauthorized
+      ForbiddenError               forbidden
+      DivergedError                diverged
+      RevisionTooOldError          revision-too-old
+      FutureRevisionError          future-revision
+      SequenceError                sequence
+      DocumentTooLargeError        document-too-large
+      QuarantinedError             quarantined
+        DamagedError               quarantined
+      OverloadedError              overloaded
+      UnavailableError             unavailable
+        ObjectStoreError           unavailable
+      InternalError                internal
+"""
+
+from typing import ClassVar, Literal
+
+DamageReason = Literal["object", "log", "entry", "chain", "fold"]
+"""A stored object, a gap in the log, an entry that is no commit, a broken MAC chain, OT and Yjs differing."""
+
+
+class CoeditError(Exception):
+    """The root: carries a stable code and what a client may conclude from it."""
+
+    code: ClassVar[str] = "internal"
+    definite: ClassVar[bool] = False
+    """The submission was certainly not applied, and never will be; False when unsure."""
+    retryable: ClassVar[bool] = False
+    """The same request may succeed later, unchanged."""
+
+
+class InvalidIdentifierError(CoeditError):
+    """A document, client or author id breaks its rule."""
+
+    code = "invalid-identifier"
+    definite = True
+
+
+class InvalidDeltaError(CoeditError):
+    """The JSON is not a delta, or the delta is not fit for what it is used for."""
+
+    code = "invalid-delta"
+    definite = True
+
+
+class LengthMismatchError(InvalidDeltaError):
+    """A delta reaches past the end of what it is applied to, or two do not fit each other."""
+
+    code = "length-mismatch"
+
+
+class SplitSurrogateError(InvalidDeltaError):
+    """An op begins or ends between the two halves of a surrogate pair."""
+
+    code = "split-surrogate"
+
+
+class LoneSurrogateError(InvalidDeltaError):
+    """An inserted text holds half of a surrogate pair."""
+
+    code = "lone-surrogate"
+
+
+class UnsupportedOpError(InvalidDeltaError):
+    """A well-formed op that coedit does not support, such as an embed retain."""
+
+    code = "unsupported-op"
+
+
+class ProtocolError(CoeditError):
+    """A frame that is not a message of the protocol."""
+
+    code = "malformed"
+    definite = True
+
+
+class UnknownMessageError(ProtocolError):
+    """The message's type is not one that this side understands."""
+
+    code = "unknown-message"
+
+
+class UnexpectedMessageError(ProtocolError):
+    """A known message at a time when its sender may not send it."""
+
+    code = "unexpected-message"
+
+
+class UnsupportedVersionError(ProtocolError):
+    """No subprotocol that both sides speak."""
+
+    code = "unsupported-version"
+
+
+class TooLargeError(ProtocolError):
+    """A frame, delta or presence above the stated limit."""
+
+    code = "too-large"
+
+
+class UnauthorizedError(CoeditError):
+    """The token is missing, expired, or not signed by us."""
+
+    code = "unauthorized"
+    definite = True
+
+
+class ForbiddenError(CoeditError):
+    """The token does not grant this right on this document."""
+
+    code = "forbidden"
+    definite = True
+
+
+class DivergedError(CoeditError):
+    """The client holds another history than the server: another mac at a revision, or another epoch."""
+
+    code = "diverged"
+    definite = True
+
+
+class RevisionTooOldError(CoeditError):
+    """The base revision is older than any history that is kept; the client must reload."""
+
+    code = "revision-too-old"
+    definite = True
+
+
+class FutureRevisionError(CoeditError):
+    """The base revision is above the document's head."""
+
+    code = "future-revision"
+    definite = True
+
+
+class SequenceError(CoeditError):
+    """The client's sequence leaves a gap, or comes back after a later one was committed."""
+
+    code = "sequence"
+    definite = True
+
+
+class DocumentTooLargeError(CoeditError):
+    """The document would grow beyond the configured bound."""
+
+    code = "document-too-large"
+    definite = True
+
+
+class QuarantinedError(CoeditError):
+    """The document is damaged and takes no writes until an operator has looked at it."""
+
+    code = "quarantined"
+
+
+class DamagedError(QuarantinedError):
+    """What is stored of a document does not fit together; ``reason`` says which part, for metrics."""
+
+    def __init__(self, message: str, reason: DamageReason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class OverloadedError(CoeditError):
+    """The shard's backlog is above its bound."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class UnavailableError(CoeditError):
+    """Redis or the object store cannot be reached at the moment."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class ObjectStoreError(UnavailableError):
+    """The object store did not do what it was asked; a write may or may not have happened."""
+
+
+class InternalError(CoeditError):
+    """A defect of the server; it is logged there."""
+
+    code = "internal"

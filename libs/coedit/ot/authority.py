@@ -1,0 +1,186 @@
+"""The server's role for one document: one order, each submission once, each rebased over what it had not seen.
+
+Pure: who calls it stamps the time, seals the mac, stores the commit, and only then calls `Authority.append`.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from coedit.errors import (
+    DivergedError,
+    DocumentTooLargeError,
+    FutureRevisionError,
+    LengthMismatchError,
+    SequenceError,
+)
+from coedit.identifiers import ClientId, ClientSequence, Revision
+from coedit.ot.apply import apply
+from coedit.ot.commit import Caret, Commit, Submission
+from coedit.ot.delta import Delta
+from coedit.ot.transform import transform
+
+MAX_RECENT_COMMITS = 512
+MAX_RECENT_WEIGHT = 256 * 1024
+"""What recent commits may weigh (see `Delta.weight`)."""
+MAX_LAST_SEQUENCES = 4096
+MAX_ENDED_CLIENTS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The submission, carried over everything that was committed since its base revision."""
+
+    delta: Delta
+    caret: Caret | None
+    document: Delta
+    """The document with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyCommitted:
+    """The submission stands in the log as ``revision``."""
+
+    revision: Revision
+
+
+class Authority:
+    """Where a document stands, and what becomes of the next submission.
+
+    ``document`` is the content at ``head``; ``recent`` the newest commits, without a gap up to ``head``;
+    ``last_sequences`` a bounded cache: what decides about a repeat are the commits above the base revision.
+    """
+
+    def __init__(
+        self,
+        epoch: int,
+        head: Revision,
+        mac: str,
+        document: Delta,
+        last_sequences: dict[ClientId, ClientSequence] | None = None,
+        *,
+        max_units: int,
+    ) -> None:
+        self.epoch = epoch
+        self.head = head
+        self.mac = mac
+        self.document = document
+        self._max_units = max_units
+        self._recent: deque[Commit] = deque()
+        self._recent_weight = 0
+        self._last_sequences: OrderedDict[ClientId, ClientSequence] = OrderedDict(last_sequences or {})
+        self._ended: OrderedDict[ClientId, None] = OrderedDict()
+
+    def since(self, base: Revision) -> list[Commit] | None:
+        """Return the commits above ``base``, or None where they are older than what is kept here."""
+        missing = self.head - base
+        if missing > len(self._recent):
+            return None
+        newest_first = list(islice(reversed(self._recent), max(0, missing)))
+        return newest_first[::-1]
+
+    def decide(self, submission: Submission, history: Sequence[Commit]) -> Accepted | AlreadyCommitted:
+        """Return what becomes of ``submission``; ``history`` holds the commits above its base revision up to the head.
+
+        Raises:
+            DivergedError: it was made in another epoch.
+            FutureRevisionError: its base revision is above the head.
+            SequenceError: its sequence leaves a gap, a later one of its client is committed, or one was rejected.
+            LengthMismatchError: it reaches past the end of its base revision.
+            SplitSurrogateError: an op begins or ends inside a surrogate pair.
+            DocumentTooLargeError: the document would grow beyond the bound.
+        """
+        self._check_place(submission)
+        repeated = _find_repeat(submission, history)
+        if repeated is not None:
+            return repeated
+        self._check_sequence(submission)
+        caret = _check_length(submission, history, self.document)
+        delta, caret = _rebase(submission.delta, caret, history)
+        document = apply(self.document, delta)
+        if document.document_length > self._max_units:
+            raise DocumentTooLargeError(
+                f"the document would have {document.document_length} code units; allowed are {self._max_units}"
+            )
+        return Accepted(delta, caret, document)
+
+    def append(self, commit: Commit, document: Delta) -> None:
+        """Take note of a commit at the head, and of the document with it."""
+        self.head, self.mac, self.document = commit.revision, commit.mac, document
+        self.remember((commit,))
+        self._last_sequences[commit.client_id] = commit.client_sequence
+        self._last_sequences.move_to_end(commit.client_id)
+        if len(self._last_sequences) > MAX_LAST_SEQUENCES:
+            self._last_sequences.popitem(last=False)
+
+    def end(self, client_id: ClientId) -> None:
+        """Take note of a definite rejection: nothing more of this client is committed, nor the same again.
+
+        Bounded, and known to this authority only: it is for a submission that was sent twice, seconds apart.
+        """
+        self._ended[client_id] = None
+        if len(self._ended) > MAX_ENDED_CLIENTS:
+            self._ended.popitem(last=False)
+
+    def remember(self, commits: Sequence[Commit]) -> None:
+        """Keep commits up to the head, already in the document, for rebasing over them."""
+        for commit in commits:
+            self._recent.append(commit)
+            self._recent_weight += commit.delta.weight
+
+    def forget_old(self) -> None:
+        """Let go of the oldest commits above the bounds: only those that are in the log, so that they can be read."""
+        recent = self._recent
+        while recent and (len(recent) > MAX_RECENT_COMMITS or self._recent_weight > MAX_RECENT_WEIGHT):
+            self._recent_weight -= recent.popleft().delta.weight
+
+    def _check_place(self, submission: Submission) -> None:
+        if submission.epoch != self.epoch:
+            raise DivergedError(f"made in epoch {submission.epoch}; the document is in epoch {self.epoch}")
+        if submission.base_revision > self.head:
+            raise FutureRevisionError(
+                f"base revision {submission.base_revision} is above the head, {self.head}"
+            )
+
+    def _check_sequence(self, submission: Submission) -> None:
+        if submission.client_id in self._ended:
+            raise SequenceError("a submission of this client was rejected: open the document with renew")
+        last = self._last_sequences.get(submission.client_id)
+        if last is not None and submission.client_sequence != last + 1:
+            raise SequenceError(f"sequence {submission.client_sequence} does not follow {last}")
+
+
+def _find_repeat(submission: Submission, history: Sequence[Commit]) -> AlreadyCommitted | None:
+    for commit in history:
+        if commit.client_id == submission.client_id:
+            if commit.client_sequence == submission.client_sequence:
+                return AlreadyCommitted(commit.revision)
+            if commit.client_sequence > submission.client_sequence:
+                raise SequenceError(f"sequence {commit.client_sequence} of this client is committed already")
+    return None
+
+
+def _check_length(submission: Submission, history: Sequence[Commit], document: Delta) -> Caret | None:
+    """Measure against the base revision: at the head, what was too long may seem to fit. Return the caret, if it fits.
+
+    Carets may be lost and edits may not, so a caret behind the end is left out.
+    """
+    grown = sum(commit.delta.target_length - commit.delta.base_length for commit in history)
+    length = document.document_length - grown
+    delta, caret = submission.delta, submission.caret
+    if delta.base_length > length:
+        raise LengthMismatchError(
+            f"the delta covers {delta.base_length} code units of a document of {length}"
+        )
+    fits = caret is None or max(caret) <= length + delta.target_length - delta.base_length
+    return caret if fits else None
+
+
+def _rebase(delta: Delta, caret: Caret | None, history: Sequence[Commit]) -> tuple[Delta, Caret | None]:
+    """Carry over the history one by one; over its composition the result would differ (see README.md)."""
+    for commit in history:
+        carried, delta = transform(commit.delta, delta)
+        if caret is not None:
+            caret = caret.over(carried)
+    return delta, caret

@@ -1,0 +1,65 @@
+"""What a client sends and what becomes of it."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
+from coedit.ot.delta import Delta
+from coedit.ot.position import transform_position
+
+
+class Caret(NamedTuple):
+    """A selection, in UTF-16 code units of the document it belongs to; a bare caret has both ends equal."""
+
+    anchor: int
+    head: int
+
+    def over(self, delta: Delta) -> "Caret":
+        """Return the caret carried over somebody else's ``delta``: it stays behind the character on its left."""
+        return Caret(
+            transform_position(self.anchor, delta, stays_before_insert=True),
+            transform_position(self.head, delta, stays_before_insert=True),
+        )
+
+    def behind(self, delta: Delta) -> "Caret":
+        """Return the caret carried over one's own ``delta``: it goes behind what one inserts there."""
+        return Caret(
+            transform_position(self.anchor, delta, stays_before_insert=False),
+            transform_position(self.head, delta, stays_before_insert=False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A delta as its author made it, on ``base_revision``; (client_id, client_sequence) names it for ever."""
+
+    client_id: ClientId
+    client_sequence: ClientSequence
+    author: AuthorId
+    epoch: int
+    base_revision: Revision
+    delta: Delta
+    caret: Caret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A delta with its place in the one order of its document."""
+
+    revision: Revision
+    delta: Delta
+    author: AuthorId
+    client_id: ClientId
+    client_sequence: ClientSequence
+    at: int
+    """Milliseconds since 1970, by Redis's clock."""
+    epoch: int
+    mac: str = ""
+    """Hex; names the history up to here."""
+    key_id: str = ""
+    """Which secret made the mac."""
+    caret: Caret | None = None
+
+    def sealed(self, mac: str, key_id: str) -> "Commit":
+        """Return the commit with its place in the MAC chain."""
+        return replace(self, mac=mac, key_id=key_id)

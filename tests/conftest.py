@@ -1,0 +1,59 @@
+"""Fixtures that several kinds of tests share."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system import System
+
+MakeSystem = Callable[..., System]
+
+
+@pytest.fixture
+def make_system(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeSystem]:
+    """A function that starts a real system; the test's keywords are those of `System`."""
+    started: list[System] = []
+
+    def make(**parts: Any) -> System:
+        system = System(tmp_path / f"system-{len(started)}", **parts)
+        system.folder.mkdir()
+        started.append(system)
+        system.start()
+        return system
+
+    yield make
+    for system in started:
+        system.stop()
+        report = getattr(request.node, "report", None)
+        if report is not None and report.failed:
+            print(system.logs())
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One real system for the tests of a module, which use documents of different names."""
+    system = System(tmp_path_factory.mktemp("system"))
+    system.start()
+    yield system
+    system.stop()
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of a random test: printed, and taken from COEDIT_SEED to replay a run."""
+    value = int(os.environ.get("COEDIT_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"COEDIT_SEED={value}")
+    return value
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Let fixtures know whether their test failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call":
+        item.report = report  # type: ignore[attr-defined]

@@ -1,0 +1,30 @@
+"""Which real parts are on this machine, and which of them must be."""
+
+import os
+import shutil
+
+import pytest
+
+
+def require(part: str, present: bool, remedy: str) -> None:
+    """Skip a test whose ``part`` is missing; fail it where COEDIT_REQUIRE names the part: green means tested."""
+    if present:
+        return
+    required = {name.strip() for name in os.environ.get("COEDIT_REQUIRE", "").split(",")}
+    if part in required:
+        pytest.fail(f"{part} is required and missing: {remedy}")
+    pytest.skip(f"{part} is missing: {remedy}")
+
+
+def redis7() -> str:
+    """Return Debian's redis-server."""
+    found = shutil.which("redis-server")
+    require("redis7", found is not None, "apt-get install redis-server")
+    return str(found)
+
+
+def chromium() -> str:
+    """Return Debian's Chromium."""
+    found = shutil.which("chromium")
+    require("browser", found is not None, "apt-get install chromium")
+    return str(found)
