@@ -1,0 +1,98 @@
+"""What travels on a document's channel, between services: a MessagePack list of events, in order.
+
+Commits travel as the log's own bytes, so that what a client is told is what was stored.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from coedit.errors import ProtocolError
+from coedit.identifiers import ClientId, ClientSequence, Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Commits of one batch, in order, as the log holds them (see `coedit.protocol.log_entry`)."""
+
+    commits: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A submission was refused; only the client it names is told."""
+
+    client_id: ClientId
+    client_sequence: ClientSequence
+    code: str
+    message: str
+    definite: bool
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A submission came again that is committed as ``revision`` already."""
+
+    client_id: ClientId
+    client_sequence: ClientSequence
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAt:
+    """Where the document stands, for whoever missed something."""
+
+    epoch: int
+    revision: Revision
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStored:
+    """A snapshot covers everything up to ``revision``."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """Who came or changed, and who is gone, since the last tick."""
+
+    present: tuple[dict[str, Any], ...]
+    """As in the ``presence`` message: client_id, author, name, colour, revision, caret."""
+    left: tuple[ClientId, ...]
+
+
+Event = Committed | Rejected | Repeated | HeadAt | SnapshotStored | PresenceChanged
+
+_NAMES: dict[type[Event], str] = {
+    Committed: "committed",
+    Rejected: "rejected",
+    Repeated: "repeated",
+    HeadAt: "head",
+    SnapshotStored: "snapshot",
+    PresenceChanged: "presence",
+}
+_TYPES: dict[str, type[Event]] = {name: event for event, name in _NAMES.items()}
+
+
+def encode_events(events: list[Event]) -> bytes:
+    """Return the events as one message of a channel."""
+    packed: bytes = msgpack.packb(
+        [[_NAMES[type(event)], *(getattr(event, field) for field in event.__slots__)] for event in events]
+    )
+    return packed
+
+
+def decode_events(packed: bytes) -> list[Event]:
+    """Return the events of a channel's message.
+
+    Raises:
+        ProtocolError: it is not one.
+    """
+    try:
+        return [_TYPES[name](*fields) for name, *fields in msgpack.unpackb(packed, use_list=False)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"not a channel's message: {error!r}") from error

@@ -1,0 +1,192 @@
+"""What a client may say, checked field by field, and what a server answers.
+
+Client messages are values of their own, since they come from outside. Server messages are built as plain maps: they
+are encoded once and shared by many, and a client passes over fields that it does not know.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+)
+
+from coedit.errors import CoeditError, ProtocolError, UnknownMessageError
+from coedit.identifiers import (
+    MAX_SAFE_INTEGER,
+    DocumentId,
+    author_id,
+    client_id,
+    document_id,
+)
+from coedit.ot.commit import Caret
+from coedit.ot.delta import Delta
+
+Document = Annotated[str, AfterValidator(document_id)]
+Client = Annotated[str, AfterValidator(client_id)]
+Author = Annotated[str, AfterValidator(author_id)]
+Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+Positive = Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
+
+
+def _caret(value: object) -> object:
+    if value is None:
+        return None
+    if isinstance(value, dict) and value.keys() == {"anchor", "head"}:
+        ends = value["anchor"], value["head"]
+        if all(type(end) is int and 0 <= end <= MAX_SAFE_INTEGER for end in ends):
+            return Caret(*ends)
+    raise ValueError("a caret is {anchor, head}, two positions")
+
+
+OptionalCaret = Annotated[InstanceOf[Caret] | None, BeforeValidator(_caret)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    together: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of optional fields, of which all or none are given."""
+
+    def model_post_init(self, _: Any) -> None:
+        """Check what concerns several fields."""
+        for names in self.together:
+            if len({getattr(self, name) is None for name in names}) > 1:
+                raise ProtocolError(f"{', '.join(names)} come together")
+
+
+class Hello(_Message):
+    """The first message of a connection."""
+
+    type: Literal["hello"]
+    token: str | None = None
+    author: Author | None = None
+    client_id: Client | None = None
+    resume_token: str | None = None
+    together = (("client_id", "resume_token"),)
+
+
+class Open(_Message):
+    """Open a document; with (epoch, revision, mac), only what came after."""
+
+    type: Literal["open"]
+    document: Document
+    epoch: Positive | None = None
+    revision: Count | None = None
+    mac: str | None = None
+    client_id: Client | None = None
+    resume_token: str | None = None
+    renew: bool = False
+    together = (("epoch", "revision", "mac"), ("client_id", "resume_token"))
+
+
+class Submit(_Message):
+    """Submit a delta."""
+
+    type: Literal["submit"]
+    document: Document
+    client_sequence: Positive
+    epoch: Positive
+    base_revision: Count
+    delta: Annotated[InstanceOf[Delta], BeforeValidator(Delta.from_json)]
+    caret: OptionalCaret = None
+
+
+class Presence(_Message):
+    """Say where one's caret is, and how to be shown."""
+
+    type: Literal["presence"]
+    document: Document
+    revision: Count
+    caret: OptionalCaret = None
+    name: Annotated[str, Field(max_length=64)] | None = None
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+
+
+class Close(_Message):
+    """Leave a document."""
+
+    type: Literal["close"]
+    document: Document
+
+
+ClientMessage: TypeAlias = Hello | Open | Submit | Presence | Close
+
+_TYPES: dict[str, type[ClientMessage]] = {
+    "hello": Hello,
+    "open": Open,
+    "submit": Submit,
+    "presence": Presence,
+    "close": Close,
+}
+
+
+def parse_client_message(fields: dict[str, Any]) -> ClientMessage:
+    """Return the client's message that ``fields`` are.
+
+    Raises:
+        UnknownMessageError: there is no such type.
+        ProtocolError: a field is missing, unknown, or of a wrong type.
+        InvalidIdentifierError, InvalidDeltaError: what a field holds breaks its rule.
+    """
+    name = fields.get("type")
+    message_type = _TYPES.get(name) if isinstance(name, str) else None
+    if message_type is None:
+        raise UnknownMessageError("the message has no known type")
+    try:
+        return message_type.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise ProtocolError(f"{name}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def error_message(
+    error: CoeditError, document: str | None = None, client_sequence: int | None = None
+) -> dict[str, Any]:
+    """Return the message that tells a client of ``error``."""
+    return refusal(error.code, str(error), error.definite, error.retryable) | _about(
+        document, client_sequence
+    )
+
+
+def refusal(code: str, message: str, definite: bool, retryable: bool) -> dict[str, Any]:
+    """Return an ``error`` message that is not about a document."""
+    return {"type": "error", "code": code, "message": message, "definite": definite, "retryable": retryable}
+
+
+def _about(document: str | None, client_sequence: int | None) -> dict[str, Any]:
+    about: dict[str, Any] = {}
+    if document is not None:
+        about["document"] = document
+    if client_sequence is not None:
+        about["client_sequence"] = client_sequence
+    return about
+
+
+def commit_message(document: DocumentId, commits: list[dict[str, Any]], epoch: int) -> dict[str, Any]:
+    """Return the message that brings others' commits, given as `commit_fields` made them."""
+    return {
+        "type": "commit",
+        "document": document,
+        "epoch": epoch,
+        "commits": [{name: value for name, value in fields.items() if name != "epoch"} for fields in commits],
+    }
+
+
+def ack_message(document: DocumentId, commit: dict[str, Any], durability: str) -> dict[str, Any]:
+    """Return the message that tells an author what became of a submission."""
+    return {
+        "type": "ack",
+        "document": document,
+        "client_sequence": commit["client_sequence"],
+        "revision": commit["revision"],
+        "epoch": commit["epoch"],
+        "at": commit["at"],
+        "mac": commit["mac"],
+        "key_id": commit["key_id"],
+        "durability": durability,
+    }
