@@ -1,0 +1,86 @@
+"""How a process starts, is told to stop, and ends."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from coedit.errors import CoeditError
+from coedit.runtime.logs import configure_logs
+from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
+
+logger = logging.getLogger(__name__)
+
+Service = Callable[[asyncio.Event], Awaitable[None]]
+"""Runs until the event is set, then ends in its own order."""
+
+
+S = TypeVar("S", bound=SharedSettings)
+
+
+def run_service(name: str, settings_type: type[S], build: Callable[[S], Service]) -> None:
+    """Build a service from the environment and run it until SIGTERM or SIGINT.
+
+    Exits with 1 and the reason where it cannot start.
+    """
+    try:
+        refuse_unknown(settings_type, name)
+        settings = settings_type()
+        configure_logs(name, settings.log_level)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(build(settings)))
+    except (SettingsError, ValidationError, CoeditError, OSError) as error:
+        print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - logs may not be configured yet
+        sys.exit(1)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:  # not built for this platform
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _run(service: Service) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await service(stop)
+
+
+async def until_stopped(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for ``stop``, at most ``seconds``; return whether it is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def survive(
+    what: str, step: Callable[[], Awaitable[None]], stop: asyncio.Event, on_error: Callable[[], None]
+) -> None:
+    """Repeat ``step`` until ``stop``; a step that raises is counted, logged, and followed by a growing pause."""
+    pause_seconds = 0.0
+    while not stop.is_set():
+        try:
+            await step()
+            pause_seconds = 0.0
+        except Exception as error:  # noqa: BLE001 - a loop outlives its errors; each is logged and counted
+            on_error()
+            pause_seconds = min(2.0, pause_seconds * 2 or 0.05)
+            facts = {
+                "event": "loop-error",
+                "loop": what,
+                "error": repr(error),
+                "pause_seconds": pause_seconds,
+            }
+            logger.warning("a step failed and will be tried again", extra=facts)
+            await until_stopped(stop, pause_seconds)

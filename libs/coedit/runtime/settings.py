@@ -1,0 +1,73 @@
+"""Settings from the environment: one frozen class per service, all with the prefix ``COEDIT_``."""
+
+import os
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "COEDIT_"
+SERVICES = ("GATEWAY", "TRANSFORMER", "PRESENCE", "SNAPSHOTTER")
+_OTHERS = frozenset(
+    # what Makefile, compose and the tests read, and no service does
+    {"COEDIT_REQUIRE", "COEDIT_TRACES", "COEDIT_VECTORS", "COEDIT_URL", "COEDIT_TOKEN", "COEDIT_DATA"}
+)
+
+Durability = Literal["memory", "fsync", "replicated"]
+
+
+class SettingsError(Exception):
+    """The environment holds something that coedit does not understand; the message says what and why."""
+
+
+class SharedSettings(BaseSettings):
+    """What every service must agree on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    secret: SecretStr = Field(min_length=16)
+    """Signs tokens and chains commits; the same in every process, and kept apart from Redis's data."""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """``redis://``, ``rediss://`` (TLS) or ``unix://``; may hold a user and a password."""
+    object_store_url: str = "file:///var/lib/coedit/objects"
+    """Where snapshots and history go: ``file://``, ``s3://``, ``gs://``, ``az://``, ``memory://``."""
+    object_store_endpoint: str = ""
+    """For S3-compatible stores: the address to use instead of the provider's own."""
+    durability: Durability = "fsync"
+    """What an ack promises: ``memory`` (Redis has it), ``fsync`` (on disk), ``replicated`` (on the replicas too)."""
+    replica_count: int = Field(default=1, ge=1)
+    """How many replicas must have an edit before it is acked, at ``replicated``."""
+    shard_count: int = Field(default=64, ge=1, le=4096)
+    """Fixed for a deployment's whole life."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Logs are JSON lines on standard error."""
+    health_host: str = "127.0.0.1"
+    """Where a service without a port of its own answers health and metrics."""
+
+
+def refuse_unknown(
+    settings: type[BaseSettings], service: str, environment: dict[str, str] | None = None
+) -> None:
+    """Refuse a ``COEDIT_`` variable that no setting has; pydantic-settings would pass over a misspelt one.
+
+    Names with another service's prefix (``COEDIT_GATEWAY_…``) are that service's to check.
+
+    Raises:
+        SettingsError: names the variables.
+    """
+    known = {PREFIX + name.upper() for name in settings.model_fields} | _OTHERS
+    others = tuple(f"{PREFIX}{other}_" for other in SERVICES if other != service.upper())
+    found = [
+        name
+        for name in (os.environ if environment is None else environment)
+        if name.upper().startswith(PREFIX)
+    ]
+    unknown = sorted(
+        name for name in found if name.upper() not in known and not name.upper().startswith(others)
+    )
+    if unknown:
+        raise SettingsError(
+            f"unknown settings: {', '.join(unknown)}; known are {', '.join(sorted(known - _OTHERS))}"
+        )

@@ -1,0 +1,140 @@
+"""History that has left the log: segments of commits, kept for ever.
+
+The segment of the revisions ``first`` to ``last`` (both included) is the object
+``{document id, escaped}/history/{first, 16 digits}-{last, 16 digits}``: a MessagePack map of ``format``
+(int, 1), ``checksum`` (bin, BLAKE2b, 16 bytes, of ``entries``) and ``entries`` (bin): a MessagePack list of
+the log's own entries, zlib. Segments may overlap, when two snapshotters cut at different places; where they
+do, they hold the same entries.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgpack
+
+from coedit.errors import DamagedError, ObjectStoreError, RevisionTooOldError
+from coedit.identifiers import DocumentId, Revision, escape
+from coedit.store.object_store import ObjectStore
+
+FORMAT = 1
+_BROKEN = (KeyError, TypeError, ValueError, zlib.error)
+
+
+class Segment(NamedTuple):
+    """The revisions that one object holds, both ends included."""
+
+    first: Revision
+    last: Revision
+
+
+class Archive:
+    """The history segments of all documents, in an object store."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    async def store(self, document_id: DocumentId, first: Revision, entries: Sequence[bytes]) -> Segment:
+        """Store the entries of the revisions from ``first`` on, and read them back.
+
+        Raises:
+            DamagedError: something else stands there already.
+            ObjectStoreError: they may or may not be stored.
+        """
+        segment = Segment(first, Revision(first + len(entries) - 1))
+        if await self._objects.create(_key(document_id, segment), encode_segment(entries)):
+            return segment
+        # Somebody was here before, perhaps we ourselves; what counts is that it is the same.
+        if await self._load(document_id, segment) != list(entries):
+            raise DamagedError(f"segment {segment} holds another history than the log", "object")
+        return segment
+
+    async def read(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the log's entries of the revisions ``first`` to ``last``, both included.
+
+        Raises:
+            RevisionTooOldError: one of them is in no segment.
+            DamagedError: a segment is not what was written.
+            ObjectStoreError: the store cannot answer.
+        """
+        found: list[bytes] = []
+        wanted = first
+        for segment in covering(await self.segments(document_id), first, last):
+            entries = await self._load(document_id, segment)
+            found += entries[wanted - segment.first : last - segment.first + 1]
+            wanted = segment.last + 1
+        return found
+
+    async def segments(self, document_id: DocumentId) -> list[Segment]:
+        """Return which segments a document has, by their first revision.
+
+        Raises:
+            ObjectStoreError: the store cannot answer.
+        """
+        return [_segment(key) for key in await self._objects.list(_folder(document_id))]
+
+    async def _load(self, document_id: DocumentId, segment: Segment) -> list[bytes]:
+        body = await self._objects.read(_key(document_id, segment))
+        if body is None:
+            raise ObjectStoreError(f"the object store listed segment {segment} and does not have it")
+        entries = decode_segment(body)
+        if len(entries) != segment.last - segment.first + 1:
+            raise DamagedError(f"segment {segment} holds {len(entries)} entries", "object")
+        return entries
+
+
+def covering(segments: Sequence[Segment], first: int, last: int) -> Iterator[Segment]:
+    """Yield segments that together hold ``first`` to ``last``, in order, as few as reach.
+
+    Raises:
+        RevisionTooOldError: they do not.
+    """
+    wanted = first
+    while wanted <= last:
+        reaching = [segment for segment in segments if segment.first <= wanted <= segment.last]
+        if not reaching:
+            raise RevisionTooOldError(f"no history is kept of revision {wanted}")
+        best = max(reaching, key=lambda segment: segment.last)
+        yield best
+        wanted = best.last + 1
+
+
+def encode_segment(entries: Sequence[bytes]) -> bytes:
+    """Return the object that holds ``entries``."""
+    packed = zlib.compress(msgpack.packb(list(entries)), 6)
+    body: bytes = msgpack.packb({"format": FORMAT, "checksum": _checksum(packed), "entries": packed})
+    return body
+
+
+def decode_segment(body: bytes) -> list[bytes]:
+    """Return the entries that an object holds.
+
+    Raises:
+        DamagedError: it is not what `encode_segment` wrote, or of a format that is not ours.
+    """
+    try:
+        parts = msgpack.unpackb(body)
+        if parts["format"] != FORMAT or _checksum(parts["entries"]) != parts["checksum"]:
+            raise DamagedError("a history segment is not what was written", "object")
+        entries: list[bytes] = msgpack.unpackb(zlib.decompress(parts["entries"]))
+    except _BROKEN as error:
+        raise DamagedError(f"not a history segment: {error!r}", "object") from error
+    return entries
+
+
+def _checksum(part: bytes) -> bytes:
+    return blake2b(part, digest_size=16).digest()
+
+
+def _folder(document_id: DocumentId) -> str:
+    return f"{escape(document_id)}/history/"
+
+
+def _key(document_id: DocumentId, segment: Segment) -> str:
+    return f"{_folder(document_id)}{segment.first:016d}-{segment.last:016d}"
+
+
+def _segment(key: str) -> Segment:
+    first, _, last = key.rpartition("/")[2].partition("-")
+    return Segment(Revision(int(first)), Revision(int(last)))

@@ -1,0 +1,78 @@
+"""Where a document stands, and its commits, as Redis holds them."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from coedit.identifiers import DocumentId, Revision
+from coedit.store.keys import Shard, shard_of
+
+_PAGE = 2000
+_Page = list[tuple[bytes, dict[bytes, bytes]]]
+_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The fields of ``document:{s}:ID`` (see `coedit.store.keys`)."""
+
+    epoch: int
+    head: Revision
+    mac: str
+    floor: Revision
+    snapshot: Revision
+    number: int
+
+
+class DocumentLog:
+    """Reads positions and logs; only the commit script writes them."""
+
+    def __init__(self, redis: Redis, shard_count: int) -> None:
+        self._redis = redis
+        self._shard_count = shard_count
+
+    def shard(self, document_id: DocumentId) -> Shard:
+        """Return the shard that a document belongs to."""
+        return shard_of(document_id, self._shard_count)
+
+    async def position(self, document_id: DocumentId) -> Position | None:
+        """Return where a document stands, or None if Redis does not hold it."""
+        values = await self._redis.hmget(self.shard(document_id).document(document_id), list(_FIELDS))
+        return None if values[0] is None else _position(values)
+
+    async def read(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the entries of revisions ``first`` to ``last``, both included, as far as the log has them.
+
+        That is one run that ends at ``last``: what a trim takes away meanwhile leaves no hole in it.
+        """
+        entries: list[bytes] = []
+        key = self.shard(document_id).log(document_id)
+        while first <= last:
+            page = cast("_Page", await self._redis.xrange(key, f"{first}-0", f"{last}-0", count=_PAGE))
+            if not page:
+                return []
+            begin, end = _revision(page[0]), _revision(page[-1])
+            if end - begin + 1 != len(page):
+                return []
+            if begin != first:
+                entries.clear()
+            entries += [fields[b"commit"] for _, fields in page]
+            first = end + 1
+        return entries
+
+
+def _revision(entry: tuple[bytes, dict[bytes, bytes]]) -> int:
+    return int(entry[0].split(b"-")[0])
+
+
+def _position(values: list[Any]) -> Position:
+    epoch, head, mac, floor, snapshot, number = values
+    return Position(
+        int(epoch),
+        Revision(int(head)),
+        mac.decode(),
+        Revision(int(floor or 0)),
+        Revision(int(snapshot or 0)),
+        int(number or 0),
+    )

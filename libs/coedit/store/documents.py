@@ -1,0 +1,157 @@
+"""A document at its head, and its history, put together from Redis and the object store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coedit.errors import CoeditError, QuarantinedError
+from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
+from coedit.ot.apply import apply
+from coedit.ot.commit import Commit
+from coedit.ot.delta import Delta
+from coedit.protocol.log_entry import ChainKey, decode_commit
+from coedit.store.archive import Archive
+from coedit.store.document_log import DocumentLog, Position
+from coedit.store.snapshots import Snapshots
+
+_ATTEMPTS = 5
+FIRST_EPOCH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDocument:
+    """A document at ``revision``, and the commits that were read on the way there."""
+
+    epoch: int
+    revision: Revision
+    mac: str
+    document: Delta
+    recent: tuple[Commit, ...] = ()
+    last_sequences: tuple[tuple[ClientId, ClientSequence], ...] = ()
+    floor: Revision = Revision(0)
+    snapshot: Revision = Revision(0)
+    number: int = 0
+    in_redis: bool = False
+    """Whether Redis holds the document's position; a new or an evicted document is not there."""
+
+
+EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Delta())
+
+
+class DocumentReader:
+    """Reads whole documents. ``chain_key``, if given, checks the MAC chain of every commit read."""
+
+    def __init__(
+        self, log: DocumentLog, snapshots: Snapshots, archive: Archive, chain_key: ChainKey | None = None
+    ) -> None:
+        self._log = log
+        self._snapshots = snapshots
+        self._archive = archive
+        self._chain_key = chain_key
+
+    async def load(self, document_id: DocumentId, known: LoadedDocument | None = None) -> LoadedDocument:
+        """Return the document at its head; from ``known`` on, where that saves reading.
+
+        Raises:
+            QuarantinedError: the log has a gap, or a commit that is damaged or does not continue the one before.
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
+        """
+        for _ in range(_ATTEMPTS):
+            position = await self._log.position(document_id)
+            if position is None:
+                return await self._from_snapshot(document_id)
+            start = await self._start(document_id, position, known)
+            if start.revision > position.head:  # the snapshot is newer than the position that was read
+                continue
+            entries = await self._log.read(document_id, start.revision + 1, position.head)
+            if len(entries) == position.head - start.revision:
+                return self._advance(document_id, start, entries, position)
+            known = None  # the log was trimmed between the two reads
+        raise QuarantinedError("the log does not reach from the newest snapshot to the head")
+
+    async def history(self, document_id: DocumentId, first: int, last: int) -> list[Commit]:
+        """Return the commits of revisions ``first`` to ``last``, from the log and, below it, from the archive.
+
+        Raises:
+            RevisionTooOldError: a revision is kept nowhere.
+            QuarantinedError: a commit is damaged.
+        """
+        return decode_commits(await self.entries(document_id, first, last))
+
+    async def entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the same as `history`, as the log's own bytes."""
+        if first > last:
+            return []
+        entries = await self._log.read(document_id, first, last)
+        missing = (last - first + 1) - len(entries)
+        if missing:
+            return await self._archive.read(document_id, first, first + missing - 1) + entries
+        return entries
+
+    async def _from_snapshot(self, document_id: DocumentId) -> LoadedDocument:
+        snapshot = await self._snapshots.newest(document_id)
+        if snapshot is None:
+            return EMPTY
+        return LoadedDocument(
+            snapshot.epoch,
+            snapshot.revision,
+            snapshot.mac,
+            snapshot.document,
+            last_sequences=tuple(snapshot.last_sequences.items()),
+            floor=snapshot.revision,
+            snapshot=snapshot.revision,
+            number=snapshot.number,
+        )
+
+    async def _start(
+        self, document_id: DocumentId, position: Position, known: LoadedDocument | None
+    ) -> LoadedDocument:
+        if (
+            known is not None
+            and known.epoch == position.epoch
+            and position.floor <= known.revision <= position.head
+        ):
+            return known
+        if position.number == 0:
+            return EMPTY
+        return await self._from_snapshot(document_id)
+
+    def _advance(
+        self, document_id: DocumentId, start: LoadedDocument, entries: Sequence[bytes], position: Position
+    ) -> LoadedDocument:
+        commits = decode_commits(entries)
+        document, mac, revision = start.document, start.mac, start.revision
+        sequences = dict(start.last_sequences)
+        for commit in commits:
+            if commit.revision != revision + 1 or not self._continues(document_id, commit, mac):
+                raise QuarantinedError(f"revision {revision + 1} does not continue the history before it")
+            document, mac, revision = apply(document, commit.delta), commit.mac, commit.revision
+            sequences[commit.client_id] = commit.client_sequence
+        return LoadedDocument(
+            position.epoch,
+            revision,
+            mac,
+            document,
+            tuple(commits),
+            tuple(sequences.items()),
+            position.floor,
+            position.snapshot,
+            position.number,
+            in_redis=True,
+        )
+
+    def _continues(self, document_id: DocumentId, commit: Commit, before: str) -> bool:
+        key = self._chain_key
+        # A commit made under another secret cannot be checked, which is no offence.
+        return key is None or commit.key_id != key.key_id or key.holds(document_id, commit, before)
+
+
+def decode_commits(entries: Sequence[bytes]) -> list[Commit]:
+    """Return the commits that ``entries`` of a log are.
+
+    Raises:
+        QuarantinedError: one is damaged.
+    """
+    try:
+        return [decode_commit(entry) for entry in entries]
+    except CoeditError as error:
+        raise QuarantinedError(f"the log is damaged: {error}") from error

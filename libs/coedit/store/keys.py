@@ -1,0 +1,132 @@
+"""Every key that coedit keeps in Redis, in one table.
+
+All keys of a shard carry the shard's hash tag ``{s}``, so that a cluster keeps a shard on one node and a script may
+touch all of them. A document id comes last in a key, since it may hold any character.
+
+======================  ==========  ====================================================================
+key                     type        what
+======================  ==========  ====================================================================
+ops:{s}                 stream      submissions on their way in; trimmed behind the cursor
+owner:{s}               string      the token of the transformer that owns the shard; expires
+cursor:{s}              string      id of the last entry of ops:{s} that was dealt with
+refused:{s}             stream      entries of ops:{s} that could not be decoded; bounded
+changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
+document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number
+log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
+events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
+folder:{s}              string      the token of the snapshotter that works on the shard; expires
+reports:{s}             stream      presence, as gateways report it; bounded
+keeper:{s}              string      the token of the presence service that works on the shard; expires
+position:{s}            string      id of the last entry of reports:{s} that was dealt with
+presence:{s}:CLIENT:ID  string      one client's presence in one document; expires
+roster:{s}:ID           set         the client ids that are present in a document
+deadlines:{s}           sorted set  CLIENT:ID by the time of expiry (ms)
+members:ROLE            sorted set  the living processes of a role, by the time of their last sign of life (ms)
+======================  ==========  ====================================================================
+
+The fields of document:{s}:ID:
+
+- ``epoch`` (int, from 1) and ``head`` (the newest revision) and ``mac`` (hex, of the head),
+- ``floor``: revisions up to here are no longer in the log, and stand in the archive,
+- ``snapshot``: the newest revision that a stored snapshot covers, and ``number``: that snapshot's number.
+"""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+from coedit.identifiers import ClientId, DocumentId
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of a deployment's shards, and the names of its keys."""
+
+    number: int
+
+    @property
+    def tag(self) -> str:
+        """The hash tag that every key of the shard carries."""
+        return f"{{{self.number}}}"
+
+    @property
+    def ops(self) -> str:
+        """The stream of submissions."""
+        return f"ops:{self.tag}"
+
+    @property
+    def owner(self) -> str:
+        """The lease of the transformer."""
+        return f"owner:{self.tag}"
+
+    @property
+    def cursor(self) -> str:
+        """How far the submissions were dealt with."""
+        return f"cursor:{self.tag}"
+
+    @property
+    def refused(self) -> str:
+        """The stream of entries that could not be decoded."""
+        return f"refused:{self.tag}"
+
+    @property
+    def changed(self) -> str:
+        """The documents that want a snapshot."""
+        return f"changed:{self.tag}"
+
+    @property
+    def folder(self) -> str:
+        """The lease of the snapshotter."""
+        return f"folder:{self.tag}"
+
+    @property
+    def reports(self) -> str:
+        """The stream of presence reports."""
+        return f"reports:{self.tag}"
+
+    @property
+    def position(self) -> str:
+        """How far the presence reports were dealt with."""
+        return f"position:{self.tag}"
+
+    @property
+    def keeper(self) -> str:
+        """The lease of the presence service."""
+        return f"keeper:{self.tag}"
+
+    @property
+    def deadlines(self) -> str:
+        """When each presence expires."""
+        return f"deadlines:{self.tag}"
+
+    def document(self, document_id: DocumentId) -> str:
+        """The hash that says where a document stands."""
+        return f"document:{self.tag}:{document_id}"
+
+    def log(self, document_id: DocumentId) -> str:
+        """The stream of a document's commits."""
+        return f"log:{self.tag}:{document_id}"
+
+    def events(self, document_id: DocumentId) -> str:
+        """The channel of a document."""
+        return f"events:{self.tag}:{document_id}"
+
+    def roster(self, document_id: DocumentId) -> str:
+        """Who is present in a document."""
+        return f"roster:{self.tag}:{document_id}"
+
+    def presence(self, client_id: ClientId, document_id: DocumentId) -> str:
+        """One client's presence in one document."""
+        return f"presence:{self.tag}:{client_id}:{document_id}"
+
+
+def shard_of(document_id: DocumentId, shard_count: int) -> Shard:
+    """Return the shard of a document: CRC-32 of its UTF-8 bytes, modulo ``shard_count``.
+
+    It is the same in every process and version; a deployment may therefore never change its shard count.
+    """
+    return Shard(crc32(document_id.encode("utf-8")) % shard_count)
+
+
+def members(role: str) -> str:
+    """Return the key of the living processes of ``role``."""
+    return f"members:{role}"

@@ -1,0 +1,120 @@
+"""The way in: submissions, grouped by tick and shard, as entries of ``ops:{s}``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+from redis.asyncio import Redis
+
+from coedit.errors import InvalidDeltaError
+from coedit.identifiers import (
+    AuthorId,
+    ClientId,
+    ClientSequence,
+    DocumentId,
+    Revision,
+    author_id,
+    client_id,
+    document_id,
+)
+from coedit.ot.commit import Caret, Submission
+from coedit.ot.delta import Delta
+from coedit.store.keys import Shard
+
+_FIELD = b"submissions"
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A submission, and the document that it is for."""
+
+    document_id: DocumentId
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the stream: its id, when Redis took it (ms since 1970), and its fields as they came."""
+
+    entry_id: str
+    at: int
+    fields: dict[bytes, bytes]
+
+
+class OpsStream:
+    """Adds to the submissions of a shard, and tells how many wait."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def add(self, shards: dict[Shard, Sequence[Addressed]]) -> None:
+        """Add the submissions of a tick: one entry a shard, in one round trip.
+
+        Raises:
+            RedisError, OSError: Redis may or may not have them; the clients send again.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for shard, submissions in shards.items():
+                pipe.xadd(shard.ops, {_FIELD: encode_submissions(submissions)})
+            await pipe.execute()
+
+    async def backlog(self, shards: Sequence[Shard]) -> dict[Shard, int]:
+        """Return how many entries wait, per shard."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for shard in shards:
+                pipe.xlen(shard.ops)
+            return dict(zip(shards, await pipe.execute(), strict=True))
+
+
+def encode_submissions(submissions: Sequence[Addressed]) -> bytes:
+    """Return the value of an entry."""
+    packed: bytes = msgpack.packb([_fields(addressed) for addressed in submissions])
+    return packed
+
+
+def decode_entry(entry: Entry) -> list[Addressed]:
+    """Return the submissions in an entry.
+
+    Raises:
+        CoeditError: it was not written by `encode_submissions`.
+    """
+    try:
+        return [_addressed(fields) for fields in msgpack.unpackb(entry.fields[_FIELD])]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidDeltaError(f"not an entry of submissions: {error!r}") from error
+
+
+def _fields(addressed: Addressed) -> dict[str, Any]:
+    submission = addressed.submission
+    fields: dict[str, Any] = {
+        "document": addressed.document_id,
+        "client_id": submission.client_id,
+        "client_sequence": submission.client_sequence,
+        "author": submission.author,
+        "epoch": submission.epoch,
+        "base_revision": submission.base_revision,
+        "delta": submission.delta.to_json(),
+    }
+    if submission.caret is not None:
+        fields["caret"] = list(submission.caret)
+    return fields
+
+
+def _addressed(fields: dict[str, Any]) -> Addressed:
+    caret = fields.get("caret")
+    numbers = fields["client_sequence"], fields["epoch"], fields["base_revision"], *(caret or ())
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise InvalidDeltaError("a number of a submission is not a count")
+    return Addressed(
+        document_id(fields["document"]),
+        Submission(
+            ClientId(client_id(fields["client_id"])),
+            ClientSequence(fields["client_sequence"]),
+            AuthorId(author_id(fields["author"])),
+            fields["epoch"],
+            Revision(fields["base_revision"]),
+            Delta.from_json(fields["delta"], is_bounded=False),
+            None if caret is None else Caret(*caret),
+        ),
+    )

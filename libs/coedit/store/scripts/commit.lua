@@ -1,0 +1,81 @@
+-- Commit one batch of one shard: all of it, or nothing.
+--
+-- A script that fails halfway keeps what it wrote, so everything is compared before the first write.
+--
+-- KEYS  owner, cursor, ops, changed, refused, then per document: document, log, events
+-- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
+--       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number,
+--       message to publish (may be empty), count of commits, each commit
+-- Returns {'committed'}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
+-- an index counts documents from 0.
+
+local token, old_cursor, new_cursor, publish = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+if redis.call('GET', KEYS[1]) ~= token then return {'fenced'} end
+local cursor = redis.call('GET', KEYS[2]) or '0-0'
+if cursor ~= old_cursor then return {'moved', cursor} end
+
+local refused_count = tonumber(ARGV[5])
+local documents, at = {}, 6 + refused_count
+local stale, broken = {'stale'}, {'broken'}
+while at <= #ARGV do
+    local index = #documents
+    local document = {
+        id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
+        snapshot = ARGV[at + 7], number = ARGV[at + 8], message = ARGV[at + 9], first = at + 11,
+        count = tonumber(ARGV[at + 10]), key = KEYS[6 + index * 3], log = KEYS[7 + index * 3], events = KEYS[8 + index * 3],
+    }
+    local expected_epoch, expected_head = ARGV[at + 1], ARGV[at + 2]
+    if document.count > 0 then
+        local kind, key_kind = redis.call('TYPE', document.log).ok, redis.call('TYPE', document.key).ok
+        if (kind ~= 'stream' and kind ~= 'none') or (key_kind ~= 'hash' and key_kind ~= 'none') then
+            broken[#broken + 1] = index
+        else
+            local now = redis.call('HMGET', document.key, 'epoch', 'head', 'floor')
+            document.new = not now[1]
+            if (now[1] or '0') ~= expected_epoch or (now[2] or '0') ~= expected_head then
+                stale[#stale + 1] = index
+            else
+                -- A log that is missing, or ends elsewhere, is not an empty log.
+                local last = redis.call('XREVRANGE', document.log, '+', '-', 'COUNT', 1)[1]
+                local floor = now[3] or document.floor
+                if (last and last[1] ~= expected_head .. '-0') or (not last and not document.new and expected_head ~= floor) then
+                    broken[#broken + 1] = index
+                end
+            end
+        end
+    end
+    documents[#documents + 1] = document
+    at = at + 11 + document.count
+end
+if #stale > 1 then return stale end
+if #broken > 1 then return broken end
+
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+for _, document in ipairs(documents) do
+    if document.count > 0 then
+        local revision = tonumber(document.head) - document.count
+        for offset = 1, document.count do
+            redis.call('XADD', document.log, string.format('%.0f-0', revision + offset), 'commit', ARGV[document.first + offset - 1])
+        end
+        if document.new then
+            redis.call('HSET', document.key, 'epoch', document.epoch, 'floor', document.floor,
+                'snapshot', document.snapshot, 'number', document.number)
+        end
+        redis.call('HSET', document.key, 'head', document.head, 'mac', document.mac)
+        redis.call('ZADD', KEYS[4], string.format('%.0f', now_ms), document.id)
+    end
+end
+for offset = 1, refused_count do
+    redis.call('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'entry', ARGV[5 + offset])
+end
+redis.call('SET', KEYS[2], new_cursor)
+-- Everything up to the cursor is dealt with; what is left is the backlog.
+redis.call('XTRIM', KEYS[3], 'MINID', '=', new_cursor)
+redis.call('XDEL', KEYS[3], new_cursor)
+if publish then
+    for _, document in ipairs(documents) do
+        if document.message ~= '' then redis.call('SPUBLISH', document.events, document.message) end
+    end
+end
+return {'committed'}
