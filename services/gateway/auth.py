@@ -1,0 +1,63 @@
+"""Who speaks, and from where."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from coedit.errors import ForbiddenError, UnauthorizedError
+from coedit.identifiers import author_id
+from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, read_access_token
+from coedit.runtime.settings import SettingsError
+from services.gateway.settings import GatewaySettings
+
+
+class Access:
+    """Decides about tokens and origins by the gateway's settings.
+
+    Raises:
+        SettingsError: open development mode on an address that others can reach.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._is_open = settings.gateway_open
+        self._secret = settings.secret.get_secret_value()
+        self._origins = frozenset(filter(None, map(str.strip, settings.gateway_origins.split(","))))
+        if self._is_open and not is_loopback(settings.gateway_host):
+            raise SettingsError(
+                f"COEDIT_GATEWAY_OPEN asks nobody for a token, and {settings.gateway_host} is not loopback: "
+                "listen on 127.0.0.1, or leave the open mode and give out tokens"
+            )
+
+    def identify(self, token: str | None, author: str | None) -> Identity:
+        """Return whom a token names; in open mode without one, whoever one says.
+
+        Raises:
+            UnauthorizedError: a token is missing or not valid.
+        """
+        if token:
+            return read_access_token(self._secret, token)
+        if not self._is_open:
+            raise UnauthorizedError("a token is needed")
+        return Identity(author_id(author or "guest"), {EVERY_DOCUMENT: "write"})
+
+    def check_origin(self, origin: str | None, host: str) -> None:
+        """Refuse a page of somebody else's; ``host`` is the address that was asked for. Programs send no origin.
+
+        Raises:
+            ForbiddenError: the origin is not allowed.
+        """
+        if self._is_open and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            raise ForbiddenError("in open mode this server answers only to a loopback address")
+        if origin is None or "*" in self._origins or origin in self._origins:
+            return
+        if self._origins or urlsplit(origin).netloc != host:
+            raise ForbiddenError(f"the origin {origin} is not allowed")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,289 @@
+"""Answers what clients say: welcome, open, submit, presence, close."""
+
+import asyncio
+import logging
+import secrets
+import time
+from typing import Any
+
+from coedit.errors import CoeditError, ForbiddenError, SequenceError, TooLargeError
+from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
+from coedit.ot.commit import Submission
+from coedit.presence.roster import Presence as PresenceOf
+from coedit.presence.roster import presence_fields
+from coedit.protocol.messages import ClientMessage, Close, Hello, Open, Presence, Submit
+from coedit.protocol.server_session import CloseCode
+from coedit.protocol.tokens import Identity, check_resume_token, make_resume_token
+from coedit.store.presence_store import PresenceStore
+from services.gateway.auth import Access
+from services.gateway.connection import Connection, as_answer
+from services.gateway.hub import Hub, OpenDocument
+from services.gateway.metrics import OPEN_SECONDS
+from services.gateway.presences import Presences
+from services.gateway.settings import GatewaySettings
+from services.gateway.submit import Submitter
+from services.gateway.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+_ROSTER_ATTEMPTS = 10
+
+
+class GatewayDesk:
+    """What one gateway does for its connections."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        access: Access,
+        hub: Hub,
+        submitter: Submitter,
+        presences: Presences,
+        rosters: PresenceStore,
+        version: str,
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._hub = hub
+        self._submitter = submitter
+        self._presences = presences
+        self._rosters = rosters
+        self._version = version
+        self._secret = settings.secret.get_secret_value()
+        self._clients: dict[ClientId, Connection] = {}
+        self._open: dict[Subscription, OpenDocument] = {}
+
+    async def welcome(self, connection: Connection, hello: Hello) -> None:
+        """Answer a hello.
+
+        Raises:
+            UnauthorizedError: the token or the resume token does not hold.
+        """
+        identity = self._access.identify(hello.token, hello.author)
+        client_id = self._client_id(identity, hello.client_id, hello.resume_token)
+        before = self._clients.get(client_id)
+        self._clients[client_id] = connection
+        if before is not None:
+            before.close_soon(CloseCode.REPLACED, "the same client came in on a newer connection")
+        connection.identity, connection.client_id = identity, client_id
+        if identity.expires_at is not None:
+            connection.end_in(
+                identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired"
+            )
+        connection.catch_up.read_page = self._read_page
+        connection.catch_up.read_roster = self._read_roster
+        connection.catch_up.head_of = self._head_of
+        connection.send(self._welcome_message(identity, client_id))
+
+    async def handle(self, connection: Connection, message: ClientMessage) -> None:
+        """Answer any message after the hello."""
+        match message:
+            case Open():
+                # A document that is opened again, or was dropped as diverged, is given up first.
+                document_id = DocumentId(message.document)
+                await self._end(connection, document_id)
+                task = asyncio.get_running_loop().create_task(self._open_document(connection, message))
+                connection.opens[document_id] = task
+                task.add_done_callback(lambda done: _forget(connection.opens, document_id, done))
+            case Submit():
+                self._submit(connection, message)
+            case Presence():
+                self._say(connection, message)
+            case Close():
+                await self.leave(connection, DocumentId(message.document))
+
+    async def leave(self, connection: Connection, document_id: DocumentId) -> None:
+        """Give up a document that is open, or being opened."""
+        await self._end(connection, document_id)
+        connection.session.closed(document_id)
+
+    async def _end(self, connection: Connection, document_id: DocumentId) -> None:
+        opening = connection.opens.pop(document_id, None)
+        if opening is not None:
+            opening.cancel()
+            await asyncio.wait({opening})
+        subscription = connection.subscriptions.pop(document_id, None)
+        if subscription is None:
+            return
+        connection.catch_up.remove(subscription)
+        document = self._open.pop(subscription)
+        await self._hub.release(document, subscription)
+        if not document.feed.of_client(subscription.client_id):
+            await self._presences.leave(subscription.client_id, document_id)
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        if connection.client_id is not None and self._clients.get(connection.client_id) is connection:
+            del self._clients[connection.client_id]
+
+    async def _open_document(self, connection: Connection, message: Open) -> None:
+        document_id = DocumentId(message.document)
+        started = time.perf_counter()
+        document = self._hub.get(document_id)
+        try:
+            subscription, answer = await self._join(connection, document, message)
+        except asyncio.CancelledError:
+            await self._hub.release(document)
+            raise
+        except Exception as error:
+            if not isinstance(error, CoeditError):
+                facts = {"event": "open-error", "document_id": document_id, "error": repr(error)}
+                logger.warning("a document could not be opened", extra=facts, exc_info=error)
+            connection.session.closed(document_id)
+            connection.send_error(as_answer(error), document_id)
+            await self._hub.release(document)
+            return
+        connection.subscriptions[document_id] = subscription
+        self._open[subscription] = document
+        connection.session.opened(document_id)
+        connection.send(answer)
+        document.join(subscription, answer["revision"])
+        OPEN_SECONDS.observe(time.perf_counter() - started)
+
+    async def _join(
+        self, connection: Connection, document: OpenDocument, message: Open
+    ) -> tuple[Subscription, dict[str, Any]]:
+        identity = connection.identity
+        assert identity is not None  # noqa: S101 - the session lets no open through before the welcome
+        document_id = DocumentId(message.document)
+        right = identity.right(document_id)
+        client_id = self._document_client(connection, identity, message)
+        answer: dict[str, Any] = {
+            "type": "opened",
+            "document": document_id,
+            "client_id": client_id,
+            "resume_token": make_resume_token(self._secret, client_id, identity.author),
+            "access": right,
+        }
+        subscription = Subscription(connection, document_id, client_id, right, self._settings.durability)
+        if message.epoch is not None and message.revision is not None and message.mac is not None:
+            await document.check_held(message.epoch, Revision(message.revision), message.mac)
+            answer |= {
+                "epoch": message.epoch,
+                "revision": message.revision,
+                "mac": message.mac,
+                "mode": "resumed",
+            }
+        else:
+            content = await document.content()
+            subscription.parts = list(content.parts)
+            subscription.parts_count = len(content.parts)
+            answer |= {"epoch": content.epoch, "revision": content.revision, "mac": content.mac}
+            answer |= content.answer()
+        return subscription, answer | {
+            "head": document.feed.head,
+            "snapshot_revision": document.feed.snapshot_revision,
+        }
+
+    def _document_client(self, connection: Connection, identity: Identity, message: Open) -> ClientId:
+        if message.renew:
+            return _new_client_id()
+        if message.client_id is not None:
+            return self._client_id(identity, message.client_id, message.resume_token)
+        assert connection.client_id is not None  # noqa: S101 - set by the welcome
+        return connection.client_id
+
+    def _client_id(self, identity: Identity, client_id: str | None, resume_token: str | None) -> ClientId:
+        if client_id is None or resume_token is None:
+            return _new_client_id()
+        check_resume_token(self._secret, ClientId(client_id), identity.author, resume_token)
+        return ClientId(client_id)
+
+    def _submit(self, connection: Connection, message: Submit) -> None:
+        document_id = DocumentId(message.document)
+        subscription = connection.subscriptions[document_id]
+        sequence = message.client_sequence
+
+        def on_error(error: CoeditError) -> None:
+            connection.send_error(error, document_id, sequence)
+
+        try:
+            _check_submit(subscription)
+            submission = self._submission(connection, subscription, message)
+            self._submitter.submit(document_id, submission, on_error)
+        except CoeditError as error:
+            on_error(error)
+
+    def _submission(self, connection: Connection, subscription: Subscription, message: Submit) -> Submission:
+        assert connection.identity is not None  # noqa: S101 - set by the welcome
+        return Submission(
+            subscription.client_id,
+            ClientSequence(message.client_sequence),
+            connection.identity.author,
+            message.epoch,
+            Revision(message.base_revision),
+            message.delta,
+            message.caret,
+        )
+
+    def _say(self, connection: Connection, message: Presence) -> None:
+        document_id = DocumentId(message.document)
+        subscription = connection.subscriptions[document_id]
+        identity = connection.identity
+        assert identity is not None  # noqa: S101 - set by the welcome
+        known = self._presences.known(subscription.client_id, document_id)
+        name = message.name if message.name is not None else known.name if known else identity.name
+        colour = message.colour if message.colour is not None else known.colour if known else ""
+        if len(name.encode()) + len(identity.author.encode()) > self._settings.gateway_presence_bytes:
+            connection.send_error(TooLargeError("the name is too long"), document_id)
+            return
+        presence = PresenceOf(
+            subscription.client_id,
+            AuthorId(identity.author),
+            name,
+            colour,
+            Revision(message.revision),
+            message.caret,
+        )
+        self._presences.say(document_id, presence)
+
+    async def _read_page(self, subscription: Subscription) -> list[dict[str, Any]]:
+        return await self._open[subscription].page_after(subscription.revision)
+
+    async def _read_roster(self, subscription: Subscription) -> list[dict[str, Any]]:
+        feed = self._open[subscription].feed
+        for _ in range(_ROSTER_ATTEMPTS):
+            known = feed.presence_count
+            present = await self._rosters.read_roster(subscription.document_id)
+            # What the channel brought meanwhile was told already, and this would take it back: read it again.
+            if feed.presence_count == known:
+                break
+        return [presence_fields(presence) for presence in present]
+
+    def _head_of(self, subscription: Subscription) -> Revision:
+        return self._open[subscription].feed.head
+
+    def _welcome_message(self, identity: Identity, client_id: ClientId) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "type": "welcome",
+            "client_id": client_id,
+            "resume_token": make_resume_token(self._secret, client_id, identity.author),
+            "author": identity.author,
+            "durability": settings.durability,
+            "server": f"coedit/{self._version}",
+            "limits": {
+                "frame_bytes": settings.gateway_frame_bytes,
+                "document_units": settings.gateway_document_units,
+                "open_documents": settings.gateway_open_documents,
+                "presence_bytes": settings.gateway_presence_bytes,
+            },
+        }
+
+
+def _check_submit(subscription: Subscription) -> None:
+    if subscription.access != "write":
+        raise ForbiddenError("the token grants reading only")
+    if subscription.rejected:
+        raise SequenceError("a submission of this client was rejected: open the document with renew")
+
+
+def _forget(
+    opens: dict[DocumentId, asyncio.Task[None]], document_id: DocumentId, task: asyncio.Task[None]
+) -> None:
+    if opens.get(document_id) is task:
+        del opens[document_id]
+
+
+def _new_client_id() -> ClientId:
+    return ClientId(secrets.token_urlsafe(12))

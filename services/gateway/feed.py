@@ -1,0 +1,135 @@
+"""One open document on this gateway: puts what comes from its channel in order, fills gaps, and fans out."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from coedit.errors import ProtocolError
+from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.protocol.events import (
+    Committed,
+    Event,
+    HeadAt,
+    PresenceChanged,
+    Rejected,
+    Repeated,
+    SnapshotStored,
+    decode_events,
+)
+from coedit.protocol.messages import commit_message
+from services.gateway.frames import SharedFrame
+from services.gateway.metrics import DELIVERED, GAPS, LOOP_ERRORS
+from services.gateway.recent import Logged, RecentCommits
+from services.gateway.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+
+class Feed:
+    """The newest commits of a document, and who wants them.
+
+    ``on_gap`` is called when commits are missing or may be; who was called reads the log and calls `take`.
+    """
+
+    def __init__(self, document_id: DocumentId, on_gap: Callable[["Feed"], None]) -> None:
+        self.document_id = document_id
+        self.epoch = 0
+        self.head = Revision(0)
+        self.snapshot_revision = Revision(0)
+        self.presence_count = 0
+        """Of changes of the roster that came so far."""
+        self.subscriptions: set[Subscription] = set()
+        self._on_gap = on_gap
+        self._recent = RecentCommits()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the head is known; before, all that comes counts as a gap."""
+        return self.epoch > 0
+
+    def start(self, epoch: int, head: Revision, snapshot_revision: Revision) -> None:
+        """Begin at ``head``; what the channel brings up to there is known already."""
+        self.epoch, self.head, self.snapshot_revision = epoch, head, snapshot_revision
+        self._recent.clear()
+
+    def on_message(self, packed: bytes) -> None:
+        """Take in a message of the document's channel; an unreadable one is counted and passed over."""
+        try:
+            for event in decode_events(packed):
+                self._on_event(event)
+        except ProtocolError as error:
+            LOOP_ERRORS.labels("feed").inc()
+            facts = {"event": "bad-message", "document_id": self.document_id, "error": str(error)}
+            logger.warning("a channel's message cannot be read", extra=facts)
+
+    def take(self, commits: list[Logged]) -> None:
+        """Take in commits without a gap; known ones are passed over."""
+        logged = [commit for commit in commits if commit.revision > self.head]
+        if not logged:
+            return
+        self.head = Revision(logged[-1].revision)
+        self._recent.extend(logged)
+        new = [commit.fields for commit in logged]
+        shared = SharedFrame(commit_message(self.document_id, new, self.epoch))
+        authors = frozenset(commit["client_id"] for commit in new)
+        told = 0
+        for subscription in list(self.subscriptions):
+            if subscription.is_live:
+                told += subscription.deliver(new, shared, authors)
+        DELIVERED.inc(told)
+
+    def recent_since(self, revision: int) -> list[Logged] | None:
+        """Return the commits above ``revision``, or None where they are older than what is kept here."""
+        return self._recent.newest(self.head - revision)
+
+    def broadcast(self, message: dict[str, Any]) -> None:
+        """Send something that is not a commit to every client; one that is behind does without."""
+        shared = SharedFrame(message)
+        for subscription in list(self.subscriptions):
+            outlet = subscription.outlet
+            if subscription.is_live and not outlet.write_frame(shared.of(outlet.codec)):
+                subscription.fall_behind()
+
+    def of_client(self, client_id: ClientId) -> list[Subscription]:
+        """Return the subscriptions of a client."""
+        return [subscription for subscription in self.subscriptions if subscription.client_id == client_id]
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Committed(entries):
+                self._on_commits([Logged.read(entry) for entry in entries])
+            case Rejected():
+                for subscription in self.of_client(event.client_id):
+                    subscription.reject(event)
+            case Repeated():
+                self._on_repeat(event)
+            case HeadAt(epoch, revision, _):
+                if epoch != self.epoch or revision > self.head:
+                    self._miss()
+            case SnapshotStored(revision):
+                self.snapshot_revision = revision
+                self.broadcast({"type": "snapshot", "document": self.document_id, "revision": revision})
+            case PresenceChanged(present, left):
+                self.presence_count += 1
+                message = {"type": "presence", "document": self.document_id, "present": present, "left": left}
+                self.broadcast(message)
+
+    def _on_commits(self, commits: list[Logged]) -> None:
+        if commits[0].fields["epoch"] != self.epoch or commits[0].revision > self.head + 1:
+            self._miss()
+        else:
+            self.take(commits)
+
+    def _on_repeat(self, event: Repeated) -> None:
+        if event.revision > self.head:
+            self._miss()  # the commit's own message was lost
+        for subscription in self.of_client(event.client_id):
+            subscription.repeat(event, self._recent_commit(event.revision))
+
+    def _miss(self) -> None:
+        GAPS.inc()
+        self._on_gap(self)
+
+    def _recent_commit(self, revision: int) -> dict[str, Any] | None:
+        since = self.recent_since(revision - 1)
+        return since[0].fields if since else None

@@ -1,0 +1,214 @@
+"""The documents that clients of this gateway have open, each with its feed.
+
+The race that matters: subscribe first, wait for Redis to confirm, read the state second. What the channel brings
+meanwhile is either in what was read, and passed over, or comes after it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from coedit.errors import CoeditError, DivergedError
+from coedit.identifiers import DocumentId, Revision
+from coedit.store.document_log import DocumentLog
+from coedit.store.documents import DocumentReader, LoadedDocument
+from coedit.store.redis_connection import TROUBLE
+from services.gateway.channels import Channels
+from services.gateway.content import Content
+from services.gateway.feed import Feed
+from services.gateway.metrics import DOCUMENTS, LOOP_ERRORS, SUBSCRIPTIONS
+from services.gateway.recent import Logged, page_of
+from services.gateway.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+_PAGE_REVISIONS = 500
+
+
+class OpenDocument:
+    """A feed, the rendered content shared by who opens it, and the tasks that keep it whole."""
+
+    def __init__(
+        self, document_id: DocumentId, log: DocumentLog, reader: DocumentReader, channels: Channels
+    ) -> None:
+        self.feed = Feed(document_id, self._mend)
+        self._log = log
+        self._reader = reader
+        self._channels = channels
+        self._channel = log.shard(document_id).events(document_id)
+        self._lock = asyncio.Lock()
+        self._loaded: LoadedDocument | None = None
+        self._content: Content | None = None
+        self._is_subscribed = False
+        self._mending: asyncio.Task[None] | None = None
+        self._mend_again = False
+        self.users = 0
+        """How many subscriptions, and opens under way, need the document."""
+
+    async def content(self) -> Content:
+        """Return the document at, or a little below, its head: subscribed, built and encoded once for all joiners.
+
+        Raises:
+            QuarantinedError: it is damaged.
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
+        """
+        async with self._lock:
+            await self._subscribe()
+            if self._content is None or self.feed.head - self._content.revision > self._content.may_lag:
+                self._loaded = await self._reader.load(self.feed.document_id, self._loaded)
+                # Encoding a large document takes long enough to be felt by everyone else.
+                self._content = await asyncio.to_thread(Content, self._loaded)
+                self._catch_feed_up(self._loaded)
+            return self._content
+
+    async def check_held(self, epoch: int, revision: Revision, mac: str) -> None:
+        """Refuse a client whose history is not ours.
+
+        Raises:
+            DivergedError: we have another mac at its revision, or never came that far, or are in another epoch.
+        """
+        async with self._lock:
+            await self._subscribe()
+            position = await self._log.position(self.feed.document_id)
+        if position is None:
+            content = await self.content()
+            head, ours = content.revision, {content.revision: content.mac, 0: ""}
+            known_epoch = content.epoch
+        else:
+            head, ours, known_epoch = position.head, {position.head: position.mac, 0: ""}, position.epoch
+        if epoch != known_epoch or revision > head:
+            raise DivergedError(f"the document is at revision {head} of epoch {known_epoch}")
+        if revision not in ours:
+            entries = await self._reader.entries(self.feed.document_id, revision, revision)
+            ours[revision] = msgpack.unpackb(entries[0])["mac"]
+        if ours[revision] != mac:
+            raise DivergedError(f"another history at revision {revision}")
+
+    def join(self, subscription: Subscription, revision: Revision) -> None:
+        """Begin to tell ``subscription`` of what comes after ``revision``."""
+        subscription.revision = revision
+        self.feed.subscriptions.add(subscription)
+        SUBSCRIPTIONS.inc()
+        # Not live before its connection has been written to and caught up: one way for all.
+        subscription.is_live = True
+        subscription.fall_behind()
+
+    async def page_after(self, revision: Revision) -> list[dict[str, Any]]:
+        """Return commits above ``revision``, at most a page, from memory, the log or the archive; none at the head."""
+        recent = self.feed.recent_since(revision)
+        if recent is None:
+            last = min(self.feed.head, revision + _PAGE_REVISIONS)
+            entries = await self._reader.entries(self.feed.document_id, revision + 1, last)
+            recent = [Logged.read(entry) for entry in entries]
+        return page_of(recent)
+
+    async def close(self) -> None:
+        """Leave the channel."""
+        if self._mending is not None:
+            self._mending.cancel()
+        if self._is_subscribed:
+            await self._channels.unsubscribe(self._channel)
+
+    async def _subscribe(self) -> None:
+        if not self._is_subscribed:
+            await self._channels.subscribe(self._channel, self.feed.on_message, self._on_subscribed_again)
+            self._is_subscribed = True
+        if not self.feed.is_started:  # now, or because whoever subscribed could not read on
+            self.feed.start(*await self._place())
+            if self._mend_again:
+                self._mend(self.feed)
+
+    async def _place(self) -> tuple[int, Revision, Revision]:
+        """Return the document's epoch, head, and the revision of its newest snapshot."""
+        position = await self._log.position(self.feed.document_id)
+        if position is not None:
+            return position.epoch, position.head, position.snapshot
+        loaded = await self._reader.load(self.feed.document_id)
+        return loaded.epoch, loaded.revision, loaded.snapshot
+
+    def _on_subscribed_again(self) -> None:
+        """The channel was lost for a while: commits and presence may be missing."""
+        self._mend(self.feed)
+        for subscription in self.feed.subscriptions:
+            subscription.outlet.refresh_roster(subscription)
+
+    def _catch_feed_up(self, loaded: LoadedDocument) -> None:
+        if loaded.epoch != self.feed.epoch or loaded.revision > self.feed.head:
+            # Read from the log before the channel brought it: the same commits, a moment earlier.
+            self._mend(self.feed)
+
+    def _mend(self, _: Feed) -> None:
+        if not self.feed.is_started or (self._mending is not None and not self._mending.done()):
+            self._mend_again = True
+            return
+        self._mending = asyncio.get_running_loop().create_task(self._fill_gap())
+
+    async def _fill_gap(self) -> None:
+        pause_seconds = 0.05
+        while True:
+            self._mend_again = False
+            try:
+                await self._read_to_head()
+            except (*TROUBLE, CoeditError) as error:
+                LOOP_ERRORS.labels("fill-gap").inc()
+                facts = {"event": "gap-error", "document_id": self.feed.document_id, "error": repr(error)}
+                logger.warning("a gap could not be filled yet", extra=facts)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2.0, pause_seconds * 2)
+                continue
+            if not self._mend_again:
+                return
+
+    async def _read_to_head(self) -> None:
+        feed = self.feed
+        # While the answer is on its way the channel brings more: only what was known before may be compared with it.
+        known = feed.head
+        epoch, head, snapshot = await self._place()
+        if epoch != feed.epoch or head < known:
+            self._restart(epoch, head, snapshot)
+            return
+        while feed.head < head:
+            last = min(head, feed.head + _PAGE_REVISIONS)
+            entries = await self._reader.entries(feed.document_id, feed.head + 1, last)
+            feed.take([Logged.read(entry) for entry in entries])
+
+    def _restart(self, epoch: int, head: Revision, snapshot: Revision) -> None:
+        """The document's history is another one now: its clients must open it again."""
+        self._loaded = self._content = None
+        self.feed.start(epoch, head, snapshot)
+        error = DivergedError(f"the document is at revision {head} of epoch {epoch} now")
+        for subscription in list(self.feed.subscriptions):
+            subscription.outlet.drop(subscription, error)
+
+
+class Hub:
+    """All open documents; one is there as long as a client has it open."""
+
+    def __init__(self, log: DocumentLog, reader: DocumentReader, channels: Channels) -> None:
+        self._make: Callable[[DocumentId], OpenDocument] = lambda document_id: OpenDocument(
+            document_id, log, reader, channels
+        )
+        self._documents: dict[DocumentId, OpenDocument] = {}
+
+    def get(self, document_id: DocumentId) -> OpenDocument:
+        """Return the open document; whoever asks calls `release` in the end."""
+        document = self._documents.get(document_id)
+        if document is None:
+            document = self._documents[document_id] = self._make(document_id)
+            DOCUMENTS.set(len(self._documents))
+        document.users += 1
+        return document
+
+    async def release(self, document: OpenDocument, subscription: Subscription | None = None) -> None:
+        """Give a document back that `get` returned; the last one closes it."""
+        document.users -= 1
+        if subscription in document.feed.subscriptions:
+            document.feed.subscriptions.remove(subscription)
+            SUBSCRIPTIONS.dec()
+        if document.users == 0:
+            del self._documents[document.feed.document_id]
+            DOCUMENTS.set(len(self._documents))
+            await document.close()

@@ -1,0 +1,24 @@
+"""What the gateway counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge("coedit_gateway_connections", "Open WebSocket connections.")
+DOCUMENTS = Gauge("coedit_gateway_documents", "Documents that some client here has open.")
+SUBSCRIPTIONS = Gauge("coedit_gateway_subscriptions", "Pairs of a client and an open document.")
+RECEIVED = Counter("coedit_gateway_received_total", "Messages from clients, by type.", ["type"])
+DELIVERED = Counter("coedit_gateway_delivered_total", "Commits and acks delivered to clients.")
+SUBMITTED = Counter("coedit_gateway_submitted_total", "Submissions forwarded.")
+ERRORS = Counter("coedit_gateway_errors_total", "Errors told to clients, by code.", ["code"])
+CLOSED = Counter(
+    "coedit_gateway_closed_total", "Connections that the gateway closed, by close code.", ["close_code"]
+)
+LAGGING = Counter(
+    "coedit_gateway_lagging_total", "Times that a client was left behind, to be caught up from the log."
+)
+GAPS = Counter("coedit_gateway_gaps_total", "Gaps in a document's channel that were filled from the log.")
+LOOP_ERRORS = Counter("coedit_gateway_loop_errors_total", "Errors that a loop survived, by loop.", ["loop"])
+OPEN_SECONDS = Histogram(
+    "coedit_gateway_open_seconds",
+    "From an open message to its answer.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)

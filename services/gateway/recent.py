@@ -1,0 +1,72 @@
+"""The newest commits of a document, bounded in count and bytes, for whoever is a little behind."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import msgpack
+
+_MAX_COMMITS = 1024
+_MAX_BYTES = 1024 * 1024
+_PAGE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A commit as `coedit.protocol.log_entry.commit_fields` made it, and how large its entry is."""
+
+    fields: dict[str, Any]
+    size_bytes: int
+
+    @classmethod
+    def read(cls, entry: bytes) -> "Logged":
+        """Return the commit in an entry of the log."""
+        return cls(msgpack.unpackb(entry), len(entry))
+
+    @property
+    def revision(self) -> int:
+        """Its place in the order."""
+        revision: int = self.fields["revision"]
+        return revision
+
+
+class RecentCommits:
+    """Commits without a gap, up to the newest; the oldest go first."""
+
+    def __init__(self) -> None:
+        self._commits: deque[Logged] = deque()
+        self._bytes = 0
+
+    def extend(self, commits: Iterable[Logged]) -> None:
+        """Add the commits that come next."""
+        for commit in commits:
+            self._commits.append(commit)
+            self._bytes += commit.size_bytes
+        while self._commits and (len(self._commits) > _MAX_COMMITS or self._bytes > _MAX_BYTES):
+            self._bytes -= self._commits.popleft().size_bytes
+
+    def newest(self, count: int) -> list[Logged] | None:
+        """Return the newest ``count`` commits, oldest first, or None where fewer are kept."""
+        if count > len(self._commits):
+            return None
+        newest_first = list(islice(reversed(self._commits), max(0, count)))
+        return newest_first[::-1]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._commits.clear()
+        self._bytes = 0
+
+
+def page_of(commits: Sequence[Logged]) -> list[dict[str, Any]]:
+    """Return the first commits, at least one, as far as they fit one frame of a catching-up client."""
+    page: list[dict[str, Any]] = []
+    size = 0
+    for commit in commits:
+        size += commit.size_bytes
+        if page and size > _PAGE_BYTES:
+            break
+        page.append(commit.fields)
+    return page

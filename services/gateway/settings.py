@@ -1,0 +1,44 @@
+"""The gateway's settings."""
+
+from pydantic import Field
+
+from coedit.runtime.settings import SharedSettings
+
+
+class GatewaySettings(SharedSettings):
+    """Own settings have the prefix ``COEDIT_GATEWAY_``."""
+
+    gateway_host: str = "127.0.0.1"
+    """Where it listens; 0.0.0.0 in a container."""
+    gateway_port: int = 8000
+    """Clients, the page, health and metrics."""
+    gateway_open: bool = False
+    """Open development mode: no token is asked for. Refused on an address that is not loopback."""
+    gateway_origins: str = ""
+    """Allowed values of ``Origin``, separated by commas; empty: only the page's own; ``*``: any."""
+    gateway_page: str = "clients/js/dist"
+    """The folder of the built page; empty: serve none."""
+    gateway_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """The largest frame that a client may send."""
+    gateway_document_units: int = Field(default=16 * 1024 * 1024, ge=1)
+    """Told to clients; the transformer enforces its own."""
+    gateway_open_documents: int = Field(default=100, ge=1)
+    """How many documents one connection may have open."""
+    gateway_presence_bytes: int = Field(default=1024, ge=64)
+    """The largest presence message that a client may send."""
+    gateway_hello_seconds: float = Field(default=10.0, gt=0)
+    """How long a new connection may take to say who it is."""
+    gateway_ping_seconds: float = Field(default=30.0, gt=0)
+    """How often a connection is pinged; one that does not answer in half of that is closed."""
+    gateway_buffer_bytes: int = Field(default=256 * 1024, ge=4096)
+    """Above this a connection is left behind, and caught up from the log when it has read."""
+    gateway_lag_seconds: float = Field(default=30.0, gt=0)
+    """How long a connection may read nothing while it is behind, before it is dropped."""
+    gateway_lag_revisions: int = Field(default=20_000, ge=100)
+    """How far behind a connection may fall, before it is dropped."""
+    gateway_backlog_entries: int = Field(default=5_000, ge=1)
+    """Above this many waiting entries of a shard, submissions to it are refused as ``overloaded``."""
+    presence_ttl_seconds: float = Field(default=30.0, gt=0)
+    """The presence service's setting: signs of life are given three times in it."""
+    gateway_drain_seconds: float = Field(default=5.0, gt=0)
+    """How long a gateway that is told to stop takes to send its clients elsewhere, at most."""

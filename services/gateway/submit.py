@@ -1,0 +1,100 @@
+"""The way in: what clients submit within one turn of the event loop goes to Redis together."""
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable
+
+from coedit.errors import CoeditError, OverloadedError, UnavailableError
+from coedit.identifiers import DocumentId
+from coedit.ot.commit import Submission
+from coedit.store.document_log import DocumentLog
+from coedit.store.keys import Shard
+from coedit.store.ops_stream import Addressed, OpsStream
+from coedit.store.redis_connection import TROUBLE
+from services.gateway.metrics import SUBMITTED
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 20_000
+MAX_WAITING_WEIGHT = 64 * 1024 * 1024
+"""What submissions that wait here may weigh together (see `Delta.weight`)."""
+MAX_ENTRY_WEIGHT = 1024 * 1024
+MAX_ENTRY_SUBMISSIONS = 256
+_BACKLOG_SECONDS = 0.5
+
+OnError = Callable[[CoeditError], None]
+
+
+class Submitter:
+    """Gathers submissions and adds them to the shards' streams, one entry a shard and turn.
+
+    A submission that Redis did not take is answered as ``unavailable``: the client sends it again.
+    """
+
+    def __init__(self, ops: OpsStream, log: DocumentLog, max_backlog: int) -> None:
+        self._ops = ops
+        self._log = log
+        self._max_backlog = max_backlog
+        self._waiting: deque[tuple[Addressed, OnError]] = deque()
+        self._weight = 0
+        self._awake = asyncio.Event()
+        self._backlog: dict[Shard, int] = {}
+        self._used: set[Shard] = set()
+
+    def submit(self, document_id: DocumentId, submission: Submission, on_error: OnError) -> None:
+        """Forward a submission; ``on_error`` is called if that fails.
+
+        Raises:
+            OverloadedError: the shard's backlog, or what waits here, is above its bound.
+        """
+        shard = self._log.shard(document_id)
+        is_full = len(self._waiting) >= MAX_WAITING or self._weight >= MAX_WAITING_WEIGHT
+        if is_full or self._backlog.get(shard, 0) > self._max_backlog:
+            raise OverloadedError("too many submissions wait; send again in a while")
+        self._waiting.append((Addressed(document_id, submission), on_error))
+        self._weight += submission.delta.weight
+        self._awake.set()
+
+    async def step(self) -> None:
+        """Add what waits to the streams, or wait for something."""
+        await self._awake.wait()
+        self._awake.clear()
+        waiting = self._take()
+        shards: dict[Shard, list[Addressed]] = defaultdict(list)
+        for addressed, _ in waiting:
+            shards[self._log.shard(addressed.document_id)].append(addressed)
+        try:
+            await self._ops.add(dict(shards))
+        except TROUBLE as error:
+            for _, on_error in waiting:
+                on_error(UnavailableError("Redis cannot be reached at the moment; send again in a while"))
+            logger.warning("submissions not taken", extra={"event": "submit-error", "error": repr(error)})
+            raise
+        SUBMITTED.inc(len(waiting))
+        self._used |= shards.keys()
+
+    def _take(self) -> list[tuple[Addressed, OnError]]:
+        """Take the first that wait, at least one, as far as they fit an entry."""
+        taken: list[tuple[Addressed, OnError]] = []
+        weight = 0
+        while self._waiting and len(taken) < MAX_ENTRY_SUBMISSIONS and weight < MAX_ENTRY_WEIGHT:
+            taken.append(self._waiting.popleft())
+            weight += taken[-1][0].submission.delta.weight
+        self._weight -= weight
+        if self._waiting:
+            self._awake.set()
+        return taken
+
+    async def watch_backlog(self) -> None:
+        """Ask how much waits in the shards that were used since the last time, or have too much waiting."""
+        await asyncio.sleep(_BACKLOG_SECONDS)
+        asked = self._used | {shard for shard, count in self._backlog.items() if count > self._max_backlog}
+        self._used = set()
+        if asked:
+            self._backlog = await self._ops.backlog(sorted(asked, key=lambda shard: shard.number))
+
+    async def drain(self) -> None:
+        """Wait until nothing waits here."""
+        while self._waiting or self._awake.is_set():
+            await asyncio.sleep(0.01)

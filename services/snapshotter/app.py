@@ -1,0 +1,132 @@
+"""The snapshotter put together: leases, the scanning loop, health."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from coedit.identifiers import DocumentId
+from coedit.protocol.log_entry import ChainKey
+from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.lifecycle import survive, until_stopped
+from coedit.store.archive import Archive
+from coedit.store.document_log import DocumentLog
+from coedit.store.documents import DocumentReader
+from coedit.store.fold_scripts import FoldScripts
+from coedit.store.keys import Shard
+from coedit.store.leases import ShardLeases
+from coedit.store.object_store import open_object_store
+from coedit.store.redis_connection import connect, refuse_unsafe
+from coedit.store.snapshots import Snapshots
+from services.snapshotter.fold import Folder
+from services.snapshotter.metrics import CHANGED, ERRORS, SHARDS
+from services.snapshotter.schedule import Schedule
+from services.snapshotter.settings import SnapshotterSettings
+from services.snapshotter.trim import Trimmer
+from services.snapshotter.work import Worker
+
+logger = logging.getLogger(__name__)
+
+
+class Snapshotter:
+    """One snapshotter process."""
+
+    def __init__(self, settings: SnapshotterSettings) -> None:
+        self._settings = settings
+        self._redis = connect(settings.redis_url)
+        self._leases = ShardLeases(
+            self._redis,
+            "snapshotter",
+            Shard.folder.__get__,
+            settings.shard_count,
+            settings.snapshotter_lease_seconds,
+        )
+        self._schedule = Schedule(
+            self._redis,
+            commits=settings.snapshotter_commits,
+            quiet_seconds=settings.snapshotter_quiet_seconds,
+        )
+        self._worker = self._build_worker()
+
+    def _build_worker(self) -> Worker:
+        settings = self._settings
+        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        log, snapshots, archive = (
+            DocumentLog(self._redis, settings.shard_count),
+            Snapshots(objects),
+            Archive(objects),
+        )
+        scripts = FoldScripts(self._redis, self._leases.token, settings.shard_count)
+        chain_key = ChainKey.derive(settings.secret.get_secret_value().encode())
+        trimmer = Trimmer(
+            log,
+            archive,
+            scripts,
+            tail=settings.snapshotter_tail,
+            segment_commits=settings.snapshotter_segment_commits,
+        )
+        folder = Folder(
+            DocumentReader(log, snapshots, archive), snapshots, chain_key, settings.snapshotter_keep
+        )
+        replica_count = settings.replica_count if settings.durability == "replicated" else 0
+        return Worker(log, scripts, folder, trimmer, replica_count=replica_count)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``, then finish the documents at hand and give the shards back."""
+        settings = self._settings
+        await refuse_unsafe(self._redis, settings.durability)
+        app = web.Application()
+        add_health_routes(app, self._ready)
+        health = await serve(app, settings.health_host, settings.snapshotter_health_port)
+        logger.info("snapshotter started", extra={"event": "started", "token": self._leases.token[:6]})
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_leases(stop))
+                tasks.create_task(self._scan(stop))
+        finally:
+            await self._leases.leave()
+            await health.cleanup()
+            await self._redis.aclose()
+        logger.info("snapshotter stopped", extra={"event": "stopped"})
+
+    async def _scan(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def step() -> None:
+            started_at = loop.time()
+            scan = await self._schedule.scan(self._leases.held)
+            CHANGED.set(scan.changed_count)
+            scan_seconds = loop.time() - started_at
+            due = [name for name in scan.due if not self._worker.quarantine.holds(name, scan.now_ms)]
+            await self._work(due, scan.now_ms, stop)
+            # Looking at very many changed documents may take at most a tenth of the time.
+            await until_stopped(stop, max(self._settings.snapshotter_scan_seconds, 10 * scan_seconds))
+
+        await survive("scan", step, stop, ERRORS.labels("scan").inc)
+
+    async def _work(self, due: list[DocumentId], now_ms: int, stop: asyncio.Event) -> None:
+        waiting = iter(due)
+
+        async def one_by_one() -> None:
+            for document_id in waiting:
+                if stop.is_set():
+                    return
+                await self._worker.work(document_id, now_ms)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(self._settings.snapshotter_concurrency, len(due))):
+                tasks.create_task(one_by_one())
+
+    async def _keep_leases(self, stop: asyncio.Event) -> None:
+        async def step() -> None:
+            gained, lost = await self._leases.keep()
+            if gained or lost:
+                SHARDS.set(len(self._leases.held))
+                facts = {"gained": len(gained), "lost": len(lost), "held": len(self._leases.held)}
+                logger.info("shards changed hands", extra={"event": "shards", **facts})
+            await until_stopped(stop, self._leases.interval_seconds)
+
+        await survive("leases", step, stop, ERRORS.labels("leases").inc)
+
+    async def _ready(self) -> str:
+        return "" if self._leases.held else "no shards yet"

@@ -1,0 +1,18 @@
+"""What the snapshotter counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SNAPSHOTS = Counter("coedit_snapshotter_snapshots_total", "Snapshots stored.")
+COMMITS = Counter("coedit_snapshotter_commits_total", "Commits folded into snapshots.")
+TRIMMED = Counter("coedit_snapshotter_trimmed_total", "Commits moved from logs to the archive.")
+FAILURES = Counter(
+    "coedit_snapshotter_failures_total", "Documents that could not be dealt with, by reason.", ["reason"]
+)
+ERRORS = Counter("coedit_snapshotter_errors_total", "Errors that a loop survived, by loop.", ["loop"])
+SHARDS = Gauge("coedit_snapshotter_shards", "Shards that this process works on.")
+CHANGED = Gauge("coedit_snapshotter_changed", "Documents in these shards with commits above their snapshot.")
+SECONDS = Histogram(
+    "coedit_snapshotter_seconds",
+    "From reading a document's position to the end of its trimming.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)

@@ -1,0 +1,28 @@
+"""The snapshotter's settings."""
+
+from pydantic import Field
+
+from coedit.runtime.settings import SharedSettings
+
+
+class SnapshotterSettings(SharedSettings):
+    """Own settings have the prefix ``COEDIT_SNAPSHOTTER_``."""
+
+    snapshotter_health_port: int = 8083
+    """Health and metrics."""
+    snapshotter_lease_seconds: float = Field(default=10.0, ge=0.5)
+    """How long a killed snapshotter's shards wait for another, at most."""
+    snapshotter_scan_seconds: float = Field(default=1.0, gt=0)
+    """How often the lists of changed documents are looked at."""
+    snapshotter_commits: int = Field(default=1000, ge=1)
+    """A document gets a snapshot once it has this many commits above the last one."""
+    snapshotter_quiet_seconds: float = Field(default=5.0, ge=0)
+    """It also gets one when there was no commit for so long."""
+    snapshotter_tail: int = Field(default=1000, ge=1)
+    """How many commits stay in the log, for clients that come back after a while."""
+    snapshotter_segment_commits: int = Field(default=500, ge=1)
+    """A history segment holds at least so many commits, unless they are huge, and at most twice as many."""
+    snapshotter_keep: int = Field(default=10, ge=2)
+    """About how many snapshots of a document are kept (up to twice as many); the archive keeps every revision."""
+    snapshotter_concurrency: int = Field(default=4, ge=1)
+    """How many documents are worked on at once; more than one only helps where the object store is slow."""

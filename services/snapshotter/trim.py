@@ -1,0 +1,77 @@
+"""Out of the log, into the archive: first stored and read back, then cut off."""
+
+import logging
+
+from coedit.errors import DamagedError
+from coedit.identifiers import DocumentId, Revision
+from coedit.store.archive import Archive
+from coedit.store.document_log import DocumentLog, Position
+from coedit.store.fold_scripts import FoldScripts
+from services.snapshotter.metrics import TRIMMED
+
+logger = logging.getLogger(__name__)
+
+_PAGE = 100
+_SEGMENT_BYTES = 8 * 1024 * 1024
+"""A segment is closed above this, however few its commits are: it is read as a whole."""
+
+
+class Trimmer:
+    """Keeps logs short; ``tail`` and ``segment_commits`` count commits."""
+
+    def __init__(
+        self, log: DocumentLog, archive: Archive, scripts: FoldScripts, *, tail: int, segment_commits: int
+    ) -> None:
+        self._log = log
+        self._archive = archive
+        self._scripts = scripts
+        self._tail = tail
+        self._segment_commits = segment_commits
+
+    async def trim(self, document_id: DocumentId, position: Position) -> None:
+        """Move the oldest commits to the archive, if enough of them are covered by the snapshot.
+
+        Raises:
+            DamagedError: the log has a gap, or the archive another history.
+            RedisError, ObjectStoreError: a store cannot be read or written now; nothing is lost.
+        """
+        floor = position.floor
+        target = min(position.snapshot, position.head - self._tail)
+        while target - floor >= self._segment_commits:
+            entries = await self._segment(document_id, floor + 1, target)
+            if not entries:
+                await self._refuse_gap(document_id, floor)
+                return
+            segment = await self._archive.store(document_id, Revision(floor + 1), entries)
+            outcome = await self._scripts.trim(document_id, position.epoch, floor, segment.last)
+            facts = {
+                "document_id": document_id,
+                "first": segment.first,
+                "last": segment.last,
+                "outcome": outcome,
+            }
+            logger.info("history archived", extra={"event": "trim", **facts})
+            if outcome != "trimmed":
+                return
+            TRIMMED.inc(len(entries))
+            floor = segment.last
+
+    async def _segment(self, document_id: DocumentId, first: int, target: int) -> list[bytes]:
+        """Return the entries of the next segment: from ``first`` on, as many as it takes; none if one is missing."""
+        entries: list[bytes] = []
+        size_bytes = 0
+        end = min(target, first + 2 * self._segment_commits - 1)
+        while size_bytes < _SEGMENT_BYTES and first + len(entries) <= end:
+            start = first + len(entries)
+            page = await self._log.read(document_id, start, min(end, start + _PAGE - 1))
+            if len(page) < min(end, start + _PAGE - 1) - start + 1:
+                return []
+            entries += page
+            size_bytes += sum(map(len, page))
+        return entries
+
+    async def _refuse_gap(self, document_id: DocumentId, floor: Revision) -> None:
+        """Tell a log that somebody else is trimming from one with a gap."""
+        position = await self._log.position(document_id)
+        if position is not None and position.floor == floor:
+            raise DamagedError(f"the log has a gap above its floor {floor}", "log")

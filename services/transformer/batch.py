@@ -1,0 +1,228 @@
+"""Decides a batch: what the submissions of some entries become, document by document.
+
+One document's trouble is its own: it is answered with a rejection, and the others go on.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgpack
+
+from coedit.errors import CoeditError, InternalError, QuarantinedError, RevisionTooOldError, UnavailableError
+from coedit.identifiers import DocumentId, Revision
+from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
+from coedit.ot.commit import Commit, Submission
+from coedit.protocol.events import Committed, Event, Rejected, Repeated, encode_events
+from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.store.commit_script import BatchWrite, DocumentWrite
+from coedit.store.document_log import Position
+from coedit.store.keys import Shard
+from coedit.store.object_store import ObjectStoreError
+from coedit.store.ops_stream import Entry, decode_entry
+from coedit.store.redis_connection import TROUBLE
+from services.transformer.documents import WorkingDocument, WorkingDocuments
+from services.transformer.metrics import ERRORS, QUARANTINES, REFUSED, REJECTIONS, REPEATS
+
+logger = logging.getLogger(__name__)
+
+_LONG_STEPS = 10_000
+_MAX_STEPS = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A submission, and when Redis took it (ms since 1970)."""
+
+    submission: Submission
+    at: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What becomes of one document's submissions: events in the order they were decided, and the new commits."""
+
+    before: Position
+    events: list[Event] = field(default_factory=list)
+    commits: list[bytes] = field(default_factory=list)
+
+    def commit(self, entry: bytes) -> None:
+        """Add a commit; neighbours share an event, and so a frame."""
+        self.commits.append(entry)
+        last = self.events[-1] if self.events else None
+        if isinstance(last, Committed):
+            self.events[-1] = Committed((*last.commits, entry))
+        else:
+            self.events.append(Committed((entry,)))
+
+    def reject(self, submission: Submission, error: CoeditError) -> None:
+        """Add a rejection."""
+        REJECTIONS.labels(error.code).inc()
+        self.events.append(
+            Rejected(
+                submission.client_id,
+                submission.client_sequence,
+                error.code,
+                str(error),
+                error.definite,
+                error.retryable,
+            )
+        )
+
+
+class BatchDecider:
+    """Decides batches with the documents that this transformer holds in memory."""
+
+    def __init__(self, documents: WorkingDocuments, chain_key: ChainKey) -> None:
+        self._documents = documents
+        self._chain_key = chain_key
+        self.quarantined: set[DocumentId] = set()
+        """Documents that cannot be written; their submissions are rejected unseen."""
+
+    async def decide(self, shard: Shard, cursor: str, entries: Sequence[Entry]) -> BatchWrite:
+        """Return what to write for ``entries``; the documents in memory then stand where the write will put them.
+
+        Raises:
+            RedisError, OSError: Redis cannot be read now; nothing was decided that counts.
+        """
+        refused: list[bytes] = []
+        arrived = _by_document(entries, refused)
+        writes = [
+            await self._decide_document(document_id, waiting) for document_id, waiting in arrived.items()
+        ]
+        return BatchWrite(shard, cursor, entries[-1].entry_id, writes, refused)
+
+    async def _decide_document(self, document_id: DocumentId, waiting: Sequence[Arrived]) -> DocumentWrite:
+        try:
+            return await self._decide_all(document_id, waiting)
+        except TROUBLE:
+            raise
+        except Exception:
+            ERRORS.labels("decide").inc()
+            logger.exception("a defect in deciding", extra={"event": "defect", "document_id": document_id})
+            self._documents.drop(document_id)
+            return _refuse_all(
+                document_id, waiting, InternalError("a defect of the server; it is logged there")
+            )
+
+    async def _decide_all(self, document_id: DocumentId, waiting: Sequence[Arrived]) -> DocumentWrite:
+        try:
+            if document_id in self.quarantined:
+                raise QuarantinedError("the document is damaged; an operator must look at it")
+            working = await self._documents.get(document_id)
+        except CoeditError as error:
+            self._documents.drop(document_id)
+            return _refuse_all(document_id, waiting, _as_answer(document_id, error))
+        outcome = Outcome(working.stored)
+        for arrival in waiting:
+            await self._decide_one(document_id, working, arrival, outcome)
+        return DocumentWrite(
+            document_id,
+            outcome.before,
+            working.stands_at(),
+            encode_events(outcome.events),
+            tuple(outcome.commits),
+        )
+
+    async def _decide_one(
+        self, document_id: DocumentId, working: WorkingDocument, arrival: Arrived, outcome: Outcome
+    ) -> None:
+        submission, authority = arrival.submission, working.authority
+        try:
+            decision = await self._decision(document_id, working, submission)
+        except CoeditError as error:
+            answer = _as_answer(document_id, error)
+            outcome.reject(submission, answer)
+            if answer.definite:
+                authority.end(submission.client_id)
+            facts = {"event": "reject", "code": error.code, "document_id": document_id}
+            logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})
+            return
+        if isinstance(decision, AlreadyCommitted):
+            REPEATS.inc()
+            outcome.events.append(
+                Repeated(submission.client_id, submission.client_sequence, decision.revision)
+            )
+            return
+        commit = self._sealed(document_id, authority, arrival, decision)
+        authority.append(commit, decision.document)
+        outcome.commit(encode_commit(commit))
+
+    async def _decision(
+        self, document_id: DocumentId, working: WorkingDocument, submission: Submission
+    ) -> Accepted | AlreadyCommitted:
+        authority = working.authority
+        # A base above the head has no history; the authority refuses it.
+        base = min(submission.base_revision, authority.head)
+        steps = _refuse_endless(submission, authority.head - base)
+        history = await self._documents.history(document_id, working, base)
+        if steps < _LONG_STEPS:
+            return authority.decide(submission, history)
+        # Beside the loop, which has leases to renew meanwhile.
+        return await asyncio.to_thread(authority.decide, submission, history)
+
+    def _sealed(
+        self, document_id: DocumentId, authority: Authority, arrival: Arrived, accepted: Accepted
+    ) -> Commit:
+        submission = arrival.submission
+        commit = Commit(
+            revision=Revision(authority.head + 1),
+            delta=accepted.delta,
+            author=submission.author,
+            client_id=submission.client_id,
+            client_sequence=submission.client_sequence,
+            at=arrival.at,
+            epoch=authority.epoch,
+            caret=accepted.caret,
+        )
+        return self._chain_key.seal(document_id, commit, authority.mac)
+
+
+def _refuse_endless(submission: Submission, commit_count: int) -> int:
+    """Return how many pairs of ops and commits a rebase has to look at.
+
+    Raises:
+        RevisionTooOldError: too many: one client would keep everybody else waiting for minutes.
+    """
+    steps = commit_count * (len(submission.delta.ops) + 1)
+    if steps > _MAX_STEPS:
+        raise RevisionTooOldError(f"{commit_count} commits behind, with so many ops, is too much to rebase")
+    return steps
+
+
+def _by_document(entries: Sequence[Entry], refused: list[bytes]) -> dict[DocumentId, list[Arrived]]:
+    arrived: dict[DocumentId, list[Arrived]] = defaultdict(list)
+    for entry in entries:
+        try:
+            for addressed in decode_entry(entry):
+                arrived[addressed.document_id].append(Arrived(addressed.submission, entry.at))
+        except CoeditError as error:
+            REFUSED.inc()
+            facts = {"event": "entry-refused", "entry_id": entry.entry_id, "error": str(error)}
+            logger.warning("an entry of ops cannot be decoded and is set apart", extra=facts)
+            refused.append(msgpack.packb([entry.entry_id, entry.fields]))
+    return arrived
+
+
+def _as_answer(document_id: DocumentId, error: CoeditError) -> CoeditError:
+    """Return what a client is told: trouble of a store passes, damage is counted and kept to the document."""
+    if isinstance(error, ObjectStoreError):
+        ERRORS.labels("object-store").inc()
+        return UnavailableError("the object store cannot be read at the moment")
+    if isinstance(error, QuarantinedError):
+        QUARANTINES.inc()
+        logger.error(
+            "document quarantined",
+            extra={"event": "quarantine", "document_id": document_id, "error": str(error)},
+        )
+    return error
+
+
+def _refuse_all(document_id: DocumentId, waiting: Sequence[Arrived], error: CoeditError) -> DocumentWrite:
+    nowhere = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
+    outcome = Outcome(nowhere)
+    for arrival in waiting:
+        outcome.reject(arrival.submission, error)
+    return DocumentWrite(document_id, nowhere, nowhere, encode_events(outcome.events))

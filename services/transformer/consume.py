@@ -1,0 +1,205 @@
+"""The loop: read what waits in the owned shards, decide it, write it, and read again.
+
+One blocking read covers all shards, and one pipeline all their scripts, so that a quiet system wakes as seldom, and a
+busy one batches as much, as it can.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from coedit.identifiers import DocumentId
+from coedit.runtime.lifecycle import until_stopped
+from coedit.store.commit_script import (
+    BatchWrite,
+    CommitScript,
+    Committed,
+    DocumentWrite,
+    Fenced,
+    Misfit,
+    Moved,
+    Outcome,
+)
+from coedit.store.keys import Shard
+from coedit.store.ops_stream import Entry
+from services.transformer.batch import BatchDecider
+from services.transformer.documents import WorkingDocuments
+from services.transformer.heads import HeadAnnouncer
+from services.transformer.metrics import BATCH_SECONDS, COMMIT_SECONDS, COMMITS, MISFITS
+
+logger = logging.getLogger(__name__)
+
+START = "0-0"
+_BLOCK_MS = 1000
+_MISFIT_SECONDS = 0.02
+_MAX_BATCH_SUBMISSION_BYTES = 8 * 1024 * 1024
+
+
+class Consumer:
+    """Consumes the shards that `own` names, from their cursors on."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        documents: WorkingDocuments,
+        decider: BatchDecider,
+        script: CommitScript,
+        heads: HeadAnnouncer,
+        shard_of: Callable[[DocumentId], Shard],
+        batch_entries: int,
+    ) -> None:
+        self._redis = redis
+        self._documents = documents
+        self._decider = decider
+        self._script = script
+        self._heads = heads
+        self._shard_of = shard_of
+        self._batch_entries = batch_entries
+        self._cursors: dict[bytes, str] = {}
+        """By the names of the shards' streams, so that XREAD takes them as they are."""
+        self._shards: dict[bytes, Shard] = {}
+        """By the same names."""
+        self._wanted: frozenset[Shard] = frozenset()
+        self._followed: frozenset[Shard] = self._wanted
+        """What `_wanted` was when it was followed last; compared by identity, on every step."""
+        self._wanted_changed = asyncio.Event()
+
+    def own(self, held: frozenset[Shard]) -> None:
+        """Say which shards to consume from now on; takes effect with the next step."""
+        if held != self._wanted:
+            self._wanted = held
+            self._wanted_changed.set()
+
+    async def step(self) -> None:
+        """Deal with what waits, or with nothing after at most a second.
+
+        Raises:
+            RedisError, OSError: whether the batch was written is unknown; `recover` before the next step.
+        """
+        await self._follow()
+        arrived = await self._read() if self._cursors else {}
+        if not arrived:
+            if not self._cursors:
+                await until_stopped(self._wanted_changed, _BLOCK_MS / 1000)
+            return
+        started = time.perf_counter()
+        batches = [
+            await self._decider.decide(self._shards[name], self._cursors[name], entries)
+            for name, entries in arrived.items()
+        ]
+        before_commit = time.perf_counter()
+        outcomes = await self._script.run(batches)
+        now = time.perf_counter()
+        COMMIT_SECONDS.observe(now - before_commit)
+        BATCH_SECONDS.observe(now - started)
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            await self._conclude(batch, outcome)
+        self._documents.drop_excess()
+
+    def recover(self) -> None:
+        """After an error: forget what is in memory; the next step begins with each shard as if it were gained.
+
+        So from where Redis stands, and with the heads: what was written may not have been told.
+        """
+        for document_id in self._documents.held():
+            self._documents.drop(document_id)
+        self._cursors.clear()
+        self._shards.clear()
+        self._followed = frozenset()
+
+    async def _follow(self) -> None:
+        """Begin with the shards gained, at their cursors in Redis; leave off those lost."""
+        wanted = self._wanted
+        if wanted is self._followed:
+            return
+        self._wanted_changed.clear()
+        held = frozenset(self._shards.values())
+        changed = held ^ wanted
+        for document_id in self._documents.held():
+            if self._shard_of(document_id) in changed:
+                self._documents.drop(document_id)
+        for shard in held - wanted:
+            self._leave(shard)
+        for shard in wanted - held:
+            await self._heads.announce_changed(shard)
+            cursor = await self._stored_cursor(shard)
+            name = shard.ops.encode()
+            self._cursors[name], self._shards[name] = cursor, shard
+        self._followed = wanted
+
+    def _leave(self, shard: Shard) -> None:
+        name = shard.ops.encode()
+        self._cursors.pop(name, None)
+        self._shards.pop(name, None)
+
+    async def _stored_cursor(self, shard: Shard) -> str:
+        cursor = cast("bytes | None", await self._redis.get(shard.cursor))
+        return cursor.decode() if cursor else START
+
+    async def _read(self) -> dict[bytes, list[Entry]]:
+        streams: dict[Any, Any] = self._cursors  # redis-py's type of keys is invariant
+        reply = await self._redis.xread(streams, count=self._batch_entries, block=_BLOCK_MS)
+        return {name: _bounded(entries) for name, entries in _pairs(reply)}
+
+    async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
+        match outcome:
+            case Committed():
+                self._cursors[batch.shard.ops.encode()] = batch.new_cursor
+                for write in batch.documents:
+                    self._note_written(write)
+            case Misfit(document_ids, broken):
+                self._drop_batch(batch)
+                MISFITS.labels("broken" if broken else "stale").inc()
+                logger.warning(
+                    "documents are not where they were expected",
+                    extra={"event": "misfit", "documents": document_ids, "broken": broken},
+                )
+                if broken:
+                    self._decider.quarantined.update(document_ids)
+                await asyncio.sleep(_MISFIT_SECONDS)
+            case Moved(cursor):
+                self._drop_batch(batch)
+                MISFITS.labels("moved").inc()
+                self._cursors[batch.shard.ops.encode()] = cursor
+            case Fenced():
+                self._drop_batch(batch)
+                MISFITS.labels("fenced").inc()
+                self._leave(batch.shard)
+                self._wanted -= {batch.shard}
+                logger.warning(
+                    "the shard is somebody else's", extra={"event": "fenced", "shard": batch.shard.number}
+                )
+
+    def _note_written(self, write: DocumentWrite) -> None:
+        if write.commits:
+            COMMITS.inc(len(write.commits))
+            self._documents.note_written(write.document_id, write.after)
+            self._heads.committed(write.document_id, write.after)
+
+    def _drop_batch(self, batch: BatchWrite) -> None:
+        for write in batch.documents:
+            self._documents.drop(write.document_id)
+
+
+def _bounded(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
+    """Return the first entries, at least one, as far as they stay within a batch's bytes."""
+    bounded: list[Entry] = []
+    size = 0
+    for entry_id, fields in entries:
+        size += sum(map(len, fields.values()))
+        if bounded and size > _MAX_BATCH_SUBMISSION_BYTES:
+            break
+        name = entry_id.decode()
+        bounded.append(Entry(name, int(name.split("-")[0]), fields))
+    return bounded
+
+
+def _pairs(reply: object) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
+    """Return the reply of XREAD as pairs, in either protocol version of Redis."""
+    if isinstance(reply, dict):
+        return [(name, pages[0]) for name, pages in reply.items()]
+    return list(reply or ())  # type: ignore[call-overload, no-any-return]

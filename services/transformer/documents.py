@@ -1,0 +1,107 @@
+"""The documents that this transformer works on, as far as they fit in memory."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from coedit.identifiers import DocumentId, Revision
+from coedit.ot.authority import Authority
+from coedit.ot.commit import Commit
+from coedit.store.document_log import Position
+from coedit.store.documents import DocumentReader, LoadedDocument
+from services.transformer.metrics import DOCUMENTS
+
+
+@dataclass(slots=True)
+class WorkingDocument:
+    """A document with its authority, and where Redis was last known to have it.
+
+    A document that Redis does not hold, because it is new or was evicted, is stored at epoch 0 and head 0.
+    """
+
+    authority: Authority
+    stored: Position
+
+    def stands_at(self) -> Position:
+        """Return where the document stands with all that its authority has accepted."""
+        authority = self.authority
+        return replace(self.stored, epoch=authority.epoch, head=authority.head, mac=authority.mac)
+
+
+class WorkingDocuments:
+    """A bounded cache, least recently used first out; what is dropped is read again when needed."""
+
+    def __init__(self, reader: DocumentReader, *, capacity: int, max_units: int) -> None:
+        self._reader = reader
+        self._capacity = capacity
+        self._max_units = max_units
+        self._documents: OrderedDict[DocumentId, WorkingDocument] = OrderedDict()
+
+    async def get(self, document_id: DocumentId) -> WorkingDocument:
+        """Return the document at its head.
+
+        Raises:
+            QuarantinedError: what is stored of it is damaged.
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
+        """
+        working = self._documents.get(document_id)
+        if working is None:
+            working = self._working(await self._reader.load(document_id))
+            self._documents[document_id] = working
+            DOCUMENTS.set(len(self._documents))
+        self._documents.move_to_end(document_id)
+        return working
+
+    async def history(
+        self, document_id: DocumentId, working: WorkingDocument, base: Revision
+    ) -> Sequence[Commit]:
+        """Return the commits above ``base`` up to the head, from wherever they are kept.
+
+        Raises:
+            RevisionTooOldError: they are kept nowhere.
+        """
+        authority = working.authority
+        recent = authority.since(base)
+        if recent is not None:
+            return recent
+        # What this batch has accepted is not in the log yet; the authority still has it.
+        stored = max(working.stored.head, working.stored.floor)
+        older = await self._reader.history(document_id, base + 1, stored)
+        return [*older, *(authority.since(Revision(stored)) or ())]
+
+    def note_written(self, document_id: DocumentId, position: Position) -> None:
+        """Take note that everything of a document up to ``position`` is stored."""
+        working = self._documents.get(document_id)
+        if working is not None:
+            working.stored = position
+            working.authority.forget_old()
+
+    def drop(self, document_id: DocumentId) -> None:
+        """Forget a document, whose state here may not be what is stored."""
+        self._documents.pop(document_id, None)
+        DOCUMENTS.set(len(self._documents))
+
+    def drop_excess(self) -> None:
+        """Forget the least recently used documents above the capacity; only between batches."""
+        while len(self._documents) > self._capacity:
+            self._documents.popitem(last=False)
+        DOCUMENTS.set(len(self._documents))
+
+    def held(self) -> tuple[DocumentId, ...]:
+        """Return the documents that are in memory."""
+        return tuple(self._documents)
+
+    def _working(self, loaded: LoadedDocument) -> WorkingDocument:
+        authority = Authority(
+            loaded.epoch,
+            loaded.revision,
+            loaded.mac,
+            loaded.document,
+            dict(loaded.last_sequences),
+            max_units=self._max_units,
+        )
+        authority.remember(loaded.recent)
+        epoch, head = (loaded.epoch, loaded.revision) if loaded.in_redis else (0, Revision(0))
+        return WorkingDocument(
+            authority, Position(epoch, head, loaded.mac, loaded.floor, loaded.snapshot, loaded.number)
+        )

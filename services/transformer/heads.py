@@ -1,0 +1,60 @@
+"""The owner's last word: about a second after a document's last commit its head is published once.
+
+Whoever missed a message learns of it from this, and fills the gap from the log; there is no other polling.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from redis.asyncio import Redis
+
+from coedit.identifiers import DocumentId
+from coedit.protocol.events import HeadAt, encode_events
+from coedit.store.document_log import DocumentLog, Position
+from coedit.store.keys import Shard
+
+QUIET_SECONDS = 1.0
+
+
+class HeadAnnouncer:
+    """Publishes heads of documents that went quiet; sleeps while there are none."""
+
+    def __init__(self, redis: Redis, log: DocumentLog, clock: Callable[[], float]) -> None:
+        self._redis = redis
+        self._log = log
+        self._clock = clock
+        self._waiting: dict[DocumentId, tuple[float, Position]] = {}
+        self._awake = asyncio.Event()
+
+    def committed(self, document_id: DocumentId, position: Position) -> None:
+        """Take note of a commit; the document's second begins anew."""
+        self._waiting.pop(document_id, None)
+        self._waiting[document_id] = (self._clock() + QUIET_SECONDS, position)
+        self._awake.set()
+
+    async def step(self) -> None:
+        """Publish what is due, then wait for the next."""
+        if not self._waiting:
+            self._awake.clear()
+            await self._awake.wait()
+        # Documents stand in the order of their last commits, so the first is due first.
+        document_id, (due_at, position) = next(iter(self._waiting.items()))
+        wait_seconds = due_at - self._clock()
+        if wait_seconds > 0:
+            await asyncio.sleep(wait_seconds)
+        else:
+            del self._waiting[document_id]
+            await self._publish(document_id, position)
+
+    async def announce_changed(self, shard: Shard) -> None:
+        """Publish the heads of all documents that changed lately: a predecessor may have died before it could."""
+        for name in cast("list[bytes]", await self._redis.zrange(shard.changed, 0, -1)):
+            document_id = DocumentId(name.decode())
+            position = await self._log.position(document_id)
+            if position is not None:
+                await self._publish(document_id, position)
+
+    async def _publish(self, document_id: DocumentId, position: Position) -> None:
+        message = encode_events([HeadAt(position.epoch, position.head, position.mac)])
+        await self._redis.spublish(self._log.shard(document_id).events(document_id), message)

@@ -1,0 +1,29 @@
+"""What the transformer counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMITS = Counter("coedit_transformer_commits_total", "Commits written to the logs of documents.")
+REJECTIONS = Counter("coedit_transformer_rejections_total", "Submissions refused, by code.", ["code"])
+REPEATS = Counter(
+    "coedit_transformer_repeats_total", "Submissions that came again and were committed already."
+)
+REFUSED = Counter("coedit_transformer_refused_entries_total", "Entries of ops that could not be decoded.")
+MISFITS = Counter(
+    "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]
+)
+ERRORS = Counter("coedit_transformer_errors_total", "Errors that a loop survived, by loop.", ["loop"])
+QUARANTINES = Counter(
+    "coedit_transformer_quarantines_total", "Times that a document was set apart as damaged."
+)
+SHARDS = Gauge("coedit_transformer_shards", "Shards that this process owns.")
+DOCUMENTS = Gauge("coedit_transformer_documents", "Documents kept in memory.")
+BATCH_SECONDS = Histogram(
+    "coedit_transformer_batch_seconds",
+    "From reading entries to their commit.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5),
+)
+COMMIT_SECONDS = Histogram(
+    "coedit_transformer_commit_seconds",
+    "The commit script's round trip.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5),
+)

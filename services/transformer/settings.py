@@ -1,0 +1,20 @@
+"""The transformer's settings."""
+
+from pydantic import Field
+
+from coedit.runtime.settings import SharedSettings
+
+
+class TransformerSettings(SharedSettings):
+    """Own settings have the prefix ``COEDIT_TRANSFORMER_``."""
+
+    transformer_health_port: int = 8081
+    """Health and metrics."""
+    transformer_lease_seconds: float = Field(default=3.0, ge=0.5)
+    """How long a killed transformer's shards stay without an owner, at most."""
+    transformer_batch_entries: int = Field(default=256, ge=1)
+    """How many entries of a shard are dealt with in one batch, at most."""
+    transformer_documents: int = Field(default=1000, ge=1)
+    """How many documents are kept in memory."""
+    transformer_document_units: int = Field(default=16 * 1024 * 1024, ge=1)
+    """How long a document may grow, in UTF-16 code units."""

@@ -1,0 +1,119 @@
+"""What the Python client makes of answers that come late, twice, or not when it expects them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from coedit.client import inbox as inbox_module
+from coedit.client.document import Document
+from coedit.client.inbox import Inbox
+from coedit.identifiers import DocumentId
+from coedit.ot import Delta
+from coedit.protocol.client_session import ClientDocument, Message
+
+
+class Line:
+    """A client's document and what it sends."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.inbox = Inbox(self._send)
+        self.document = Document(ClientDocument(DocumentId("notes")), self._send)
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        self.sent += messages
+
+    async def receive(self, kind: str, **fields: Any) -> None:
+        await self.inbox.receive(self.document, {"type": kind, "document": "notes", **fields})
+
+    async def opened(self, client_id: str = "one", text: str = "hello") -> None:
+        await self.receive(
+            "opened",
+            client_id=client_id,
+            resume_token="",
+            access="write",
+            epoch=1,
+            revision=1,
+            mac="1",
+            head=1,
+            snapshot_revision=0,
+            mode="content",
+            content=[{"insert": text}],
+        )
+
+    async def refused(self, code: str, *, definite: bool = True, **fields: Any) -> None:
+        await self.receive(
+            "error", code=code, message="", definite=definite, retryable=not definite, **fields
+        )
+
+    def kinds(self) -> list[str]:
+        return [message["type"] for message in self.sent]
+
+
+@pytest.fixture
+async def line() -> Line:
+    line = Line()
+    await line.opened()
+    return line
+
+
+async def test_refusal_that_comes_twice_sets_one_edit_aside(line: Line) -> None:
+    """It was sent again after 5 s without an answer, and both were refused."""
+    await line.document.insert(0, "a")
+    line.sent.clear()
+    await line.refused("document-too-large", client_sequence=1)
+    await line.refused("document-too-large", client_sequence=1)
+    assert [rejection.delta for rejection in line.document.rejections] == [Delta().insert("a")]
+    assert line.kinds() == ["close", "open"]
+
+
+async def test_refusal_of_what_was_acked_leaves_later_edits_alone(line: Line) -> None:
+    await line.document.insert(0, "a")
+    await line.receive("ack", client_sequence=1, revision=2, epoch=1, at=0, mac="2", key_id="")
+    await line.document.insert(0, "b")
+    await line.refused("revision-too-old", client_sequence=1)
+    assert line.document.rejections == []
+    assert not line.document.saved
+
+
+async def test_edits_between_a_refusal_and_the_new_opening_are_set_aside_too(line: Line) -> None:
+    await line.document.insert(0, "a")
+    await line.refused("document-too-large", client_sequence=1)
+    await line.document.insert(1, "b")
+    await line.opened("two", "hello")
+    assert [rejection.delta for rejection in line.document.rejections] == [Delta().insert("ab")]
+    assert line.document.text == "hello"
+
+
+async def test_edits_while_a_diverged_document_is_opened_afresh_are_set_aside(line: Line) -> None:
+    await line.refused("diverged")
+    await line.document.insert(0, "a")
+    await line.opened("two", "hello")
+    assert [rejection.delta for rejection in line.document.rejections] == [Delta().insert("a")]
+
+
+async def test_document_that_another_connection_opens_is_not_opened_again(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis was away; the connection went and came back before the pause was over."""
+    monkeypatch.setattr(inbox_module, "_OPEN_AGAIN_SECONDS", 0.01)
+    line.document.state.lost()
+    await line.refused("unavailable", definite=False)
+    line.inbox.clear()
+    line.sent.clear()
+    await asyncio.sleep(0.05)
+    assert line.sent == []
+
+
+async def test_document_that_was_unavailable_is_opened_again_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "_OPEN_AGAIN_SECONDS", 0.01)
+    line.document.state.lost()
+    line.sent.clear()
+    await line.refused("unavailable", definite=False)
+    await line.refused("unavailable", definite=False, client_sequence=3)
+    await asyncio.sleep(0.05)
+    assert line.kinds() == ["open"]

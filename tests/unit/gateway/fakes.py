@@ -1,0 +1,148 @@
+"""What the gateway's documents talk to, in memory; a test steps in where it must happen in a certain order."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import msgpack
+
+from coedit.errors import CoeditError
+from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.ot import Delta
+from coedit.protocol.codec import Codec
+from coedit.protocol.events import Committed, encode_events
+from coedit.store.document_log import DocumentLog, Position
+from coedit.store.documents import DocumentReader, LoadedDocument
+from coedit.store.keys import Shard
+from services.gateway.channels import Channels
+from services.gateway.hub import OpenDocument
+from services.gateway.subscription import Subscription
+
+DOCUMENT = DocumentId("notes")
+
+
+async def _nothing() -> None:
+    pass
+
+
+class FakeStore:
+    """A document's log, and the channel on which its commits come; ``epoch`` is the document's."""
+
+    def __init__(self, head: int = 0) -> None:
+        self.head = head
+        self.epoch = 1
+        self.on_message: Callable[[bytes], None] = lambda _: None
+        self.before_subscribed: Callable[[], Awaitable[None]] = _nothing
+        self.before_position: Callable[[], Awaitable[None]] = _nothing
+        self.after_position: Callable[[], Awaitable[None]] = _nothing
+        self.after_load: Callable[[], Awaitable[None]] = _nothing
+
+    def document(self) -> OpenDocument:
+        return OpenDocument(
+            DOCUMENT, cast("DocumentLog", self), cast("DocumentReader", self), cast("Channels", self)
+        )
+
+    def commit(self, count: int = 1) -> None:
+        """Commit, and tell the channel at once."""
+        first = self.head + 1
+        self.head += count
+        self.publish(first, self.head)
+
+    def publish(self, first: int, last: int) -> None:
+        entries = tuple(self._entry(revision) for revision in range(first, last + 1))
+        self.on_message(encode_events([Committed(entries)]))
+
+    def shard(self, _: DocumentId) -> Shard:
+        return Shard(0)
+
+    async def subscribe(self, _: str, on_message: Callable[[bytes], None], __: Callable[[], None]) -> None:
+        await self.before_subscribed()
+        self.on_message = on_message
+
+    async def unsubscribe(self, _: str) -> None:
+        self.on_message = lambda _: None
+
+    async def position(self, _: DocumentId) -> Position | None:
+        await self.before_position()
+        found = Position(self.epoch, Revision(self.head), self._mac(self.head), Revision(0), Revision(0), 0)
+        await self.after_position()
+        return found if self.head else None
+
+    async def load(self, _: DocumentId, __: LoadedDocument | None = None) -> LoadedDocument:
+        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta())
+        await self.after_load()
+        return loaded
+
+    async def entries(self, _: DocumentId, first: int, last: int) -> list[bytes]:
+        return [self._entry(revision) for revision in range(first, last + 1)]
+
+    def _mac(self, revision: int) -> str:
+        return f"{self.epoch}/{revision}" if revision else ""
+
+    def _entry(self, revision: int) -> bytes:
+        fields = {
+            "revision": revision,
+            "delta": [{"insert": "x"}],
+            "author": "ada",
+            "client_id": "ada",
+            "client_sequence": revision,
+            "at": 0,
+            "epoch": self.epoch,
+            "mac": self._mac(revision),
+            "key_id": "",
+        }
+        packed: bytes = msgpack.packb(fields)
+        return packed
+
+
+class FakeOutlet:
+    """A connection that takes everything, until ``is_full``."""
+
+    codec = Codec.MSGPACK
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.is_closed = False
+        self.sent: list[dict[str, Any]] = []
+        self.behind: list[Subscription] = []
+        self.dropped: list[CoeditError] = []
+
+    @property
+    def buffered_bytes(self) -> int:
+        return 1 if self.is_full else 0
+
+    def write_frame(self, frame: bytes) -> bool:
+        header = {126: 4, 127: 10}.get(frame[1], 2)
+        self.sent.append(msgpack.unpackb(frame[header:]))
+        return not self.is_full
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    def takes_more(self) -> bool:
+        return not self.is_full
+
+    def left_behind(self, subscription: Subscription) -> None:
+        self.behind.append(subscription)
+
+    def refresh_roster(self, subscription: Subscription) -> None:
+        pass
+
+    def drop(self, _: Subscription, error: CoeditError) -> None:
+        self.dropped.append(error)
+
+    def abort(self, _: int) -> None:
+        self.is_closed = True
+
+
+def subscription(outlet: FakeOutlet, client: str = "bob") -> Subscription:
+    return Subscription(outlet, DOCUMENT, ClientId(client), "write", "fsync")
+
+
+def revisions(messages: Sequence[dict[str, Any]]) -> list[int]:
+    """The revisions that a client was told, in order."""
+    return [
+        commit["revision"]
+        for message in messages
+        for commit in message.get("commits", [message])
+        if message["type"] in ("commit", "ack")
+    ]

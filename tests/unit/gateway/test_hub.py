@@ -1,0 +1,166 @@
+"""An open document's races: between what is read and what its channel brings."""
+
+import asyncio
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from coedit.identifiers import ClientSequence, Revision
+from coedit.protocol.events import HeadAt, Repeated, encode_events
+from services.gateway.hub import OpenDocument
+from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
+
+
+async def _settled(document: OpenDocument) -> None:
+    """Wait until nothing is being mended."""
+    async with asyncio.timeout(5):
+        while document._mending is not None and not document._mending.done():
+            await asyncio.sleep(0)
+
+
+def _joined(document: OpenDocument, outlet: FakeOutlet, revision: int) -> None:
+    one = subscription(outlet)
+    document.join(one, Revision(revision))
+    one.is_live = True
+
+
+async def test_gap_in_what_the_channel_brings_is_filled_in_order() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.head = 8
+    store.publish(8, 8)
+    await _settled(document)
+    store.commit()
+    assert revisions(outlet.sent) == [6, 7, 8, 9]
+    assert outlet.dropped == []
+
+
+async def test_head_tells_of_a_last_commit_that_was_missed() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.head = 6
+    store.on_message(encode_events([HeadAt(1, Revision(6), "1/6")]))
+    await _settled(document)
+    assert revisions(outlet.sent) == [6]
+
+
+async def test_commit_just_before_the_subscription_is_in_what_is_read_after_it() -> None:
+    """Nobody will tell of it: the state must be read once Redis has confirmed, not before."""
+    store = FakeStore(head=5)
+    document = store.document()
+
+    async def commit() -> None:
+        store.commit()
+
+    store.before_subscribed = commit
+    await document.check_held(1, Revision(5), "1/5")
+    assert document.feed.head == 6
+    assert [commit["revision"] for commit in await document.page_after(Revision(5))] == [6]
+
+
+async def test_own_commit_comes_as_an_ack() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    one = subscription(outlet, "ada")
+    document.join(one, Revision(5))
+    one.is_live = True
+    store.commit()
+    assert [(message["type"], message["revision"]) for message in outlet.sent] == [("ack", 6)]
+
+
+async def test_commits_that_come_while_a_gap_is_mended_are_not_taken_for_another_history() -> None:
+    """The position is read, a commit comes by the channel, and only then the answer is looked at."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+
+    left = [1, 2]
+
+    async def commit() -> None:
+        if left:
+            store.commit(left.pop())
+
+    store.after_position = store.after_load = commit
+    document._on_subscribed_again()
+    await _settled(document)
+    assert outlet.dropped == []
+    assert document.feed.head == store.head
+
+
+async def test_commit_that_comes_before_the_head_is_known_is_no_other_history() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    is_read, is_open = asyncio.Event(), asyncio.Event()
+
+    async def commit_early() -> None:
+        if not is_read.is_set():
+            is_read.set()
+            store.commit()  # confirmed by Redis, and the head is not read yet
+
+    async def commit_late() -> None:
+        if document.feed.head < 9:
+            store.commit()
+
+    async def open_first() -> None:
+        if asyncio.current_task() is document._mending:
+            await is_open.wait()
+
+    store.before_position, store.after_position = commit_early, open_first
+    content = await document.content()
+    _joined(document, outlet, content.revision)
+    store.after_load = commit_late
+    store.commit()
+    is_open.set()
+    await _settled(document)
+    assert outlet.dropped == []
+    assert document.feed.head == store.head
+
+
+async def test_document_whose_head_could_not_be_read_is_read_by_the_next_who_opens() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+
+    async def fail() -> None:
+        raise RedisConnectionError("gone")
+
+    store.before_position, was = fail, store.before_position
+    with pytest.raises(RedisConnectionError):
+        await document.content()
+    store.before_position = was
+    content = await document.content()
+    _joined(document, outlet, content.revision)
+    await _settled(document)
+    assert (document.feed.epoch, document.feed.head) == (1, 5)
+    assert outlet.dropped == []
+
+
+async def test_other_history_is_told_to_everybody() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.epoch, store.head = 2, 3
+    document._on_subscribed_again()
+    await _settled(document)
+    assert [error.code for error in outlet.dropped] == ["diverged"]
+    assert (document.feed.epoch, document.feed.head) == (2, 3)
+
+
+async def test_repeat_of_a_commit_that_was_missed_fills_the_gap() -> None:
+    """The commit's own message was lost: its author, who sends again, must get the ack all the same."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    one = subscription(outlet, "ada")
+    document.join(one, Revision(5))
+    one.is_live = True
+    store.head = 6
+    store.on_message(encode_events([Repeated(one.client_id, ClientSequence(6), Revision(6))]))
+    await _settled(document)
+    assert [(message["type"], message["revision"]) for message in outlet.sent] == [("ack", 6)]

@@ -1,0 +1,36 @@
+import msgpack
+
+from services.gateway.recent import Logged, RecentCommits, page_of
+
+
+def _logged(first: int, count: int, size_bytes: int = 10) -> list[Logged]:
+    return [Logged({"revision": revision}, size_bytes) for revision in range(first, first + count)]
+
+
+def test_newest_are_returned_oldest_first() -> None:
+    recent = RecentCommits()
+    recent.extend(_logged(1, 5))
+    assert [commit.revision for commit in recent.newest(2) or ()] == [4, 5]
+    assert recent.newest(0) == []
+    assert recent.newest(6) is None
+
+
+def test_commits_are_bounded_in_count_and_in_bytes() -> None:
+    recent = RecentCommits()
+    recent.extend(_logged(1, 5000))
+    assert recent.newest(1024) is not None
+    assert recent.newest(1025) is None
+    recent.extend(_logged(5001, 3, 400_000))
+    assert recent.newest(2) is not None
+    assert recent.newest(3) is None
+
+
+def test_page_is_bounded_in_bytes_and_never_empty() -> None:
+    assert len(page_of(_logged(1, 10, 100_000))) == 2
+    assert len(page_of(_logged(1, 2, 10_000_000))) == 1
+    assert page_of([]) == []
+
+
+def test_entry_is_read_with_its_size() -> None:
+    entry = msgpack.packb({"revision": 7, "delta": []})
+    assert Logged.read(entry) == Logged({"revision": 7, "delta": []}, len(entry))

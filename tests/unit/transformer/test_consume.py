@@ -1,0 +1,75 @@
+"""The consuming loop after an error: nothing that may have been written stays untold."""
+
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from coedit.store.commit_script import CommitScript
+from coedit.store.keys import Shard
+from services.transformer.batch import BatchDecider
+from services.transformer.consume import Consumer
+from services.transformer.documents import WorkingDocuments
+from services.transformer.heads import HeadAnnouncer
+
+SHARDS = frozenset({Shard(0), Shard(1)})
+
+
+class FakeRedis:
+    """Has cursors; ``is_away`` makes every read fail."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.cursors = {shard.cursor: b"1-0" for shard in SHARDS}
+        self.read: list[dict[bytes, str]] = []
+
+    async def get(self, key: str) -> bytes:
+        return self.cursors[key]
+
+    async def xread(self, streams: dict[bytes, str], **_: Any) -> list[Any]:
+        if self.is_away:
+            raise RedisConnectionError("gone")
+        self.read.append(dict(streams))
+        return []
+
+
+class FakeHeads:
+    def __init__(self) -> None:
+        self.announced: list[Shard] = []
+
+    async def announce_changed(self, shard: Shard) -> None:
+        self.announced.append(shard)
+
+
+class FakeDocuments:
+    def held(self) -> tuple[()]:
+        return ()
+
+    def drop_excess(self) -> None:
+        pass
+
+
+async def test_heads_are_announced_after_an_error() -> None:
+    """The batch may be written and its message lost: then nobody knows of it, and no later commit may come."""
+    redis, heads = FakeRedis(), FakeHeads()
+    consumer = Consumer(
+        cast("Redis", redis),
+        cast("WorkingDocuments", FakeDocuments()),
+        cast("BatchDecider", None),
+        cast("CommitScript", None),
+        cast("HeadAnnouncer", heads),
+        lambda _: Shard(0),
+        10,
+    )
+    consumer.own(SHARDS)
+    await consumer.step()
+    heads.announced.clear()
+    redis.is_away = True
+    with pytest.raises(RedisConnectionError):
+        await consumer.step()
+    consumer.recover()
+    redis.is_away, redis.cursors = False, {shard.cursor: b"2-0" for shard in SHARDS}
+    await consumer.step()
+    assert set(heads.announced) == SHARDS
+    assert set(redis.read[-1].values()) == {"2-0"}
