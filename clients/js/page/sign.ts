@@ -1,0 +1,38 @@
+/** What the sign in the header says about the connection and about one's own edits. It never says more than is so. */
+
+import type { DocumentSession, Status } from "../src/index.js";
+
+export interface Sign {
+  readonly kind: "saved" | "saving" | "offline" | "waiting" | "refused";
+  readonly text: string;
+  /** The same in a word or two, for narrow screens. */
+  readonly short: string;
+}
+
+/** How long an edit may be on its way before the sign counts what is not saved. */
+export const SLOW_AFTER_MS = 3_000;
+
+/** `savingForMs`: since when something has been unsaved without a pause. */
+export function signOf(status: Status, document: DocumentSession, savingForMs: number): Sign {
+  const unsaved = countOf(document.unsaved);
+  if (document.state === "stopped" || status.kind === "denied") {
+    const text = document.saved ? "No access" : `${unsaved} not saved`;
+    return { kind: "refused", text, short: document.saved ? "No access" : "Not saved" };
+  }
+  if (!document.loaded) return { kind: "waiting", text: status.kind === "offline" ? "Offline – trying to connect" : "Opening…", short: "Opening…" };
+  if (status.kind !== "online") return offline(document, unsaved);
+  if (document.saved) return document.access === "read"
+    ? { kind: "saved", text: "Read only", short: "Read only" }
+    : { kind: "saved", text: "Saved", short: "Saved" };
+  const text = savingForMs < SLOW_AFTER_MS ? "Saving…" : `Saving… ${unsaved} not saved yet`;
+  return { kind: "saving", text, short: "Saving…" };
+}
+
+function offline(document: DocumentSession, unsaved: string): Sign {
+  if (document.saved) return { kind: "offline", text: "Offline – everything is saved", short: "Offline" };
+  return { kind: "offline", text: `Offline – ${unsaved} not saved yet`, short: `Offline – ${document.unsaved} unsaved` };
+}
+
+function countOf(edits: number): string {
+  return edits === 1 ? "1 edit" : `${edits} edits`;
+}

@@ -1,0 +1,406 @@
+/**
+ * One open document of the protocol, over all its connections, without I/O: every step returns what to do. Times are
+ * milliseconds of the caller's clock.
+ */
+
+import type { Effect } from "./effects.js";
+import { KeptCommits } from "./history.js";
+import { Delta, replaceBetween } from "./ot/index.js";
+import { type Introduction, OwnPresence } from "./own_presence.js";
+import { Roster } from "./presence.js";
+import type {
+  Ack, Caret, Commit, Commits, DocumentMessage, ErrorMessage, Held, Identity, OpenMessage, Opened, Part, Participant, Presence,
+  Refusal,
+} from "./protocol/messages.js";
+import { carryOver } from "./rebase.js";
+import { type Recovery, recoveryFrom } from "./recovery.js";
+import { AwaitingAck, type Replica, Synchronized, limitInFlight } from "./replica.js";
+import {
+  GIVE_UP_AFTER_MS, type Submission, later, newSubmission, sent, unsent,
+} from "./submission.js";
+import { type Group, UndoHistory } from "./undo.js";
+
+/** `stopped`: the server refused in a way that trying again does not change; what is pending is kept. */
+export type DocumentState = "closed" | "opening" | "receiving" | "open" | "stopped";
+
+/** Rejections in a row, without an ack in between, after which we no longer try under new client ids. */
+const MAX_REJECTIONS = 3;
+/** UTF-16 units take at most 6 bytes of JSON; the rest of the frame is small. */
+const UNITS_PER_FRAME_BYTE = 1 / 8;
+
+const MISFIT: Refusal = {
+  code: "length-mismatch", message: "what is pending does not fit the document any more", definite: true, retryable: false,
+};
+
+export class DocumentSession {
+  state: DocumentState = "closed";
+  access: "read" | "write" = "read";
+  /** Why it is `stopped`. */
+  refusal: Refusal | null = null;
+  /** The document with one's own edits: what the user sees. */
+  content: Delta = Delta.EMPTY;
+  /** How many edits are not acknowledged. */
+  unsaved = 0;
+  /** Whether the content was ever received. */
+  loaded = false;
+  readonly kept = new KeptCommits();
+  /** One's own edits, to undo and redo; empty again after the document was loaded afresh. */
+  readonly history = new UndoHistory();
+
+  private replica: Replica = new Synchronized(0);
+  /** The document at the replica's revision, without what is pending. */
+  private confirmed: Delta = Delta.EMPTY;
+  private held: Held | null = null;
+  private identity: Identity | null = null;
+  private lastSequence = 0;
+  private submission: Submission | null = null;
+  private unsavedInFlight = 0;
+  private rejections = 0;
+  private openAgainAt: number | null = null;
+  private openRefusals = 0;
+  /** Below this revision the submission in flight may still turn up, committed under an earlier client id. */
+  private holdBelow = 0;
+  private arriving: { readonly opened: Opened; readonly parts: Uint8Array<ArrayBuffer>[] } | null = null;
+  private roster = Roster.EMPTY;
+  private readonly own = new OwnPresence();
+
+  constructor(
+    readonly name: string,
+    private frameBytes: number = Infinity,
+  ) {}
+
+  get revision(): number {
+    return this.replica.revision;
+  }
+
+  get pending(): readonly Delta[] {
+    return this.replica.pending;
+  }
+
+  /** Whether everything that was edited here is acknowledged. */
+  get saved(): boolean {
+    return this.pending.length === 0;
+  }
+
+  /** Who else is here, with carets as positions in `content`. */
+  get participants(): readonly Participant[] {
+    return this.roster.shownAt(this.revision, this.pending);
+  }
+
+  /** The next time at which `tick` has something to do; null: none. */
+  get dueAt(): number | null {
+    if (this.state === "opening") return this.openAgainAt;
+    if (this.state !== "open") return null;
+    if (this.saved) return this.own.dueAt;
+    return this.revision < this.holdBelow ? null : (this.submission?.againAt ?? 0);
+  }
+
+  /** A connection is there. */
+  connected(frameBytes: number): Effect[] {
+    this.frameBytes = frameBytes;
+    return this.state === "stopped" ? [] : this.open();
+  }
+
+  disconnected(): void {
+    if (this.state !== "stopped") this.state = "closed";
+    this.arriving = null;
+    this.openAgainAt = null;
+    this.own.forgotten();
+    if (this.submission !== null) this.submission = unsent(this.submission);
+  }
+
+  /** The user changed the content by `delta`; `caret` is the selection after it. One `group` is undone together. */
+  edit(delta: Delta, caret: Caret | null, now: number, group: Group = null): Effect[] {
+    this.own.moveTo(caret);
+    if (delta.isEmpty) return this.tick(now);
+    this.history.record(delta, this.content, group);
+    this.edited(delta);
+    return this.tick(now);
+  }
+
+  /** Undoes the newest of one's own edits: an edit, which is shown too; none where nothing is left. */
+  undo(now: number): Effect[] {
+    return this.step(this.history.undo(this.content), now);
+  }
+
+  /** Takes back the newest undo, unless something was edited since. */
+  redo(now: number): Effect[] {
+    return this.step(this.history.redo(this.content), now);
+  }
+
+  private step(delta: Delta | null, now: number): Effect[] {
+    if (delta === null) return [];
+    this.edited(delta);
+    this.own.carriedOver(delta);
+    return [{ kind: "show", document: this.name, delta }, ...this.tick(now)];
+  }
+
+  private edited(delta: Delta): void {
+    this.content = delta.applyTo(this.content);
+    this.replica = this.replica.edit(delta)[0];
+    this.unsaved += 1;
+  }
+
+  moveCaret(caret: Caret | null, now: number): Effect[] {
+    this.own.moveTo(caret);
+    return this.tick(now);
+  }
+
+  introduce(introduction: Introduction, now: number): Effect[] {
+    this.own.introduce(introduction);
+    return this.tick(now);
+  }
+
+  /** A message from the server, and the frame that it came in. */
+  receive(message: DocumentMessage | ErrorMessage, frame: string, now: number): Effect[] {
+    switch (message.type) {
+      case "opened":
+        return this.onOpened(message, now);
+      case "part":
+        return this.onPart(message);
+      case "commit":
+        return this.onCommits(message, frame, now);
+      case "ack":
+        return this.onAck(message, frame, now);
+      case "snapshot":
+        this.kept.storedUpTo(message.revision);
+        return [];
+      case "presence":
+        return this.onPresence(message, now);
+      case "error":
+        return this.recover(recoveryFrom(message, this.state, this.submission, this.identity !== null), message, now);
+    }
+  }
+
+  /** The content of the parts that an effect asked to inflate. */
+  inflated(content: Delta, now: number): Effect[] {
+    const { arriving } = this;
+    this.arriving = null;
+    return arriving === null ? [] : this.install(content, arriving.opened, now);
+  }
+
+  /** Does what is due: opens again, sends, sends again, tells the caret. */
+  tick(now: number): Effect[] {
+    const due = this.dueAt;
+    if (due === null || now < due) return [];
+    if (this.state === "opening") return this.open();
+    if (!this.saved) return this.submit(now);
+    return [{ kind: "send", message: this.own.tell(this.name, this.revision, now) }];
+  }
+
+  private open(renew = false): Effect[] {
+    // To the server a document is open until it is closed, and cannot be opened twice.
+    const close: Effect[] = this.state === "open" || this.state === "receiving" ? this.close() : [];
+    this.state = "opening";
+    this.arriving = null;
+    this.openAgainAt = null;
+    const message: OpenMessage = {
+      type: "open",
+      document: this.name,
+      ...(this.held === null ? {} : { epoch: this.held.epoch, revision: this.held.revision, mac: this.held.mac }),
+      ...(renew ? { renew } : this.credentials()),
+    };
+    return [...close, { kind: "send", message }];
+  }
+
+  private close(): Effect[] {
+    return [{ kind: "send", message: { type: "close", document: this.name } }];
+  }
+
+  private credentials(): { client_id: string; resume_token: string } | undefined {
+    if (this.identity === null) return undefined;
+    return { client_id: this.identity.clientId, resume_token: this.identity.resumeToken };
+  }
+
+  private onOpened(opened: Opened, now: number): Effect[] {
+    if (opened.clientId !== this.identity?.clientId) this.lastSequence = 0;
+    this.identity = { clientId: opened.clientId, resumeToken: opened.resumeToken };
+    this.access = opened.access;
+    this.openRefusals = 0;
+    const { body } = opened;
+    if (body.mode === "content") return this.install(body.content, opened, now);
+    if (body.mode === "parts") {
+      this.state = "receiving";
+      this.arriving = { opened, parts: [] };
+      return [];
+    }
+    if (opened.revision !== this.revision) return this.openAfresh(false);
+    return this.opened(opened, now);
+  }
+
+  private onPart(part: Part): Effect[] {
+    const { arriving } = this;
+    if (arriving === null || arriving.opened.body.mode !== "parts") return [];
+    if (part.index !== arriving.parts.length) return [{ kind: "reconnect", reason: "a part is missing" }];
+    arriving.parts.push(part.bytes);
+    if (arriving.parts.length < arriving.opened.body.parts) return [];
+    return [{ kind: "inflate", document: this.name, parts: arriving.parts }];
+  }
+
+  /** Takes over a content that does not continue what we hold; what is pending is carried over the difference. */
+  private install(content: Delta, opened: Opened, now: number): Effect[] {
+    const before = this.content;
+    // What we see may be what is there already: then the edits got through, and only their acks were lost.
+    const arrived = !this.loaded || content.equals(before);
+    const pending = carryOver(arrived ? [] : this.pending, this.confirmed, content);
+    if (pending === null) return this.stop(MISFIT);
+    this.confirmed = content;
+    this.content = pending.applyTo(content);
+    this.replica = pending.isEmpty ? new Synchronized(opened.revision) : new AwaitingAck(opened.revision, pending);
+    this.submission = null;
+    if (pending.isEmpty) this.unsaved = 0;
+    this.kept.clear();
+    // Whose text is whose cannot be told across the two, and an undo must never take another's.
+    this.history.clear();
+    this.roster = Roster.EMPTY;
+    this.loaded = true;
+    const show = before.isEmpty ? this.content : replaceBetween(before, this.content);
+    this.own.carriedOver(show);
+    return [{ kind: "show", document: this.name, delta: show }, ...this.opened(opened, now)];
+  }
+
+  private opened(opened: Opened, now: number): Effect[] {
+    this.state = "open";
+    this.held = { epoch: opened.epoch, revision: opened.revision, mac: opened.mac };
+    this.kept.storedUpTo(opened.snapshotRevision);
+    this.own.forgotten();
+    this.holdBelow = 0;
+    if (this.submission !== null && this.submission.clientId !== opened.clientId) this.holdBelow = opened.head;
+    else if (this.submission !== null) this.submission = { ...this.submission, againAt: now };
+    return this.tick(now);
+  }
+
+  private onCommits(message: Commits, frame: string, now: number): Effect[] {
+    if (this.state !== "open") return [];
+    const effects: Effect[] = [];
+    for (const commit of message.commits) {
+      if (commit.revision <= this.revision) continue;
+      if (commit.revision > this.revision + 1 || message.epoch !== this.held?.epoch) return [...effects, ...this.open()];
+      if (this.isOurs(commit)) this.acknowledged({ epoch: message.epoch, ...commit }, frame);
+      else effects.push(this.show(commit, message.epoch, frame));
+    }
+    return [...effects, ...this.tick(now)];
+  }
+
+  private onPresence(message: Presence, now: number): Effect[] {
+    const own = this.identity?.clientId ?? "";
+    if (!message.full && message.present.some(({ clientId }) => clientId !== own && !this.roster.knows(clientId))) {
+      this.own.someoneCame();
+    }
+    this.roster = this.roster.announced(message, own, this.revision, this.kept);
+    return this.tick(now);
+  }
+
+  private isOurs(commit: Commit): boolean {
+    const { submission } = this;
+    return submission?.clientId === commit.clientId && submission.sequence === commit.clientSequence;
+  }
+
+  private show(commit: Commit, epoch: number, frame: string): Effect {
+    const [next, delta] = this.replica.commit(commit.delta);
+    this.replica = next;
+    this.content = delta.applyTo(this.content);
+    this.history.carry(delta);
+    this.confirmed = this.saved ? this.content : commit.delta.applyTo(this.confirmed);
+    this.held = { epoch, revision: commit.revision, mac: commit.mac };
+    this.kept.add({ ...commit, frame });
+    this.roster = this.roster.committed(commit);
+    this.own.carriedOver(delta);
+    return { kind: "show", document: this.name, delta };
+  }
+
+  private onAck(ack: Ack, frame: string, now: number): Effect[] {
+    if (this.state !== "open" || this.submission?.sequence !== ack.clientSequence) return [];
+    if (ack.epoch !== this.held?.epoch || ack.revision > this.revision + 1) return this.open();
+    // An ack of a revision that we hold as someone else's commit: one of the two sides has a defect.
+    if (ack.revision <= this.revision) return this.openAfresh(true);
+    this.acknowledged(ack, frame);
+    return this.tick(now);
+  }
+
+  private acknowledged(held: Held, frame: string): void {
+    if (this.replica.kind === "synchronized") return;
+    const { inFlight: delta } = this.replica;
+    const clientId = this.submission?.clientId ?? "";
+    this.kept.add({ revision: held.revision, delta, clientId, caret: null, frame });
+    this.roster = this.roster.carried(delta, held.revision);
+    this.confirmed = delta.applyTo(this.confirmed);
+    this.replica = this.replica.ack()[0];
+    this.held = { epoch: held.epoch, revision: held.revision, mac: held.mac };
+    this.submission = null;
+    this.rejections = 0;
+    this.unsaved = this.saved ? 0 : this.unsaved - this.unsavedInFlight;
+  }
+
+  private submit(now: number): Effect[] {
+    if (this.replica.kind === "synchronized" || this.identity === null || this.held === null) return [];
+    if (this.submission?.clientId !== this.identity.clientId) this.prepare(this.identity.clientId);
+    const submission = this.submission;
+    if (submission === null) return [];
+    if (submission.sentSince !== null && now - submission.sentSince >= GIVE_UP_AFTER_MS) {
+      return [{ kind: "reconnect", reason: "a submission was not answered" }];
+    }
+    this.submission = sent(submission, now);
+    const caret = this.replica.kind === "awaiting-ack" ? this.own.position : null;
+    this.own.toldBySubmission(caret);
+    return [{ kind: "send", message: {
+      type: "submit", document: this.name, client_sequence: submission.sequence, epoch: this.held.epoch,
+      base_revision: this.revision, delta: this.replica.inFlight.ops, ...(caret === null ? {} : { caret }),
+    } }];
+  }
+
+  /** Gives what is in flight its number; from here on it must not change but by being carried over commits. */
+  private prepare(clientId: string): void {
+    if (this.replica.kind === "synchronized") return;
+    this.replica = limitInFlight(this.replica, Math.max(1, Math.floor(this.frameBytes * UNITS_PER_FRAME_BYTE)));
+    this.lastSequence += 1;
+    this.submission = newSubmission(clientId, this.lastSequence);
+    this.unsavedInFlight = this.replica.kind === "awaiting-ack" ? this.unsaved : 0;
+  }
+
+  private recover(recovery: Recovery, refusal: Refusal, now: number): Effect[] {
+    switch (recovery) {
+      case "ignore":
+        return [];
+      case "submit-later":
+        if (this.submission !== null) this.submission = later(this.submission, now);
+        return [];
+      case "submit-once-more":
+        if (this.submission !== null) this.submission = { ...later(this.submission, now), failed: true };
+        return [];
+      case "open-later":
+        this.openAgainAt = now + Math.min(30_000, 1_000 * 2 ** this.openRefusals);
+        this.openRefusals += 1;
+        return [];
+      case "open-anonymously":
+        this.identity = null;
+        return this.open();
+      case "renew":
+      case "open-afresh":
+        this.rejections += 1;
+        if (this.rejections > MAX_REJECTIONS) return this.stop(refusal);
+        return recovery === "renew" ? this.renew() : this.openAfresh(true);
+      case "stop":
+        return this.stop(refusal);
+    }
+  }
+
+  /** The client id is spent for this document; what was in flight was not applied, and goes out under a new one. */
+  private renew(): Effect[] {
+    this.submission = null;
+    return this.open(true);
+  }
+
+  private openAfresh(renew: boolean): Effect[] {
+    this.held = null;
+    if (renew) this.submission = null;
+    return this.open(renew);
+  }
+
+  private stop(refusal: Refusal): Effect[] {
+    const wasOpen = this.state === "open";
+    this.state = "stopped";
+    this.refusal = refusal;
+    return wasOpen ? this.close() : [];
+  }
+}

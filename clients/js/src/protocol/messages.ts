@@ -1,0 +1,157 @@
+/** The messages of protocol v1 (docs/protocol.md), as values. Positions and lengths are UTF-16 code units. */
+
+import type { Delta, Op } from "../ot/index.js";
+
+export const SUBPROTOCOL = "coedit.v1.json";
+
+/** A selection: `head` is the end that moves. */
+export interface Caret {
+  readonly anchor: number;
+  readonly head: number;
+}
+
+/** Who a replica is towards the server, and the proof of it. Kept in memory only: two replicas never share one. */
+export interface Identity {
+  readonly clientId: string;
+  readonly resumeToken: string;
+}
+
+/** The newest state that a replica holds; `mac` names its history. */
+export interface Held {
+  readonly epoch: number;
+  readonly revision: number;
+  readonly mac: string;
+}
+
+export interface Limits {
+  readonly frameBytes: number;
+  readonly documentUnits: number;
+}
+
+export interface Welcome extends Identity {
+  readonly type: "welcome";
+  readonly author: string;
+  readonly durability: string;
+  readonly server: string;
+  readonly limits: Limits;
+}
+
+export type OpenedContent =
+  | { readonly mode: "resumed" }
+  | { readonly mode: "content"; readonly content: Delta }
+  | { readonly mode: "parts"; readonly parts: number; readonly partsBytes: number };
+
+export interface Opened extends Identity, Held {
+  readonly type: "opened";
+  readonly document: string;
+  readonly access: "read" | "write";
+  readonly head: number;
+  readonly snapshotRevision: number;
+  readonly body: OpenedContent;
+}
+
+export interface Part {
+  readonly type: "part";
+  readonly document: string;
+  readonly index: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface Ack extends Held {
+  readonly type: "ack";
+  readonly document: string;
+  readonly clientSequence: number;
+}
+
+export interface Commit {
+  readonly revision: number;
+  readonly delta: Delta;
+  readonly author: string;
+  readonly clientId: string;
+  readonly clientSequence: number;
+  readonly mac: string;
+  readonly caret: Caret | null;
+}
+
+export interface Commits {
+  readonly type: "commit";
+  readonly document: string;
+  readonly epoch: number;
+  readonly commits: readonly Commit[];
+}
+
+export interface SnapshotStored {
+  readonly type: "snapshot";
+  readonly document: string;
+  readonly revision: number;
+}
+
+export interface Participant {
+  readonly clientId: string;
+  readonly author: string;
+  readonly name: string;
+  readonly colour: string;
+  readonly revision: number;
+  readonly caret: Caret | null;
+}
+
+export interface Presence {
+  readonly type: "presence";
+  readonly document: string;
+  readonly full: boolean;
+  readonly present: readonly Participant[];
+  readonly left: readonly string[];
+}
+
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  /** The submission was certainly not applied, and never will be. */
+  readonly definite: boolean;
+  /** The same message may succeed later. */
+  readonly retryable: boolean;
+}
+
+export interface ErrorMessage extends Refusal {
+  readonly type: "error";
+  readonly document: string | null;
+  readonly clientSequence: number | null;
+}
+
+export type DocumentMessage = Opened | Part | Ack | Commits | SnapshotStored | Presence;
+export type ServerMessage = Welcome | DocumentMessage | ErrorMessage;
+
+/** A message as it goes on the wire: its fields are named as in the protocol. */
+export type ClientMessage =
+  | { readonly type: "hello"; readonly token?: string; readonly author?: string; readonly client_id?: string; readonly resume_token?: string }
+  | OpenMessage
+  | SubmitMessage
+  | PresenceMessage
+  | { readonly type: "close"; readonly document: string };
+
+export interface OpenMessage extends Partial<Held> {
+  readonly type: "open";
+  readonly document: string;
+  readonly client_id?: string;
+  readonly resume_token?: string;
+  readonly renew?: true;
+}
+
+export interface SubmitMessage {
+  readonly type: "submit";
+  readonly document: string;
+  readonly client_sequence: number;
+  readonly epoch: number;
+  readonly base_revision: number;
+  readonly delta: readonly Op[];
+  readonly caret?: Caret;
+}
+
+export interface PresenceMessage {
+  readonly type: "presence";
+  readonly document: string;
+  readonly revision: number;
+  readonly caret: Caret | null;
+  readonly name?: string;
+  readonly colour?: string;
+}

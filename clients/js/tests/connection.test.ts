@@ -1,0 +1,134 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { Connection, type Environment, type Socket } from "../src/connection.js";
+import { Delta, textOf } from "../src/ot/index.js";
+import { inflateParts } from "../src/protocol/parts.js";
+import type { ClientMessage } from "../src/protocol/messages.js";
+import { FakeServer } from "./fake_server.js";
+
+/** A socket to the fake server that delivers at once; the test opens and closes it. */
+class FakeSocket implements Socket {
+  onopen: ((event: Event) => void) | null = null;
+  onmessage: ((event: MessageEvent) => void) | null = null;
+  onclose: ((event: CloseEvent) => void) | null = null;
+  closed = false;
+  private readonly reply = (frame: object): void => this.receive(JSON.stringify(frame));
+
+  constructor(private readonly server: FakeServer) {}
+
+  accept(): void {
+    this.onopen?.(new Event("open"));
+  }
+
+  receive(frame: string): void {
+    if (!this.closed) this.onmessage?.(new MessageEvent("message", { data: frame }));
+  }
+
+  fail(code: number): void {
+    this.server.leave(this.reply);
+    this.closed = true;
+    this.onclose?.(Object.assign(new Event("close"), { code, reason: "", wasClean: false }) as CloseEvent);
+  }
+
+  send(frame: string): void {
+    this.server.receive(JSON.parse(frame) as ClientMessage, this.reply);
+  }
+
+  close(): void {
+    this.server.leave(this.reply);
+    this.closed = true;
+  }
+}
+
+const sockets: FakeSocket[] = [];
+let server = new FakeServer();
+let shown = Delta.EMPTY;
+
+const environment: Environment = {
+  connect: () => {
+    const socket = new FakeSocket(server);
+    sockets.push(socket);
+    return socket;
+  },
+  now: () => Date.now(),
+  after: (delay, callback) => {
+    const timer = setTimeout(callback, delay);
+    return () => clearTimeout(timer);
+  },
+  random: () => 1,
+  inflate: inflateParts,
+};
+
+function connection(): Connection {
+  const events = { onShow: (_: string, delta: Delta) => void (shown = delta.applyTo(shown)), onChange: () => undefined };
+  return new Connection("ws://test/v1/ws", {}, events, environment);
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  sockets.length = 0;
+  server = new FakeServer();
+  shown = Delta.EMPTY;
+});
+
+test("comes back after growing delays of at most five seconds, and sends what is pending", () => {
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  expect(one.status.kind).toBe("online");
+  sockets[0]!.fail(1006);
+  one.edit(document, Delta.text("typed offline"), null);
+  for (const delay of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
+    expect(one.status).toMatchObject({ kind: "offline", retryAt: Date.now() + delay });
+    vi.advanceTimersByTime(delay);
+    expect(one.status.kind).toBe("connecting");
+    sockets.at(-1)!.fail(1006);
+  }
+  vi.advanceTimersByTime(5_000);
+  sockets.at(-1)!.accept();
+  expect([one.status.kind, document.saved, textOf(server.content)]).toEqual(["online", true, "typed offline"]);
+});
+
+test("a final close code ends the trying and says why", () => {
+  const one = connection();
+  one.connect();
+  sockets[0]!.accept();
+  sockets[0]!.receive(JSON.stringify({ type: "error", code: "unauthorized", message: "expired", definite: true, retryable: false }));
+  sockets[0]!.fail(4401);
+  vi.advanceTimersByTime(1_000);
+  sockets[1]!.fail(4401);
+  vi.advanceTimersByTime(60_000);
+  expect([sockets.length, one.status.kind]).toEqual([2, "denied"]);
+});
+
+test("frames that follow the parts of a document wait until it is inflated", async () => {
+  server.mode = "parts";
+  server.commit(Delta.text("large"));
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  server.commit(Delta.text("very "));
+  expect(document.loaded).toBe(false);
+  vi.useRealTimers();
+  await vi.waitFor(() => expect(document.loaded).toBe(true));
+  expect([textOf(shown), document.revision]).toEqual(["very large", 2]);
+});
+
+test("a frame that is no message costs the connection, not the replica", () => {
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  one.edit(document, Delta.text("a"), null);
+  sockets[0]!.receive('{"type":"commit","document":7}');
+  expect([sockets[0]!.closed, one.status.kind, textOf(document.content)]).toEqual([true, "offline", "a"]);
+});
+
+test("a connection that never says welcome is given up", () => {
+  const one = connection();
+  one.connect();
+  vi.advanceTimersByTime(10_000);
+  expect([sockets[0]!.closed, one.status.kind]).toEqual([true, "offline"]);
+});
