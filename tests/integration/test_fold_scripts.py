@@ -1,0 +1,261 @@
+"""The snapshotter's scripts on a real Valkey: each compares before it writes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from coedit.identifiers import DocumentId, Revision, document_id
+from coedit.ot.delta import Delta
+from coedit.store.archive import Archive, Segment
+from coedit.store.document_log import DocumentLog
+from coedit.store.documents import DocumentReader
+from coedit.store.fold_scripts import FoldScripts
+from coedit.store.object_store import ObjectStoreError, open_object_store
+from coedit.store.redis_connection import connect
+from coedit.store.snapshots import Snapshot, Snapshots
+from services.snapshotter.fold import Fold, Folder
+from services.snapshotter.schedule import Schedule
+from services.snapshotter.trim import Trimmer
+from services.snapshotter.work import Worker
+from tests.redis_server import redis_server
+from tests.snapshotter_setup import CHAIN_KEY, SHARDS, Author, Store, until
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = connect(redis_url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def ada(redis: Redis) -> Author:
+    """A document at revision 10, whose shard is held under the token ``mine``."""
+    author = Author(redis, document_id("notes"))
+    await author.type(10)
+    await redis.set(author.shard.folder, "mine")
+    return author
+
+
+def snapshot(author: Author, revision: int, number: int) -> Snapshot:
+    return Snapshot(author.document_id, number, Revision(revision), 1, "", b"", b"", Delta())
+
+
+async def test_note_never_goes_backwards(redis: Redis, ada: Author) -> None:
+    scripts, log = FoldScripts(redis, "mine", SHARDS), DocumentLog(redis, SHARDS)
+    outcomes = [
+        await scripts.note(snapshot(ada, *what), 1) for what in [(5, 1), (8, 2), (5, 1), (8, 2), (10, 3)]
+    ]
+    assert outcomes == ["stored", "stored", "known", "known", "stored"]
+    position = await log.position(ada.document_id)
+    assert position is not None
+    assert (position.snapshot, position.number) == (10, 3)
+
+
+async def test_note_of_another_epoch_or_above_the_head_is_stale(redis: Redis, ada: Author) -> None:
+    scripts = FoldScripts(redis, "mine", SHARDS)
+    assert await scripts.note(snapshot(ada, 5, 1), 2) == "stale"
+    assert await scripts.note(snapshot(ada, 11, 1), 1) == "stale"
+    await redis.delete(ada.shard.document(ada.document_id))
+    assert await scripts.note(snapshot(ada, 5, 1), 1) == "stale"
+    assert not await redis.exists(ada.shard.document(ada.document_id))
+
+
+@pytest.mark.parametrize(
+    ("token", "epoch", "floor", "new_floor", "outcome"),
+    [
+        ("mine", 1, 0, 7, "trimmed"),
+        ("yours", 1, 0, 7, "fenced"),
+        ("mine", 2, 0, 7, "stale"),
+        ("mine", 1, 3, 7, "stale"),
+        ("mine", 1, 0, 8, "refused"),
+        ("mine", 1, 0, 0, "refused"),
+    ],
+)
+async def test_trim_compares_before_it_writes(
+    redis: Redis, ada: Author, token: str, epoch: int, floor: int, new_floor: int, outcome: str
+) -> None:
+    await FoldScripts(redis, "mine", SHARDS).note(snapshot(ada, 7, 1), 1)
+    scripts = FoldScripts(redis, token, SHARDS)
+    assert await scripts.trim(ada.document_id, epoch, Revision(floor), Revision(new_floor)) == outcome
+    assert await redis.xlen(ada.shard.log(ada.document_id)) == (3 if outcome == "trimmed" else 10)
+
+
+async def test_trim_leaves_the_head(redis: Redis, ada: Author) -> None:
+    scripts = FoldScripts(redis, "mine", SHARDS)
+    await scripts.note(snapshot(ada, 10, 1), 1)
+    assert await scripts.trim(ada.document_id, 1, Revision(0), Revision(10)) == "refused"
+    assert await scripts.trim(ada.document_id, 1, Revision(0), Revision(9)) == "trimmed"
+    assert await redis.xlen(ada.shard.log(ada.document_id)) == 1
+    assert await DocumentLog(redis, SHARDS).read(ada.document_id, 10, 10) == ada.entries[-1:]
+
+
+async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author, tmp_path: Path) -> None:
+    store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(redis, "mine", SHARDS)
+    await scripts.note(snapshot(ada, 10, 1), 1)
+    trimmer = Trimmer(store.log, _FullArchive(), scripts, tail=2, segment_commits=3)
+    with pytest.raises(ObjectStoreError):
+        await trimmer.trim(ada.document_id, await store.position(ada))
+    assert (await store.position(ada)).floor == 0
+    assert await store.log.read(ada.document_id, 1, 10) == ada.entries
+
+
+class _FullArchive(Archive):
+    def __init__(self) -> None:
+        pass
+
+    async def store(self, document_id: DocumentId, first: Revision, entries: Sequence[bytes]) -> Segment:
+        raise ObjectStoreError("no space is left")
+
+
+async def test_document_is_settled_only_when_all_of_it_is_covered(redis: Redis, ada: Author) -> None:
+    scripts = FoldScripts(redis, "mine", SHARDS)
+    await scripts.note(snapshot(ada, 9, 1), 1)
+    assert not await scripts.settle(ada.document_id)
+    assert await redis.zcard(ada.shard.changed) == 1
+    await scripts.note(snapshot(ada, 10, 2), 1)
+    assert await scripts.settle(ada.document_id)
+    assert await redis.zcard(ada.shard.changed) == 0
+
+
+async def test_document_that_redis_does_not_hold_is_settled(redis: Redis, ada: Author) -> None:
+    await redis.delete(ada.shard.document(ada.document_id))
+    assert await FoldScripts(redis, "mine", SHARDS).settle(ada.document_id)
+
+
+async def test_scan_finds_what_is_quiet_or_long(redis: Redis, ada: Author) -> None:
+    grace = Author(redis, document_id("long"))
+    await grace.type(20)
+    shards = {ada.shard, grace.shard}
+    assert (await Schedule(redis, commits=20, quiet_seconds=3600).scan(shards)).due == [grace.document_id]
+    assert (await Schedule(redis, commits=99, quiet_seconds=3600).scan(shards)).due == []
+    await redis.zadd(ada.shard.changed, {ada.document_id: 1})
+    scan = await Schedule(redis, commits=99, quiet_seconds=3600).scan(shards)
+    assert (scan.due, scan.changed_count) == ([ada.document_id], 2)
+    assert (await Schedule(redis, commits=1, quiet_seconds=0).scan(set())).due == []
+
+
+def worker(redis: Redis, objects_url: str, replica_count: int = 0) -> Worker:
+    store = Store(redis, objects_url)
+    scripts = FoldScripts(redis, "mine", SHARDS)
+    folder = Folder(
+        DocumentReader(store.log, store.snapshots, store.archive), store.snapshots, CHAIN_KEY, keep=2
+    )
+    trimmer = Trimmer(store.log, store.archive, scripts, tail=2, segment_commits=3)
+    return Worker(store.log, scripts, folder, trimmer, replica_count=replica_count)
+
+
+async def test_race_for_one_document_has_one_winner_a_round(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    """Both believe that the shard is theirs, as after a pause that outlasted the lease."""
+    objects_url = tmp_path.as_uri()
+    store, racers = Store(redis, objects_url), [worker(redis, objects_url) for _ in range(3)]
+    for round_number in range(1, 6):
+        await ada.type(4)
+        await asyncio.gather(*(racer.work(ada.document_id, 0) for racer in racers))
+        assert not any(racer.quarantine.holds(ada.document_id, 1) for racer in racers)
+        newest = await store.snapshots.newest(ada.document_id)
+        assert newest is not None
+        assert (newest.number, newest.revision) == (round_number, ada.head)
+        await store.assert_whole(ada)
+
+
+async def test_snapshot_that_was_stored_and_not_noted_is_noted(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    """As if the process had died between the two."""
+    objects_url = tmp_path.as_uri()
+    store = Store(redis, objects_url)
+    await worker(redis, objects_url).work(ada.document_id, 0)
+    await redis.hdel(ada.shard.document(ada.document_id), "snapshot", "number")
+    await redis.zadd(ada.shard.changed, {ada.document_id: 1})
+    await worker(redis, objects_url).work(ada.document_id, 0)
+    covered = await store.covered(ada)
+    assert covered is not None
+    assert covered.number == 1
+
+
+async def test_snapshot_of_another_history_is_not_noted(redis: Redis, ada: Author, tmp_path: Path) -> None:
+    objects_url = tmp_path.as_uri()
+    store = Store(redis, objects_url)
+    await worker(redis, objects_url).work(ada.document_id, 0)
+    first = await store.snapshots.newest(ada.document_id)
+    assert first is not None
+    await store.snapshots.create(replace(first, number=2, mac="of a fork"))
+    await redis.hdel(ada.shard.document(ada.document_id), "snapshot", "number")
+    suspicious = worker(redis, objects_url)
+    await suspicious.work(ada.document_id, 0)
+    assert suspicious.quarantine.holds(ada.document_id, 1)
+
+
+class OvertakenSnapshots(Snapshots):
+    """Somebody else, who read an older head, is always a little faster."""
+
+    faster: Snapshot | None = None
+
+    async def create(self, snapshot: Snapshot) -> bool:
+        if self.faster is not None:
+            faster, self.faster = self.faster, None
+            await super().create(faster)
+        return await super().create(snapshot)
+
+
+async def test_loser_of_a_race_goes_on_from_the_winners_snapshot(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    objects_url = tmp_path.as_uri()
+    store = Store(redis, objects_url)
+    overtaken = OvertakenSnapshots(open_object_store(objects_url))
+    fold = Fold.begin(ada.document_id, None)
+    for entry in ada.entries[:5]:
+        fold.add(entry, CHAIN_KEY)
+    overtaken.faster = fold.finish(1)
+    folder = Folder(DocumentReader(store.log, overtaken, store.archive), overtaken, CHAIN_KEY, keep=9)
+    made = await folder.fold(ada.document_id, await store.position(ada))
+    assert (made.number, made.revision) == (2, 10)
+    assert made == await store.snapshots.newest(ada.document_id)
+    first = await store.snapshots.read(ada.document_id, 1)
+    assert first is not None
+    assert first.revision == 5
+
+
+async def test_what_a_failover_could_take_back_is_not_folded(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    objects_url = (tmp_path / "objects").as_uri()
+    store = Store(redis, objects_url)
+    with redis_server(tmp_path / "replica") as replica_url:
+        replica = connect(replica_url)
+        await replica.replicaof("127.0.0.1", str(redis.connection_pool.connection_kwargs["port"]))
+        await until(partial(has_replica, redis))
+        process_id = (await replica.info("server"))["process_id"]
+        os.kill(process_id, signal.SIGSTOP)
+        try:
+            await ada.type(1)
+            await worker(redis, objects_url, replica_count=1).work(ada.document_id, 0)
+            assert await store.snapshots.newest(ada.document_id) is None
+        finally:
+            os.kill(process_id, signal.SIGCONT)
+        await worker(redis, objects_url, replica_count=1).work(ada.document_id, 0)
+        assert await store.covered(ada) is not None
+        await replica.aclose()
+
+
+async def has_replica(redis: Redis) -> bool:
+    await redis.ping()
+    return bool(await redis.wait(1, 1))

