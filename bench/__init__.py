@@ -1,0 +1,1 @@
+"""What an edit costs on this machine: the real system under load, beside floors (see README.md)."""

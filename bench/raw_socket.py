@@ -1,0 +1,114 @@
+"""A WebSocket client that does next to nothing, so that one process can be many clients (RFC 6455)."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable
+from struct import pack
+from typing import cast
+
+_BINARY, _CLOSE, _PING, _PONG = 0x2, 0x8, 0x9, 0xA
+_MASKED = 0x80
+_NO_MASK = bytes(4)  # a mask of zeros is a mask, and leaves the payload as it is
+
+
+class RawSocket(asyncio.Protocol):
+    """Calls ``on_payload`` for each unfragmented binary frame, and ``on_end`` once with the reason."""
+
+    def __init__(
+        self,
+        host: str,
+        path: str,
+        on_payload: Callable[[bytes], None],
+        on_end: Callable[[str], None],
+    ) -> None:
+        self._request = _upgrade_request(host, path)
+        self._on_payload = on_payload
+        self._on_end = on_end
+        self._buffer = b""
+        self._transport: asyncio.Transport
+        self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
+        self._transport.write(self._request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say that it ended."""
+        self._end(f"the connection ended: {exc!r}")
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes."""
+        self._buffer = self._buffer + data if self._buffer else data
+        if self.upgraded.done() or self._take_upgrade():
+            self._take_frames()
+
+    def send(self, payload: bytes) -> None:
+        """Write a binary frame."""
+        self._transport.write(_header(_BINARY, len(payload)) + payload)
+
+    def close(self) -> None:
+        """End the connection without the closing handshake."""
+        self._transport.abort()
+
+    def _take_upgrade(self) -> bool:
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if not found:
+            return False
+        if not head.startswith(b"HTTP/1.1 101"):
+            self._end(f"no WebSocket: {head[:200]!r}")
+            return False
+        self._buffer = rest
+        self.upgraded.set_result(None)
+        return True
+
+    def _take_frames(self) -> None:
+        data, at, size = self._buffer, 0, len(self._buffer)
+        while size - at >= 2:
+            start, length = at + 2, data[at + 1]
+            if length >= 126:
+                start += 2 if length == 126 else 8
+                if size < start:
+                    break
+                length = int.from_bytes(data[at + 2 : start])
+            if size < start + length:
+                break
+            self._on_frame(data[at] & 0xF, data[start : start + length])
+            at = start + length
+        self._buffer = data[at:]
+
+    def _on_frame(self, kind: int, payload: bytes) -> None:
+        if kind == _BINARY:
+            self._on_payload(payload)
+        elif kind == _PING:
+            self._transport.write(_header(_PONG, len(payload)) + payload)
+        elif kind == _CLOSE:
+            self._end(f"closed by the server: {payload!r}")
+
+    def _end(self, reason: str) -> None:
+        if not self.upgraded.done():
+            self.upgraded.set_exception(ConnectionError(reason))
+        self._on_end(reason)
+
+
+def _header(kind: int, size: int) -> bytes:
+    first = 0x80 | kind
+    if size < 126:
+        return pack("!BB", first, _MASKED | size) + _NO_MASK
+    if size < 1 << 16:
+        return pack("!BBH", first, _MASKED | 126, size) + _NO_MASK
+    return pack("!BBQ", first, _MASKED | 127, size) + _NO_MASK
+
+
+def _upgrade_request(host: str, path: str) -> bytes:
+    key = b64encode(b"0123456789abcdef").decode()
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Protocol: coedit.v1.msgpack",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
