@@ -137,10 +137,14 @@ class Gateway:
         except TimeoutError:
             # Their clients have no ack for it, and send it again.
             logger.warning("not every submission reached Redis", extra={"event": "drain-timeout"})
-        going = [
-            connection.close(CloseCode.SHUTTING_DOWN, "shutting down") for connection in self._connections
-        ]
-        await asyncio.gather(*going, return_exceptions=True)
+        going = list(self._connections)
+        for connection in going:
+            connection.close(CloseCode.SHUTTING_DOWN, "shutting down")
+        try:
+            async with asyncio.timeout(self._settings.gateway_drain_seconds):
+                await asyncio.gather(*(connection.ended.wait() for connection in going))
+        except TimeoutError:
+            logger.warning("not every client has gone", extra={"event": "drain-timeout"})
 
     async def _ready(self) -> str:
         if self._is_draining:

@@ -65,8 +65,12 @@ class Connection:
         self._buffer_bytes = settings.gateway_buffer_bytes
         self._hello_seconds = settings.gateway_hello_seconds
         self._is_closing = False
+        self._goodbye: tuple[CloseCode, str] | None = None
         self._end: asyncio.TimerHandle | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._receiver: asyncio.Task[None] | None = None
+        """The task of `run`, while it waits for a frame."""
+        self.ended = asyncio.Event()
+        """Set when the connection has been given up."""
 
     async def run(self, desk: Desk) -> None:
         """Serve the connection until either side ends it."""
@@ -79,9 +83,11 @@ class Connection:
             logger.exception(
                 "a defect in a connection", extra={"event": "defect", "client_id": self.client_id}
             )
-            await self.close(CloseCode.INTERNAL, repr(type(error)))
+            self.close(CloseCode.INTERNAL, repr(type(error)))
         finally:
+            await self._say_goodbye()
             await self._give_up(desk)
+            self.ended.set()
 
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""
@@ -139,31 +145,23 @@ class Connection:
             self.session.closed(subscription.document_id)
             self.send_error(error, subscription.document_id)
 
-    async def close(self, code: CloseCode, reason: str) -> None:
-        """Send a close frame; nothing is written after it."""
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Send nothing more but a close frame; `run` sends it, waits for the peer's within a bound, and ends."""
         if self.is_closed:
             return
         self._is_closing = True
+        self._goodbye = (code, reason)
         CLOSED.labels(str(int(code))).inc()
         facts = {"event": "close", "close_code": int(code), "reason": reason, "client_id": self.client_id}
         logger.info("connection closed by the gateway", extra=facts)
-        try:
-            # It waits until what was written has drained, which with a peer that is gone may take for ever.
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._socket.close(code=code, message=reason.encode()[:120])
-        except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
+        if self._receiver is not None:
+            self._receiver.cancel()
 
     def end_in(self, seconds: float, code: CloseCode, reason: str) -> None:
         """Close the connection after so long, if it is still there."""
         # A loop cannot wait for more than some weeks at once; whoever stays that long is asked to come again.
         delay_seconds = min(max(seconds, 0.0), _LONGEST_SECONDS)
-        self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close_soon, code, reason)
-
-    def close_soon(self, code: CloseCode, reason: str) -> None:
-        """Close, and let nobody wait for it; the connection is given up when its peer answers, or does not."""
-        self._closing = asyncio.get_running_loop().create_task(self.close(code, reason))
+        self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close, code, reason)
 
     def abort(self, code: CloseCode) -> None:
         """End the connection without waiting for a client that does not read."""
@@ -178,9 +176,10 @@ class Connection:
 
     async def _greet(self, desk: Desk) -> bool:
         try:
-            payload = await asyncio.wait_for(self._next(), self._hello_seconds)
+            async with asyncio.timeout(self._hello_seconds):
+                payload = await self._next()
         except TimeoutError:
-            await self.close(CloseCode.NO_HELLO, "no hello")
+            self.close(CloseCode.NO_HELLO, "no hello")
             return False
         return payload is not None and await self._welcome(desk, payload)
 
@@ -194,7 +193,7 @@ class Connection:
             return False
         except CoeditError as error:
             self.send_error(error)
-            await self.close(CloseCode.UNAUTHORIZED, error.code)
+            self.close(CloseCode.UNAUTHORIZED, error.code)
             return False
         self.session.welcomed()
         return True
@@ -215,18 +214,43 @@ class Connection:
         if subscription is not None and refusal.client_sequence is not None and refusal.error.definite:
             subscription.rejected = True
         if refusal.close_code is not None:
-            await self.close(refusal.close_code, refusal.error.code)
+            self.close(refusal.close_code, refusal.error.code)
 
     async def _next(self) -> bytes | str | None:
-        """Return the next frame's payload, or None when the connection has ended."""
+        """Return the next frame's payload, or None when the connection has ended or is to end."""
+        self._receiver = asyncio.current_task()
         try:
             message = await self._socket.receive()
         except ConnectionError:  # gone while its ping was answered
             return None
+        except asyncio.CancelledError:
+            # Cancelled by `close` alone, or by somebody else as well?
+            if self._goodbye is None or self._receiver is None or self._receiver.uncancel():
+                raise
+            return None
+        finally:
+            self._receiver = None
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             payload: bytes | str = message.data
             return payload
         return None
+
+    async def _say_goodbye(self) -> None:
+        """Send the close frame that `close` asked for.
+
+        In the task that receives: closed from any other, aiohttp does not wait for the peer's answer, and a peer
+        whose answer meets a closed socket may never get to read why.
+        """
+        if self._goodbye is None:
+            return
+        code, reason = self._goodbye
+        try:
+            # It waits until what was written has drained, which with a peer that is gone may take for ever.
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._socket.close(code=code, message=reason.encode()[:120])
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()
 
     async def _give_up(self, desk: Desk) -> None:
         self._is_closing = True

@@ -64,7 +64,7 @@ class GatewayDesk:
         before = self._clients.get(client_id)
         self._clients[client_id] = connection
         if before is not None:
-            before.close_soon(CloseCode.REPLACED, "the same client came in on a newer connection")
+            before.close(CloseCode.REPLACED, "the same client came in on a newer connection")
         connection.identity, connection.client_id = identity, client_id
         if identity.expires_at is not None:
             connection.end_in(
