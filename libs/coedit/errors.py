@@ -20,6 +20,8 @@ client does about each stand in ``docs/protocol.md``::
       DivergedError                diverged
       RevisionTooOldError          revision-too-old
       FutureRevisionError          future-revision
+      ForgedOfferError             forged
+      UnknownKeyError              unknown-key
       SequenceError                sequence
       DocumentTooLargeError        document-too-large
       QuarantinedError             quarantined
@@ -27,6 +29,7 @@ client does about each stand in ``docs/protocol.md``::
       OverloadedError              overloaded
       UnavailableError             unavailable
         ObjectStoreError           unavailable
+        BehindSnapshotError        unavailable
       InternalError                internal
 """
 
@@ -150,6 +153,20 @@ class FutureRevisionError(CoeditError):
     definite = True
 
 
+class ForgedOfferError(CoeditError):
+    """What a client gives back was never committed here, or was altered since."""
+
+    code = "forged"
+    definite = True
+
+
+class UnknownKeyError(CoeditError):
+    """What a client gives back was sealed under a secret that is not known here any more: no proof, and no offence."""
+
+    code = "unknown-key"
+    definite = True
+
+
 class SequenceError(CoeditError):
     """The client's sequence leaves a gap, or comes back after a later one was committed."""
 
@@ -194,6 +211,10 @@ class UnavailableError(CoeditError):
 
 class ObjectStoreError(UnavailableError):
     """The object store did not do what it was asked; a write may or may not have happened."""
+
+
+class BehindSnapshotError(UnavailableError):
+    """Redis has a document at a lower revision than its newest snapshot: it lost something, and is being mended."""
 
 
 class InternalError(CoeditError):

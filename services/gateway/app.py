@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-from importlib.metadata import version
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.object_store import open_object_store
+from coedit.store.offers_stream import OffersStream
 from coedit.store.ops_stream import OpsStream
 from coedit.store.presence_store import PresenceStore
 from coedit.store.redis_connection import TROUBLE, connect, refuse_unsafe
@@ -24,6 +24,7 @@ from services.gateway.auth import Access
 from services.gateway.channels import Channels
 from services.gateway.connection import Connection
 from services.gateway.desk import GatewayDesk
+from services.gateway.heal import Healer
 from services.gateway.hub import Hub
 from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
 from services.gateway.presences import Presences
@@ -52,9 +53,10 @@ class Gateway:
             self._redis, settings.shard_count, secrets.token_urlsafe(9), settings.presence_ttl_seconds
         )
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
-        hub = Hub(log, self._reader, self._channels)
+        offers = OffersStream(self._redis)
+        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard))
         self._desk = GatewayDesk(
-            settings, self._access, hub, self._submitter, self._presences, rosters, version("coedit")
+            settings, self._access, hub, self._submitter, self._presences, rosters, offers
         )
         self._connections: set[Connection] = set()
         self._is_draining = False

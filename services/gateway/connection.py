@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_SECONDS = 30 * 86400.0
 _CLOSE_SECONDS = 2.0
+_OFFERS_A_RECALL = 64
 _HARD_BUFFER_FACTOR = 16
 """Small answers go out up to this many times the buffer; whoever still does not read is dropped."""
 
@@ -58,6 +59,10 @@ class Connection:
         self.subscriptions: dict[DocumentId, Subscription] = {}
         self.opens: dict[DocumentId, asyncio.Task[None]] = {}
         """The openings under way."""
+        self.offers_left: dict[DocumentId, int] = {}
+        """How many offers of each document the client may still send: it was asked for them."""
+        self.given: set[tuple[DocumentId, str]] = set()
+        """The macs of documents' histories that the client gave something to go on from."""
         self.catch_up = CatchUp(self, settings)
         self._socket = socket
         # aiohttp's own writer goes through the same transport; every write is a whole frame.
@@ -136,6 +141,11 @@ class Connection:
     def refresh_roster(self, subscription: Subscription) -> None:
         """Send the whole roster again."""
         self.catch_up.add_roster(subscription)
+
+    def recall(self, message: dict[str, Any]) -> None:
+        """Ask the client for commits that Redis lost; so many offers are taken."""
+        self.offers_left[DocumentId(message["document"])] = _OFFERS_A_RECALL
+        self.send(message)
 
     def drop(self, subscription: Subscription, error: CoeditError) -> None:
         """End a subscription; its client is told why, and may open the document again."""

@@ -4,21 +4,47 @@ import asyncio
 import logging
 import secrets
 import time
+from importlib.metadata import version
 from typing import Any
 
-from coedit.errors import CoeditError, ForbiddenError, SequenceError, TooLargeError
+from coedit.errors import (
+    CoeditError,
+    DivergedError,
+    ForbiddenError,
+    ForgedOfferError,
+    FutureRevisionError,
+    SequenceError,
+    TooLargeError,
+    UnavailableError,
+    UnexpectedMessageError,
+    UnknownKeyError,
+)
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Submission
 from coedit.presence.roster import Presence as PresenceOf
 from coedit.presence.roster import presence_fields
-from coedit.protocol.messages import ClientMessage, Close, Hello, Open, Presence, Submit
+from coedit.protocol.donations import check_offer
+from coedit.protocol.log_entry import ChainKey
+from coedit.protocol.messages import (
+    ClientMessage,
+    Close,
+    Hello,
+    Offer,
+    Open,
+    Presence,
+    Submit,
+    recall_message,
+)
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, check_resume_token, make_resume_token
+from coedit.store.offers_stream import Given, OffersStream
 from coedit.store.presence_store import PresenceStore
+from coedit.store.redis_connection import TROUBLE
 from services.gateway.auth import Access
 from services.gateway.connection import Connection, as_answer
-from services.gateway.hub import Hub, OpenDocument
-from services.gateway.metrics import OPEN_SECONDS
+from services.gateway.feed import Place
+from services.gateway.hub import BehindClientError, Hub, OpenDocument
+from services.gateway.metrics import OFFERED, OPEN_SECONDS
 from services.gateway.presences import Presences
 from services.gateway.settings import GatewaySettings
 from services.gateway.submit import Submitter
@@ -40,7 +66,7 @@ class GatewayDesk:
         submitter: Submitter,
         presences: Presences,
         rosters: PresenceStore,
-        version: str,
+        offers: OffersStream,
     ) -> None:
         self._settings = settings
         self._access = access
@@ -48,7 +74,9 @@ class GatewayDesk:
         self._submitter = submitter
         self._presences = presences
         self._rosters = rosters
-        self._version = version
+        self._offers = offers
+        self._version = version("coedit")
+        self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._secret = settings.secret.get_secret_value()
         self._clients: dict[ClientId, Connection] = {}
         self._open: dict[Subscription, OpenDocument] = {}
@@ -87,6 +115,8 @@ class GatewayDesk:
                 task.add_done_callback(lambda done: _forget(connection.opens, document_id, done))
             case Submit():
                 self._submit(connection, message)
+            case Offer():
+                await self._take_offer(connection, message)
             case Presence():
                 self._say(connection, message)
             case Close():
@@ -154,12 +184,17 @@ class GatewayDesk:
             "client_id": client_id,
             "resume_token": make_resume_token(self._secret, client_id, identity.author),
             "access": right,
+            "author": identity.author,
         }
         subscription = Subscription(connection, document_id, client_id, right, self._settings.durability)
         if message.epoch is not None and message.revision is not None and message.mac is not None:
-            await document.check_held(message.epoch, Revision(message.revision), message.mac)
+            held = message.epoch, Revision(message.revision), message.mac
+            try:
+                place = await document.check_held(*held)
+            except BehindClientError as behind:
+                place = await self._take_back(connection, document, behind.place, held)
             answer |= {
-                "epoch": message.epoch,
+                "epoch": place.epoch,
                 "revision": message.revision,
                 "mac": message.mac,
                 "mode": "resumed",
@@ -174,6 +209,50 @@ class GatewayDesk:
             "head": document.feed.head,
             "snapshot_revision": document.feed.snapshot_revision,
         }
+
+    async def _take_back(
+        self, connection: Connection, document: OpenDocument, place: Place, held: tuple[int, Revision, str]
+    ) -> Place:
+        """Ask a client for what it holds and we lack; return where the document stands with that.
+
+        Raises:
+            DivergedError: it gave nothing that continues our history.
+        """
+        document_id = document.feed.document_id
+        connection.recall(recall_message(document_id, place.epoch, place.head, place.mac))
+        await document.until_at(held[1])
+        try:
+            return await document.check_held(*held)
+        except BehindClientError as behind:
+            if (document_id, behind.place.mac) in connection.given:
+                raise UnavailableError("what was given back is not restored yet; try again") from behind
+            raise DivergedError(f"the document is at revision {behind.place.head}") from behind
+
+    async def _take_offer(self, connection: Connection, message: Offer) -> None:
+        """Pass on what a client gives back, if it was asked, and the chain vouches for it."""
+        document_id = DocumentId(message.document)
+        commits = [offered.commit() for offered in message.commits]
+        try:
+            if connection.offers_left.get(document_id, 0) == 0:
+                raise UnexpectedMessageError("nobody asked for so much")
+            connection.offers_left[document_id] -= 1
+            check_offer(self._chain_key, document_id, commits, message.before)
+            given = Given(document_id, message.before, tuple(commits))
+            await self._offers.add(self._submitter.shard(document_id), given)
+        except (ForgedOfferError, UnknownKeyError, UnexpectedMessageError) as error:
+            OFFERED.labels(error.code).inc()
+            facts = {"event": "offer-refused", "code": error.code, "document_id": document_id}
+            logger.warning("an offer is refused", extra=facts | {"client_id": connection.client_id})
+            connection.send_error(error, document_id)
+        except TROUBLE as error:
+            OFFERED.labels("unavailable").inc()
+            logger.warning("an offer was not taken", extra={"event": "offer-error", "error": repr(error)})
+        else:
+            OFFERED.labels("accepted").inc()
+            connection.given |= {
+                (document_id, message.before),
+                *((document_id, commit.mac) for commit in commits),
+            }
 
     def _document_client(self, connection: Connection, identity: Identity, message: Open) -> ClientId:
         if message.renew:
@@ -198,7 +277,9 @@ class GatewayDesk:
             connection.send_error(error, document_id, sequence)
 
         try:
-            _check_submit(subscription)
+            _check_submit(subscription, message)
+            if self._open[subscription].is_behind:
+                raise UnavailableError("the document is being restored; send again in a while")
             submission = self._submission(connection, subscription, message)
             self._submitter.submit(document_id, submission, on_error)
         except CoeditError as error:
@@ -271,7 +352,9 @@ class GatewayDesk:
         }
 
 
-def _check_submit(subscription: Subscription) -> None:
+def _check_submit(subscription: Subscription, message: Submit) -> None:
+    if message.base_revision > subscription.revision:
+        raise FutureRevisionError(f"revision {message.base_revision} was not told to this client")
     if subscription.access != "write":
         raise ForbiddenError("the token grants reading only")
     if subscription.rejected:

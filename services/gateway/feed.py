@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from coedit.errors import ProtocolError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import (
     Committed,
+    EpochBegun,
     Event,
     HeadAt,
     PresenceChanged,
@@ -16,13 +17,22 @@ from coedit.protocol.events import (
     SnapshotStored,
     decode_events,
 )
-from coedit.protocol.messages import commit_message
+from coedit.protocol.messages import commit_message, lost_message
 from services.gateway.frames import SharedFrame
 from services.gateway.metrics import DELIVERED, GAPS, LOOP_ERRORS
 from services.gateway.recent import Logged, RecentCommits
 from services.gateway.subscription import Subscription
 
 logger = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    """Where a document stands, and what a snapshot covers of it."""
+
+    epoch: int
+    head: Revision
+    mac: str
+    snapshot_revision: Revision
 
 
 class Feed:
@@ -35,6 +45,8 @@ class Feed:
         self.document_id = document_id
         self.epoch = 0
         self.head = Revision(0)
+        self.mac = ""
+        """Of the head."""
         self.snapshot_revision = Revision(0)
         self.presence_count = 0
         """Of changes of the roster that came so far."""
@@ -47,10 +59,10 @@ class Feed:
         """Whether the head is known; before, all that comes counts as a gap."""
         return self.epoch > 0
 
-    def start(self, epoch: int, head: Revision, snapshot_revision: Revision) -> None:
-        """Begin at ``head``; what the channel brings up to there is known already."""
-        self.epoch, self.head, self.snapshot_revision = epoch, head, snapshot_revision
-        self._recent.clear()
+    def start(self, place: Place) -> None:
+        """Begin at ``place``; what the channel brings up to there is known already."""
+        self.epoch, self.head, self.mac, self.snapshot_revision = place
+        self._recent.begin(place.mac)
 
     def on_message(self, packed: bytes) -> None:
         """Take in a message of the document's channel; an unreadable one is counted and passed over."""
@@ -67,7 +79,8 @@ class Feed:
         logged = [commit for commit in commits if commit.revision > self.head]
         if not logged:
             return
-        self.head = Revision(logged[-1].revision)
+        self.head, self.mac = Revision(logged[-1].revision), logged[-1].fields["mac"]
+        self.epoch = logged[-1].fields["epoch"]
         self._recent.extend(logged)
         new = [commit.fields for commit in logged]
         shared = SharedFrame(commit_message(self.document_id, new, self.epoch))
@@ -81,6 +94,10 @@ class Feed:
     def recent_since(self, revision: int) -> list[Logged] | None:
         """Return the commits above ``revision``, or None where they are older than what is kept here."""
         return self._recent.newest(self.head - revision)
+
+    def recent_above(self, revision: int) -> tuple[str, list[Logged]]:
+        """Return what is kept here above ``revision``, and the mac of the revision below the first of it."""
+        return self._recent.above(revision)
 
     def broadcast(self, message: dict[str, Any]) -> None:
         """Send something that is not a commit to every client; one that is behind does without."""
@@ -103,9 +120,12 @@ class Feed:
                     subscription.reject(event)
             case Repeated():
                 self._on_repeat(event)
-            case HeadAt(epoch, revision, _):
-                if epoch != self.epoch or revision > self.head:
+            case HeadAt(epoch, revision, mac):
+                if (epoch, revision, mac) != (self.epoch, self.head, self.mac):
                     self._miss()
+            case EpochBegun(epoch, revision, _, last_lost):
+                self.broadcast(lost_message(self.document_id, epoch, revision + 1, last_lost))
+                self._miss()
             case SnapshotStored(revision):
                 self.snapshot_revision = revision
                 self.broadcast({"type": "snapshot", "document": self.document_id, "revision": revision})

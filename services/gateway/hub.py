@@ -7,18 +7,20 @@ meanwhile is either in what was read, and passed over, or comes after it.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgpack
 
-from coedit.errors import CoeditError, DivergedError
+from coedit.errors import CoeditError, DivergedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.channels import Channels
 from services.gateway.content import Content
-from services.gateway.feed import Feed
+from services.gateway.feed import Feed, Place
+from services.gateway.heal import Healer
 from services.gateway.metrics import DOCUMENTS, LOOP_ERRORS, SUBSCRIPTIONS
 from services.gateway.recent import Logged, page_of
 from services.gateway.subscription import Subscription
@@ -26,15 +28,32 @@ from services.gateway.subscription import Subscription
 logger = logging.getLogger(__name__)
 
 _PAGE_REVISIONS = 500
+_LOOK_AGAIN_SECONDS = 0.2
+_GIVING_SECONDS = 5.0
+"""How long a client may take to give back what it says it has."""
+
+
+class BehindClientError(Exception):
+    """A client holds a later revision of the document than Redis and the snapshots do."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place.head)
+        self.place = place
 
 
 class OpenDocument:
     """A feed, the rendered content shared by who opens it, and the tasks that keep it whole."""
 
     def __init__(
-        self, document_id: DocumentId, log: DocumentLog, reader: DocumentReader, channels: Channels
+        self,
+        document_id: DocumentId,
+        log: DocumentLog,
+        reader: DocumentReader,
+        channels: Channels,
+        healer: Healer,
     ) -> None:
         self.feed = Feed(document_id, self._mend)
+        self._healer = healer
         self._log = log
         self._reader = reader
         self._channels = channels
@@ -45,6 +64,8 @@ class OpenDocument:
         self._is_subscribed = False
         self._mending: asyncio.Task[None] | None = None
         self._mend_again = False
+        self.is_behind = False
+        """Whether Redis has the document at a lower revision than this gateway: what is submitted has to wait."""
         self.users = 0
         """How many subscriptions, and opens under way, need the document."""
 
@@ -64,28 +85,37 @@ class OpenDocument:
                 self._catch_feed_up(self._loaded)
             return self._content
 
-    async def check_held(self, epoch: int, revision: Revision, mac: str) -> None:
-        """Refuse a client whose history is not ours.
+    async def check_held(self, epoch: int, revision: Revision, mac: str) -> Place:
+        """Refuse a client whose history is not ours; return where the document stands.
 
         Raises:
-            DivergedError: we have another mac at its revision, or never came that far, or are in another epoch.
+            BehindClientError: we never came that far in its epoch: it may have what we lost.
+            DivergedError: we have another mac at its revision, or it is ahead of an epoch that ended.
         """
         async with self._lock:
             await self._subscribe()
-            position = await self._log.position(self.feed.document_id)
-        if position is None:
-            content = await self.content()
-            head, ours = content.revision, {content.revision: content.mac, 0: ""}
-            known_epoch = content.epoch
-        else:
-            head, ours, known_epoch = position.head, {position.head: position.mac, 0: ""}, position.epoch
-        if epoch != known_epoch or revision > head:
-            raise DivergedError(f"the document is at revision {head} of epoch {known_epoch}")
-        if revision not in ours:
-            entries = await self._reader.entries(self.feed.document_id, revision, revision)
-            ours[revision] = msgpack.unpackb(entries[0])["mac"]
-        if ours[revision] != mac:
+            place = await self._place()
+        if revision > place.head and epoch == place.epoch:
+            raise BehindClientError(place)
+        if revision > place.head or epoch > place.epoch:
+            raise DivergedError(f"the document is at revision {place.head} of epoch {place.epoch}")
+        if await self._mac_at(revision, place) != mac:
             raise DivergedError(f"another history at revision {revision}")
+        return place
+
+    async def until_at(self, revision: Revision) -> None:
+        """Wait until Redis has the document at ``revision`` or above, within a bound."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GIVING_SECONDS):
+                while (await self._place()).head < revision:
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _mac_at(self, revision: Revision, place: Place) -> str:
+        if revision in (0, place.head):
+            return place.mac if revision else ""
+        entries = await self._reader.entries(self.feed.document_id, revision, revision)
+        mac: str = msgpack.unpackb(entries[0])["mac"]
+        return mac
 
     def join(self, subscription: Subscription, revision: Revision) -> None:
         """Begin to tell ``subscription`` of what comes after ``revision``."""
@@ -117,17 +147,16 @@ class OpenDocument:
             await self._channels.subscribe(self._channel, self.feed.on_message, self._on_subscribed_again)
             self._is_subscribed = True
         if not self.feed.is_started:  # now, or because whoever subscribed could not read on
-            self.feed.start(*await self._place())
+            self.feed.start(await self._place())
             if self._mend_again:
                 self._mend(self.feed)
 
-    async def _place(self) -> tuple[int, Revision, Revision]:
-        """Return the document's epoch, head, and the revision of its newest snapshot."""
+    async def _place(self) -> Place:
         position = await self._log.position(self.feed.document_id)
         if position is not None:
-            return position.epoch, position.head, position.snapshot
+            return Place(position.epoch, position.head, position.mac, position.snapshot)
         loaded = await self._reader.load(self.feed.document_id)
-        return loaded.epoch, loaded.revision, loaded.snapshot
+        return Place(loaded.epoch, loaded.revision, loaded.mac, loaded.snapshot)
 
     def _on_subscribed_again(self) -> None:
         """The channel was lost for a while: commits and presence may be missing."""
@@ -165,21 +194,32 @@ class OpenDocument:
     async def _read_to_head(self) -> None:
         feed = self.feed
         # While the answer is on its way the channel brings more: only what was known before may be compared with it.
-        known = feed.head
-        epoch, head, snapshot = await self._place()
-        if epoch != feed.epoch or head < known:
-            self._restart(epoch, head, snapshot)
+        known, mac = feed.head, feed.mac
+        place = await self._place()
+        if place.head < known and place.epoch == feed.epoch:
+            self.is_behind = True
+            try:
+                place = await self._healer.heal(feed, self._place)
+            finally:
+                self.is_behind = False
+        if place.epoch != feed.epoch or place.head < known or await self._mac_at(known, place) != mac:
+            self._restart(place)
             return
+        head = place.head
         while feed.head < head:
             last = min(head, feed.head + _PAGE_REVISIONS)
             entries = await self._reader.entries(feed.document_id, feed.head + 1, last)
             feed.take([Logged.read(entry) for entry in entries])
 
-    def _restart(self, epoch: int, head: Revision, snapshot: Revision) -> None:
-        """The document's history is another one now: its clients must open it again."""
+    def _restart(self, place: Place) -> None:
+        """The document has another history now: its clients open it again, and learn whether theirs is another too."""
         self._loaded = self._content = None
-        self.feed.start(epoch, head, snapshot)
-        error = DivergedError(f"the document is at revision {head} of epoch {epoch} now")
+        self.feed.start(place)
+        facts = {"event": "another-history", "document_id": self.feed.document_id, "epoch": place.epoch}
+        logger.warning("a document has another history now", extra=facts | {"revision": place.head})
+        error = UnavailableError(
+            f"the document is at revision {place.head} of epoch {place.epoch} now: open it again"
+        )
         for subscription in list(self.feed.subscriptions):
             subscription.outlet.drop(subscription, error)
 
@@ -187,9 +227,9 @@ class OpenDocument:
 class Hub:
     """All open documents; one is there as long as a client has it open."""
 
-    def __init__(self, log: DocumentLog, reader: DocumentReader, channels: Channels) -> None:
+    def __init__(self, log: DocumentLog, reader: DocumentReader, channels: Channels, healer: Healer) -> None:
         self._make: Callable[[DocumentId], OpenDocument] = lambda document_id: OpenDocument(
-            document_id, log, reader, channels
+            document_id, log, reader, channels, healer
         )
         self._documents: dict[DocumentId, OpenDocument] = {}
 

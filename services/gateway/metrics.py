@@ -16,6 +16,10 @@ LAGGING = Counter(
     "coedit_gateway_lagging_total", "Times that a client was left behind, to be caught up from the log."
 )
 GAPS = Counter("coedit_gateway_gaps_total", "Gaps in a document's channel that were filled from the log.")
+RECALLS = Counter("coedit_gateway_recalls_total", "Clients that were asked for commits that Redis lost.")
+OFFERED = Counter(
+    "coedit_gateway_offers_total", "Offers of lost commits from clients, by outcome.", ["outcome"]
+)
 LOOP_ERRORS = Counter("coedit_gateway_loop_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 OPEN_SECONDS = Histogram(
     "coedit_gateway_open_seconds",

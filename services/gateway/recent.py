@@ -38,6 +38,7 @@ class RecentCommits:
     def __init__(self) -> None:
         self._commits: deque[Logged] = deque()
         self._bytes = 0
+        self._before = ""
 
     def extend(self, commits: Iterable[Logged]) -> None:
         """Add the commits that come next."""
@@ -45,7 +46,19 @@ class RecentCommits:
             self._commits.append(commit)
             self._bytes += commit.size_bytes
         while self._commits and (len(self._commits) > _MAX_COMMITS or self._bytes > _MAX_BYTES):
-            self._bytes -= self._commits.popleft().size_bytes
+            oldest = self._commits.popleft()
+            self._bytes -= oldest.size_bytes
+            self._before = oldest.fields["mac"]
+
+    def above(self, revision: int) -> tuple[str, list[Logged]]:
+        """Return the commits above ``revision`` that are kept, and the mac of the revision below the first."""
+        before, found = self._before, list[Logged]()
+        for commit in self._commits:
+            if commit.revision > revision:
+                found.append(commit)
+            else:
+                before = commit.fields["mac"]
+        return before, found
 
     def newest(self, count: int) -> list[Logged] | None:
         """Return the newest ``count`` commits, oldest first, or None where fewer are kept."""
@@ -54,10 +67,11 @@ class RecentCommits:
         newest_first = list(islice(reversed(self._commits), max(0, count)))
         return newest_first[::-1]
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def begin(self, mac: str) -> None:
+        """Forget everything: the next commit follows the revision that ``mac`` is of."""
         self._commits.clear()
         self._bytes = 0
+        self._before = mac
 
 
 def page_of(commits: Sequence[Logged]) -> list[dict[str, Any]]:

@@ -42,6 +42,10 @@ class Submitter:
         self._backlog: dict[Shard, int] = {}
         self._used: set[Shard] = set()
 
+    def shard(self, document_id: DocumentId) -> Shard:
+        """Return the shard that a document belongs to."""
+        return self._log.shard(document_id)
+
     def submit(self, document_id: DocumentId, submission: Submission, on_error: OnError) -> None:
         """Forward a submission; ``on_error`` is called if that fails.
 

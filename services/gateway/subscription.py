@@ -37,6 +37,9 @@ class Outlet(Protocol):
     def refresh_roster(self, subscription: "Subscription") -> None:
         """Take note that the subscription may have missed who came and left."""
 
+    def recall(self, message: dict[str, Any]) -> None:
+        """Ask the client for commits that Redis lost."""
+
     def drop(self, subscription: "Subscription", error: CoeditError) -> None:
         """End the subscription and tell its client why."""
 
@@ -102,6 +105,9 @@ class Subscription:
                 others = []
                 self.outlet.send(ack_message(self.document_id, commit, self.durability))
             else:
+                if others and others[0]["epoch"] != commit["epoch"]:
+                    self._send_others(others)
+                    others = []
                 others.append(commit)
         self._send_others(others)
         if commits:

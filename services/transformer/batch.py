@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 
 import msgpack
 
-from coedit.errors import CoeditError, InternalError, QuarantinedError, RevisionTooOldError, UnavailableError
+from coedit.errors import (
+    CoeditError,
+    FutureRevisionError,
+    InternalError,
+    QuarantinedError,
+    RevisionTooOldError,
+    UnavailableError,
+)
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
-from coedit.protocol.events import Committed, Event, Rejected, Repeated, encode_events
+from coedit.protocol.events import Committed, Event, HeadAt, Rejected, Repeated, encode_events
 from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.commit_script import BatchWrite, DocumentWrite
 from coedit.store.document_log import Position
@@ -132,6 +139,13 @@ class BatchDecider:
         submission, authority = arrival.submission, working.authority
         try:
             decision = await self._decision(document_id, working, submission)
+        except FutureRevisionError:
+            # No gateway lets a client submit on what it was not told: it is we who have lost something.
+            outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
+            outcome.reject(
+                submission, UnavailableError("the document is behind what was committed; wait for it")
+            )
+            return
         except CoeditError as error:
             answer = _as_answer(document_id, error)
             outcome.reject(submission, answer)

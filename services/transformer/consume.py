@@ -30,6 +30,7 @@ from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import BATCH_SECONDS, COMMIT_SECONDS, COMMITS, MISFITS
+from services.transformer.recover import Remembered
 
 logger = logging.getLogger(__name__)
 
@@ -100,16 +101,19 @@ class Consumer:
             await self._conclude(batch, outcome)
         self._documents.drop_excess()
 
-    def recover(self) -> None:
+    def recover(self) -> list[Remembered]:
         """After an error: forget what is in memory; the next step begins with each shard as if it were gained.
 
-        So from where Redis stands, and with the heads: what was written may not have been told.
+        So from where Redis stands, and with the heads: what was written may not have been told. Return what was known
+        to be stored.
         """
+        remembered = self._documents.remembered()
         for document_id in self._documents.held():
             self._documents.drop(document_id)
         self._cursors.clear()
         self._shards.clear()
         self._followed = frozenset()
+        return remembered
 
     async def _follow(self) -> None:
         """Begin with the shards gained, at their cursors in Redis; leave off those lost."""

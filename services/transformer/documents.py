@@ -1,15 +1,20 @@
 """The documents that this transformer works on, as far as they fit in memory."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from coedit.errors import BehindSnapshotError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
 from coedit.ot.commit import Commit
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from services.transformer.metrics import DOCUMENTS
+from services.transformer.recover import Recovery, Remembered
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -31,8 +36,9 @@ class WorkingDocument:
 class WorkingDocuments:
     """A bounded cache, least recently used first out; what is dropped is read again when needed."""
 
-    def __init__(self, reader: DocumentReader, *, capacity: int, max_units: int) -> None:
+    def __init__(self, reader: DocumentReader, recovery: Recovery, *, capacity: int, max_units: int) -> None:
         self._reader = reader
+        self._recovery = recovery
         self._capacity = capacity
         self._max_units = max_units
         self._documents: OrderedDict[DocumentId, WorkingDocument] = OrderedDict()
@@ -46,11 +52,29 @@ class WorkingDocuments:
         """
         working = self._documents.get(document_id)
         if working is None:
-            working = self._working(await self._reader.load(document_id))
+            working = self._working(document_id, await self._load(document_id))
             self._documents[document_id] = working
             DOCUMENTS.set(len(self._documents))
         self._documents.move_to_end(document_id)
         return working
+
+    async def _load(self, document_id: DocumentId) -> LoadedDocument:
+        try:
+            loaded = await self._reader.load(document_id)
+            stored = loaded.stored
+            if stored is None or stored.incarnation == self._recovery.incarnation(document_id):
+                return loaded
+            # Redis may have lost something since it was stored.
+        except BehindSnapshotError:
+            logger.warning(
+                "Redis is behind a snapshot", extra={"event": "behind-snapshot", "document_id": document_id}
+            )
+        await self._recovery.settle(document_id)
+        return await self._reader.load(document_id)
+
+    def remembered(self) -> list[Remembered]:
+        """Return what is known to be stored of the documents in memory."""
+        return [_remembered(document_id, working) for document_id, working in self._documents.items()]
 
     async def history(
         self, document_id: DocumentId, working: WorkingDocument, base: Revision
@@ -91,7 +115,7 @@ class WorkingDocuments:
         """Return the documents that are in memory."""
         return tuple(self._documents)
 
-    def _working(self, loaded: LoadedDocument) -> WorkingDocument:
+    def _working(self, document_id: DocumentId, loaded: LoadedDocument) -> WorkingDocument:
         authority = Authority(
             loaded.epoch,
             loaded.revision,
@@ -101,7 +125,18 @@ class WorkingDocuments:
             max_units=self._max_units,
         )
         authority.remember(loaded.recent)
-        epoch, head = (loaded.epoch, loaded.revision) if loaded.in_redis else (0, Revision(0))
-        return WorkingDocument(
-            authority, Position(epoch, head, loaded.mac, loaded.floor, loaded.snapshot, loaded.number)
+        incarnation = self._recovery.incarnation(document_id)
+        epoch, head = (loaded.epoch, loaded.revision) if loaded.stored else (0, Revision(0))
+        position = Position(
+            epoch, head, loaded.mac, loaded.floor, loaded.snapshot, loaded.number, incarnation
         )
+        return WorkingDocument(authority, position)
+
+
+def _remembered(document_id: DocumentId, working: WorkingDocument) -> Remembered:
+    stored = working.stored
+    commits = [commit for commit in working.authority.recent if commit.revision <= stored.head]
+    if commits and commits[0].revision > 1:
+        # A commit does not name the mac before it: that takes the one below.
+        return Remembered(document_id, stored, commits[0].mac, commits[1:])
+    return Remembered(document_id, stored, "", commits)

@@ -9,9 +9,10 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from coedit.identifiers import DocumentId
+from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import HeadAt, encode_events
 from coedit.store.document_log import DocumentLog, Position
+from coedit.store.documents import FIRST_EPOCH
 from coedit.store.keys import Shard
 
 QUIET_SECONDS = 1.0
@@ -50,10 +51,12 @@ class HeadAnnouncer:
     async def announce_changed(self, shard: Shard) -> None:
         """Publish the heads of all documents that changed lately: a predecessor may have died before it could."""
         for name in cast("list[bytes]", await self._redis.zrange(shard.changed, 0, -1)):
-            document_id = DocumentId(name.decode())
-            position = await self._log.position(document_id)
-            if position is not None:
-                await self._publish(document_id, position)
+            await self.announce(DocumentId(name.decode()))
+
+    async def announce(self, document_id: DocumentId) -> None:
+        """Publish where Redis has a document now."""
+        nowhere = Position(FIRST_EPOCH, Revision(0), "", Revision(0), Revision(0), 0)
+        await self._publish(document_id, await self._log.position(document_id) or nowhere)
 
     async def _publish(self, document_id: DocumentId, position: Position) -> None:
         message = encode_events([HeadAt(position.epoch, position.head, position.mac)])

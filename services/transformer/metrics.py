@@ -15,6 +15,17 @@ ERRORS = Counter("coedit_transformer_errors_total", "Errors that a loop survived
 QUARANTINES = Counter(
     "coedit_transformer_quarantines_total", "Times that a document was set apart as damaged."
 )
+SUSPICIONS = Counter(
+    "coedit_transformer_suspicions_total",
+    "Times that Redis may have lost commits of a shard, by reason.",
+    ["reason"],
+)
+SUSPECT = Gauge("coedit_transformer_suspect_shards", "Owned shards that wait for what Redis lost.")
+OFFERS = Counter("coedit_transformer_offers_total", "Offers of lost commits, by outcome.", ["outcome"])
+RESTORED = Counter("coedit_transformer_restored_commits_total", "Lost commits that were given back.")
+LOST = Counter(
+    "coedit_transformer_lost_revisions_total", "Revisions that were seen and that nobody could give back."
+)
 SHARDS = Gauge("coedit_transformer_shards", "Shards that this process owns.")
 DOCUMENTS = Gauge("coedit_transformer_documents", "Documents kept in memory.")
 BATCH_SECONDS = Histogram(

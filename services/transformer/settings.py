@@ -12,6 +12,10 @@ class TransformerSettings(SharedSettings):
     """Health and metrics."""
     transformer_lease_seconds: float = Field(default=3.0, ge=0.5)
     """How long a killed transformer's shards stay without an owner, at most."""
+    transformer_grace_seconds: float = Field(default=5.0, ge=0)
+    """How long a shard waits for what Redis lost, where it was emptied or a replica took over."""
+    transformer_restart_grace_seconds: float = Field(default=3.0, ge=0)
+    """The same after a restart of Redis on its data."""
     transformer_batch_entries: int = Field(default=256, ge=1)
     """How many entries of a shard are dealt with in one batch, at most."""
     transformer_documents: int = Field(default=1000, ge=1)

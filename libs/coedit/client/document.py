@@ -13,7 +13,7 @@ from coedit.ot.delta import Delta
 from coedit.ot.diff import diff
 from coedit.ot.replica import Synchronized
 from coedit.presence.roster import Presence
-from coedit.protocol.client_session import Change, ClientDocument, Message, Rejection
+from coedit.protocol.client_session import Change, ClientDocument, Loss, Message, Rejection
 
 Send = Callable[[Sequence[Message]], None]
 
@@ -66,6 +66,11 @@ class Document:
     def rejections(self) -> list[Rejection]:
         """Edits of one's own that the server refused for good; what to do with them is the caller's."""
         return self.state.rejections
+
+    @property
+    def losses(self) -> list[Loss]:
+        """Revisions that the server lost, and that nobody could give back; empty unless its storage was lost."""
+        return self.state.losses
 
     async def insert(
         self, position: int, content: str | dict[str, Any], attributes: dict[str, Any] | None = None
@@ -198,6 +203,11 @@ class Document:
                 listener.put(change)
         async with self._progress:
             self._progress.notify_all()
+
+    async def announce_loss(self, loss: Loss) -> None:
+        """Tell of revisions that are lost for good; the connection calls this."""
+        self._tell(loss)
+        await self.announce()
 
     async def fail(self, error: CoeditError) -> None:
         """End the document; the connection calls this."""

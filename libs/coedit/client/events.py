@@ -8,7 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 from coedit.errors import CoeditError
 from coedit.identifiers import Revision
 from coedit.ot.delta import Delta
-from coedit.protocol.client_session import Change
+from coedit.protocol.client_session import Change, Loss
 
 QUEUED_ITEMS = 10_000
 """A listener that leaves more unread is ended."""
@@ -41,7 +41,7 @@ class Acknowledged:
     """Since it was submitted first."""
 
 
-Event: TypeAlias = Change | Submitted | Acknowledged
+Event: TypeAlias = Change | Submitted | Acknowledged | Loss
 ItemT = TypeVar("ItemT")
 
 

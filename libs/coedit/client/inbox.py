@@ -16,7 +16,6 @@ from coedit.protocol.client_session import Message
 logger = logging.getLogger(__name__)
 
 _OPEN_AGAIN_SECONDS = 1.0
-_ANOTHER_HISTORY = ("diverged", "revision-too-old")
 
 
 class Inbox:
@@ -47,8 +46,12 @@ class Inbox:
                 self._say_caret(document)
                 await document.announce()
             case "snapshot":
-                state.snapshot_revision = message["revision"]
+                state.snapshot_stored(message["revision"])
                 await document.announce()
+            case "recall":
+                self._send(state.recalled(message))
+            case "lost":
+                await document.announce_loss(state.lost_history(message))
             case "presence":
                 state.receive_presence(message)
                 await document.announce()
@@ -84,7 +87,9 @@ class Inbox:
         elif not message["definite"]:
             document.state.lost()
             self._open_later(document)
-        elif message["code"] in _ANOTHER_HISTORY:
+        elif message["code"] == "diverged":
+            self._diverge(document, message)
+        elif message["code"] == "revision-too-old":
             self._reject(document, message)
         elif not document.state.is_open and message["code"] != "unexpected-message":
             await document.fail(DocumentError(message["code"], message["message"]))
@@ -96,7 +101,9 @@ class Inbox:
         state = document.state
         if not state.is_open or state.saved or message["client_sequence"] != state.client_sequence:
             return  # an answer to what was answered before
-        if message["definite"]:
+        if message["code"] == "diverged":
+            self._diverge(document, message)
+        elif message["definite"]:
             self._reject(document, message)
         # Otherwise, being unanswered, it is sent again.
 
@@ -105,6 +112,13 @@ class Inbox:
         facts = {"event": "rejected", "code": message["code"], "document_id": state.document_id}
         logger.warning("an edit was refused for good", extra=facts)
         state.reject(message["code"], message["message"])
+        self._send(({"type": "close", "document": state.document_id}, state.open_message()))
+
+    def _diverge(self, document: Document, message: Message) -> None:
+        state = document.state
+        facts = {"event": "diverged", "code": message["code"], "document_id": state.document_id}
+        logger.warning("the server has another history; loading it", extra=facts)
+        state.diverge()
         self._send(({"type": "close", "document": state.document_id}, state.open_message()))
 
     def _open_later(self, document: Document) -> None:

@@ -72,6 +72,11 @@ class Authority:
         self._last_sequences: OrderedDict[ClientId, ClientSequence] = OrderedDict(last_sequences or {})
         self._ended: OrderedDict[ClientId, None] = OrderedDict()
 
+    @property
+    def recent(self) -> tuple[Commit, ...]:
+        """The newest commits, without a gap up to the head."""
+        return tuple(self._recent)
+
     def since(self, base: Revision) -> list[Commit] | None:
         """Return the commits above ``base``, or None where they are older than what is kept here."""
         missing = self.head - base
@@ -91,10 +96,11 @@ class Authority:
             SplitSurrogateError: an op begins or ends inside a surrogate pair.
             DocumentTooLargeError: the document would grow beyond the bound.
         """
-        self._check_place(submission)
+        # First of all: what is committed is so in whatever epoch it is sent again.
         repeated = _find_repeat(submission, history)
         if repeated is not None:
             return repeated
+        self._check_place(submission)
         self._check_sequence(submission)
         caret = _check_length(submission, history, self.document)
         delta, caret = _rebase(submission.delta, caret, history)

@@ -16,10 +16,12 @@ from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
 from coedit.ot.diff import diff
 from coedit.ot.replica import AwaitingAck, AwaitingAckWithBuffer, Replica, Synchronized
+from coedit.ot.transform import transform
 from coedit.ot.undo import UndoHistory
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import Presence, presence_from_fields
-from coedit.protocol.log_entry import commit_from_fields
+from coedit.protocol.kept_commits import KeptCommits
+from coedit.protocol.log_entry import caret_from_fields, commit_fields, commit_from_fields
 
 Message = dict[str, Any]
 
@@ -49,6 +51,16 @@ class Rejection:
     """Made on the document as it was before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The revisions ``first`` to ``last`` are lost for good; the document went on without them."""
+
+    epoch: int
+    """The one that began since."""
+    first: Revision
+    last: Revision
+
+
 @dataclass(slots=True)
 class ClientDocument:
     """One document as a client holds it: the shown content, and where its replica stands."""
@@ -62,6 +74,8 @@ class ClientDocument:
     client_id: ClientId = ClientId("")
     resume_token: str = ""
     access: str = ""
+    author: str = ""
+    """Who one is in this document, as the server knows one."""
     snapshot_revision: Revision = Revision(0)
     is_open: bool = False
     carets: RemoteCarets = field(default_factory=lambda: RemoteCarets(ClientId(""), Revision(0)))
@@ -70,7 +84,15 @@ class ClientDocument:
     caret: Caret | None = None
     history: UndoHistory = field(default_factory=UndoHistory)
     """One's own edits, to undo and redo; empty again after the document was loaded afresh."""
+    kept: KeptCommits = field(default_factory=KeptCommits)
+    """The commits above the newest snapshot, for a server that loses its log."""
+    losses: list[Loss] = field(default_factory=list)
+    """What the server lost and nobody could give back."""
     _sequence: int = 0
+    _confirmed: Delta = field(default_factory=Delta)
+    """The document at the replica's revision, without what is unacknowledged."""
+    _is_astray: bool = False
+    """Until the document is opened again: the server's history is another one."""
     _refusal: Rejection | None = None
     """Until the document is opened again: why, and what was set aside so far."""
 
@@ -92,7 +114,7 @@ class ClientDocument:
     def open_message(self) -> Message:
         """Return the message that opens the document, from where the replica stands."""
         message: Message = {"type": "open", "document": self.document_id}
-        if self._refusal is not None:
+        if self._refusal is not None or self._is_astray:
             return message | {"renew": True}
         if self.client_id:
             message |= {"client_id": self.client_id, "resume_token": self.resume_token}
@@ -107,17 +129,24 @@ class ClientDocument:
             self.client_id, self._sequence = ClientId(message["client_id"]), 0
             self.carets = RemoteCarets(self.client_id, self.revision)
         self.resume_token, self.access = message["resume_token"], message["access"]
-        self.snapshot_revision = Revision(message["snapshot_revision"])
+        self.author, self.epoch = message.get("author", ""), message["epoch"]
+        self.snapshot_stored(Revision(message["snapshot_revision"]))
         if content is None:
             return None
-        self._refusal = None
-        self.epoch, self.mac = message["epoch"], message["mac"]
+        pending = self._pending_on(content)
+        self._refusal, self._is_astray = None, False
+        self.mac = message["mac"]
+        self.kept.begin(self.mac)
         self.replica = Synchronized(Revision(message["revision"]))
         self.carets.reopened(self.revision)
-        before, self.content = self.content, content
+        self._confirmed = content
+        before, self.content = self.content, apply(content, pending)
+        if pending.ops:
+            self.replica, _ = self.replica.edit(pending)
+            self._sequence += 1
         # Whose text is whose cannot be told across the two, and an undo must never take another's.
         self.history.clear()
-        change = Change(diff(before, content), "", "", self.revision, is_reset=True)
+        change = Change(diff(before, self.content), "", "", self.revision, is_reset=True)
         if self.caret is not None:
             self.caret = self.caret.over(change.delta)
         return change
@@ -183,14 +212,19 @@ class ClientDocument:
             ProtocolError: a revision is missing.
         """
         changes = []
-        for fields in message["commits"]:
-            if fields["revision"] <= self.revision:
+        for told in message["commits"]:
+            if told["revision"] <= self.revision:
                 continue
-            if fields["revision"] != self.revision + 1:
-                raise ProtocolError(f"revision {fields['revision']} came after {self.revision}")
-            commit = commit_from_fields({"epoch": message["epoch"], **fields})
+            if told["revision"] != self.revision + 1:
+                raise ProtocolError(f"revision {told['revision']} came after {self.revision}")
+            # Another epoch may begin in the middle of a history that one shares.
+            self.epoch = max(self.epoch, message["epoch"])
+            fields = {"epoch": message["epoch"], **told}
+            commit = commit_from_fields(fields)
+            self.kept.add(fields, commit.delta.weight)
             self.replica, shown = self.replica.receive(commit.delta)
             self.content = apply(self.content, shown)
+            self._confirmed = self.content if self.saved else apply(self._confirmed, commit.delta)
             self.history.carry(shown)
             self.mac = commit.mac
             if self.caret is not None:
@@ -211,13 +245,39 @@ class ClientDocument:
             return ()  # a repeat
         if message["revision"] != self.revision + 1 or message["client_sequence"] != self._sequence:
             raise UnexpectedMessageError(f"an ack of revision {message['revision']} after {self.revision}")
-        self.carets.committed(self._own_commit(message))
+        commit = self._own_commit(message)
+        self.carets.committed(commit)
+        self.kept.add(commit_fields(commit), commit.delta.weight)
         self.replica, submitted = self.replica.acknowledge()
-        self.mac = message["mac"]
+        self._confirmed = self.content if self.saved else apply(self._confirmed, commit.delta)
+        self.mac, self.epoch = message["mac"], max(self.epoch, message["epoch"])
         if submitted is None:
             return ()
         self._sequence += 1
         return self.resend()
+
+    def snapshot_stored(self, revision: Revision) -> None:
+        """Take note of what a snapshot covers: nobody will ask for it again."""
+        self.snapshot_revision = revision
+        self.kept.stored_up_to(revision)
+
+    def recalled(self, message: Message) -> Sequence[Message]:
+        """Return what to send to a server that lost commits: all that is kept above what it still has."""
+        return [
+            {
+                "type": "offer",
+                "document": self.document_id,
+                "before": offer.before,
+                "commits": [dict(fields) for fields in offer.commits],
+            }
+            for offer in self.kept.above(message["revision"])
+        ]
+
+    def lost_history(self, message: Message) -> Loss:
+        """Take note of revisions that are lost for good."""
+        loss = Loss(message["epoch"], Revision(message["first"]), Revision(message["last"]))
+        self.losses.append(loss)
+        return loss
 
     def reject(self, code: str, message: str) -> None:
         """Take in a definite refusal: what is unacknowledged is put aside; open again for the server's content."""
@@ -229,6 +289,25 @@ class ClientDocument:
             self._set_aside(self._refusal, replica.in_flight)
         self.epoch = 0
         self.is_open = False
+
+    def diverge(self) -> None:
+        """Take in that the server has another history: open again for it; what is unacknowledged is carried over.
+
+        Nothing of that can be in the server's history, which ends below or leaves ours before the newest revision here.
+        """
+        self._is_astray = self._refusal is None
+        self.epoch = 0
+        self.is_open = False
+
+    def _pending_on(self, content: Delta) -> Delta:
+        """Return what is unacknowledged, carried over the difference to a ``content`` of another history."""
+        replica = self.replica
+        if not self._is_astray or isinstance(replica, Synchronized):
+            return Delta()
+        difference, pending = transform(diff(self._confirmed, content), replica.in_flight)
+        if isinstance(replica, AwaitingAckWithBuffer):
+            pending = compose(pending, transform(difference, replica.buffer)[1])
+        return pending
 
     def _set_aside(self, refusal: Rejection, delta: Delta) -> None:
         """Keep an edit with what was refused before it, unless the caller has taken that already."""
@@ -272,13 +351,14 @@ class ClientDocument:
         return Commit(
             Revision(message["revision"]),
             self.replica.in_flight,
-            AuthorId(""),
+            AuthorId(self.author),
             self.client_id,
             ClientSequence(message["client_sequence"]),
             message["at"],
             message["epoch"],
             message["mac"],
             message["key_id"],
+            caret_from_fields(message.get("caret")),
         )
 
     def lost(self) -> None:

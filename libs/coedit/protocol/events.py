@@ -50,6 +50,16 @@ class HeadAt:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochBegun:
+    """The revisions above ``revision``, up to ``last_lost``, are lost: the document goes on without them."""
+
+    epoch: int
+    revision: Revision
+    mac: str
+    last_lost: Revision
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotStored:
     """A snapshot covers everything up to ``revision``."""
 
@@ -65,13 +75,14 @@ class PresenceChanged:
     left: tuple[ClientId, ...]
 
 
-Event = Committed | Rejected | Repeated | HeadAt | SnapshotStored | PresenceChanged
+Event = Committed | Rejected | Repeated | HeadAt | EpochBegun | SnapshotStored | PresenceChanged
 
 _NAMES: dict[type[Event], str] = {
     Committed: "committed",
     Rejected: "rejected",
     Repeated: "repeated",
     HeadAt: "head",
+    EpochBegun: "epoch",
     SnapshotStored: "snapshot",
     PresenceChanged: "presence",
 }

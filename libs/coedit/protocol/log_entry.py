@@ -4,6 +4,7 @@ The mac of a commit is keyed BLAKE2b (16 bytes, hex) over the canonical JSON of 
 its mac, and the mac before it; the mac before the first one is the empty string. Source: RFC 7693.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -25,27 +26,39 @@ class ChainKey:
 
     key_id: str
     secret: bytes
+    old: tuple["ChainKey", ...] = ()
+    """Of earlier secrets: they vouch for what they sealed, and seal nothing more."""
 
     @classmethod
-    def derive(cls, secret: bytes) -> "ChainKey":
-        """Return the chain's key of a deployment's secret (of any length)."""
+    def derive(cls, secret: bytes, old_secrets: Sequence[bytes] = ()) -> "ChainKey":
+        """Return the chain's key of a deployment's secret (of any length), and of those that it had before."""
         key = blake2b(secret, digest_size=32, person=b"coedit-chain-key").digest()
-        return cls(blake2b(key, digest_size=4, person=b"coedit-chain-id").hexdigest(), key)
+        key_id = blake2b(key, digest_size=4, person=b"coedit-chain-id").hexdigest()
+        return cls(key_id, key, tuple(cls.derive(old) for old in old_secrets))
 
     def seal(self, document_id: DocumentId, commit: Commit, before: str) -> Commit:
         """Return ``commit`` with the mac that chains it to ``before``, the mac of the revision below."""
-        return commit.sealed(self._mac(document_id, commit, before), self.key_id)
+        return commit.sealed(_mac(self, document_id, commit, before), self.key_id)
 
     def holds(self, document_id: DocumentId, commit: Commit, before: str) -> bool:
         """Return whether ``commit`` continues the history named by ``before``, unaltered."""
-        return commit.key_id == self.key_id and commit.mac == self._mac(document_id, commit, before)
+        key = self._named(commit.key_id)
+        return key is not None and commit.mac == _mac(key, document_id, commit, before)
 
-    def _mac(self, document_id: DocumentId, commit: Commit, before: str) -> str:
-        content = commit_fields(commit)
-        del content["mac"]
-        content["key_id"] = self.key_id
-        canonical = orjson.dumps([document_id, content, before], option=orjson.OPT_SORT_KEYS)
-        return blake2b(canonical, digest_size=16, key=self.secret).hexdigest()
+    def knows(self, key_id: str) -> bool:
+        """Return whether a mac of this key can be checked."""
+        return self._named(key_id) is not None
+
+    def _named(self, key_id: str) -> "ChainKey | None":
+        return next((key for key in (self, *self.old) if key.key_id == key_id), None)
+
+
+def _mac(key: ChainKey, document_id: DocumentId, commit: Commit, before: str) -> str:
+    content = commit_fields(commit)
+    del content["mac"]
+    content["key_id"] = key.key_id
+    canonical = orjson.dumps([document_id, content, before], option=orjson.OPT_SORT_KEYS)
+    return blake2b(canonical, digest_size=16, key=key.secret).hexdigest()
 
 
 def commit_fields(commit: Commit) -> dict[str, Any]:
@@ -91,7 +104,6 @@ def commit_from_fields(fields: dict[str, Any]) -> Commit:
         InvalidDeltaError: the delta is not one.
         KeyError, TypeError: a field is missing or of a wrong shape.
     """
-    caret = fields.get("caret")
     return Commit(
         revision=Revision(fields["revision"]),
         delta=Delta.from_json(fields["delta"], is_bounded=False),
@@ -102,5 +114,10 @@ def commit_from_fields(fields: dict[str, Any]) -> Commit:
         epoch=fields["epoch"],
         mac=fields["mac"],
         key_id=fields["key_id"],
-        caret=None if caret is None else Caret(caret["anchor"], caret["head"]),
+        caret=caret_from_fields(fields.get("caret")),
     )
+
+
+def caret_from_fields(fields: dict[str, Any] | None) -> Caret | None:
+    """Return the caret of a commit or an ack."""
+    return None if fields is None else Caret(fields["anchor"], fields["head"])

@@ -19,12 +19,16 @@ from pydantic import (
 from coedit.errors import CoeditError, ProtocolError, UnknownMessageError
 from coedit.identifiers import (
     MAX_SAFE_INTEGER,
+    AuthorId,
+    ClientId,
+    ClientSequence,
     DocumentId,
+    Revision,
     author_id,
     client_id,
     document_id,
 )
-from coedit.ot.commit import Caret
+from coedit.ot.commit import Caret, Commit
 from coedit.ot.delta import Delta
 
 Document = Annotated[str, AfterValidator(document_id)]
@@ -42,6 +46,11 @@ def _caret(value: object) -> object:
         if all(type(end) is int and 0 <= end <= MAX_SAFE_INTEGER for end in ends):
             return Caret(*ends)
     raise ValueError("a caret is {anchor, head}, two positions")
+
+
+def _committed_delta(value: object) -> Delta:
+    # What was committed has no bounds of its own, since it was carried over other commits.
+    return Delta.from_json(value, is_bounded=False)
 
 
 OptionalCaret = Annotated[InstanceOf[Caret] | None, BeforeValidator(_caret)]
@@ -96,6 +105,45 @@ class Submit(_Message):
     caret: OptionalCaret = None
 
 
+class OfferedCommit(_Message):
+    """A commit as its donor received it; of one's own, as it was acknowledged."""
+
+    revision: Positive
+    delta: Annotated[InstanceOf[Delta], BeforeValidator(_committed_delta)]
+    author: Author
+    client_id: Client
+    client_sequence: Positive
+    at: Count
+    epoch: Positive
+    mac: Annotated[str, Field(max_length=64)]
+    key_id: Annotated[str, Field(max_length=64)]
+    caret: OptionalCaret = None
+
+    def commit(self) -> Commit:
+        """Return it as the log has it."""
+        return Commit(
+            Revision(self.revision),
+            self.delta,
+            AuthorId(self.author),
+            ClientId(self.client_id),
+            ClientSequence(self.client_sequence),
+            self.at,
+            self.epoch,
+            self.mac,
+            self.key_id,
+            self.caret,
+        )
+
+
+class Offer(_Message):
+    """Give back commits that the server asked for with ``recall``; ``before`` is the mac below the first."""
+
+    type: Literal["offer"]
+    document: Document
+    before: Annotated[str, Field(max_length=64)]
+    commits: Annotated[list[OfferedCommit], Field(min_length=1)]
+
+
 class Presence(_Message):
     """Say where one's caret is, and how to be shown."""
 
@@ -114,12 +162,13 @@ class Close(_Message):
     document: Document
 
 
-ClientMessage: TypeAlias = Hello | Open | Submit | Presence | Close
+ClientMessage: TypeAlias = Hello | Open | Submit | Offer | Presence | Close
 
 _TYPES: dict[str, type[ClientMessage]] = {
     "hello": Hello,
     "open": Open,
     "submit": Submit,
+    "offer": Offer,
     "presence": Presence,
     "close": Close,
 }
@@ -179,7 +228,7 @@ def commit_message(document: DocumentId, commits: list[dict[str, Any]], epoch: i
 
 def ack_message(document: DocumentId, commit: dict[str, Any], durability: str) -> dict[str, Any]:
     """Return the message that tells an author what became of a submission."""
-    return {
+    message = {
         "type": "ack",
         "document": document,
         "client_sequence": commit["client_sequence"],
@@ -190,3 +239,16 @@ def ack_message(document: DocumentId, commit: dict[str, Any], durability: str) -
         "key_id": commit["key_id"],
         "durability": durability,
     }
+    if "caret" in commit:
+        message["caret"] = commit["caret"]
+    return message
+
+
+def recall_message(document: DocumentId, epoch: int, revision: Revision, mac: str) -> dict[str, Any]:
+    """Return the message that asks a client for what it keeps above ``revision``, the server's own newest."""
+    return {"type": "recall", "document": document, "epoch": epoch, "revision": revision, "mac": mac}
+
+
+def lost_message(document: DocumentId, epoch: int, first: int, last: int) -> dict[str, Any]:
+    """Return the message that tells of revisions which nobody could give back; ``epoch`` is the one begun since."""
+    return {"type": "lost", "document": document, "epoch": epoch, "first": first, "last": last}

@@ -7,7 +7,7 @@ from typing import Any
 from coedit.errors import CoeditError, TooLargeError, UnexpectedMessageError
 from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
-from coedit.protocol.messages import ClientMessage, Hello, Open, Presence, Submit, parse_client_message
+from coedit.protocol.messages import ClientMessage, Hello, Offer, Open, Presence, Submit, parse_client_message
 
 
 class CloseCode(enum.IntEnum):
@@ -94,6 +94,9 @@ class ServerSession:
                 raise UnexpectedMessageError("hello comes first")
             case Open(document=document):
                 self._check_open(DocumentId(document))
+            case Offer(document=document):
+                if document not in self.open and document not in self.opening:
+                    raise UnexpectedMessageError("the document is neither open nor being opened")
             case Submit(document=document) | Presence(document=document):
                 if document not in self.open:
                     raise UnexpectedMessageError("the document is not open")

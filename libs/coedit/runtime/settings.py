@@ -29,6 +29,8 @@ class SharedSettings(BaseSettings):
 
     secret: SecretStr = Field(min_length=16)
     """Signs tokens and chains commits; the same in every process, and kept apart from Redis's data."""
+    old_secrets: SecretStr = SecretStr("")
+    """Secrets that were used before, separated by commas: what they signed and chained is still accepted."""
     redis_url: str = "redis://127.0.0.1:6379/0"
     """``redis://``, ``rediss://`` (TLS) or ``unix://``; may hold a user and a password."""
     object_store_url: str = "file:///var/lib/coedit/objects"
@@ -45,6 +47,16 @@ class SharedSettings(BaseSettings):
     """Logs are JSON lines on standard error."""
     health_host: str = "127.0.0.1"
     """Where a service without a port of its own answers health and metrics."""
+
+    def chain_secrets(self) -> tuple[bytes, list[bytes]]:
+        """Return the secret that chains commits, and those that did so before."""
+        current, *old = self.all_secrets()
+        return current.encode(), [secret.encode() for secret in old]
+
+    def all_secrets(self) -> list[str]:
+        """Return the secret, then those that were used before."""
+        old = self.old_secrets.get_secret_value().split(",")
+        return [self.secret.get_secret_value(), *filter(None, map(str.strip, old))]
 
 
 def refuse_unknown(

@@ -135,6 +135,7 @@ class CommitScript:
             after = write.after
             arguments += [write.document_id, write.expected.epoch, write.expected.head]
             arguments += [after.epoch, after.head, after.mac, after.floor, after.snapshot, after.number]
+            arguments += [after.incarnation]
             arguments += [write.message, len(write.commits), *write.commits]
         return arguments
 

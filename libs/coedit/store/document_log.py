@@ -10,7 +10,7 @@ from coedit.store.keys import Shard, shard_of
 
 _PAGE = 2000
 _Page = list[tuple[bytes, dict[bytes, bytes]]]
-_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number")
+_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number", "incarnation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Position:
     floor: Revision
     snapshot: Revision
     number: int
+    incarnation: str = ""
 
 
 class DocumentLog:
@@ -67,7 +68,7 @@ def _revision(entry: tuple[bytes, dict[bytes, bytes]]) -> int:
 
 
 def _position(values: list[Any]) -> Position:
-    epoch, head, mac, floor, snapshot, number = values
+    epoch, head, mac, floor, snapshot, number, incarnation = values
     return Position(
         int(epoch),
         Revision(int(head)),
@@ -75,4 +76,5 @@ def _position(values: list[Any]) -> Position:
         Revision(int(floor or 0)),
         Revision(int(snapshot or 0)),
         int(number or 0),
+        incarnation.decode() if incarnation else "",
     )

@@ -1,9 +1,9 @@
 """A document at its head, and its history, put together from Redis and the object store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from coedit.errors import CoeditError, QuarantinedError
+from coedit.errors import BehindSnapshotError, CoeditError, QuarantinedError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.apply import apply
 from coedit.ot.commit import Commit
@@ -30,8 +30,8 @@ class LoadedDocument:
     floor: Revision = Revision(0)
     snapshot: Revision = Revision(0)
     number: int = 0
-    in_redis: bool = False
-    """Whether Redis holds the document's position; a new or an evicted document is not there."""
+    stored: Position | None = None
+    """Where Redis has the document; None: a new or an evicted document is not there."""
 
 
 EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Delta())
@@ -53,20 +53,46 @@ class DocumentReader:
 
         Raises:
             QuarantinedError: the log has a gap, or a commit that is damaged or does not continue the one before.
+            BehindSnapshotError: Redis lost something.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
+        is_behind = False
         for _ in range(_ATTEMPTS):
             position = await self._log.position(document_id)
             if position is None:
                 return await self._from_snapshot(document_id)
             start = await self._start(document_id, position, known)
-            if start.revision > position.head:  # the snapshot is newer than the position that was read
+            is_behind = start.revision > position.head
+            if is_behind:  # the snapshot is newer than the position that was read
                 continue
             entries = await self._log.read(document_id, start.revision + 1, position.head)
             if len(entries) == position.head - start.revision:
                 return self._advance(document_id, start, entries, position)
             known = None  # the log was trimmed between the two reads
+        if is_behind:
+            raise BehindSnapshotError("Redis is behind the newest snapshot")
         raise QuarantinedError("the log does not reach from the newest snapshot to the head")
+
+    async def load_furthest(self, document_id: DocumentId) -> LoadedDocument:
+        """Return the document where it is known to have come to, be that by Redis or by a snapshot alone.
+
+        For a Redis that may have lost what came last; raises as `load` does.
+        """
+        position = await self._log.position(document_id)
+        snapshot = await self._from_snapshot(document_id)
+        if position is None or snapshot.revision > position.head:
+            return replace(snapshot, stored=position)
+        return await self.load(document_id)
+
+    async def archive_tail(self, document_id: DocumentId, position: Position) -> None:
+        """Archive what the log still has, before it is dropped for a snapshot that is further.
+
+        Raises:
+            RedisError, OSError, ObjectStoreError: a store cannot do it now.
+        """
+        entries = await self._log.read(document_id, position.floor + 1, position.head)
+        if entries:
+            await self._archive.store(document_id, Revision(position.floor + 1), entries)
 
     async def history(self, document_id: DocumentId, first: int, last: int) -> list[Commit]:
         """Return the commits of revisions ``first`` to ``last``, from the log and, below it, from the archive.
@@ -136,13 +162,13 @@ class DocumentReader:
             position.floor,
             position.snapshot,
             position.number,
-            in_redis=True,
+            position,
         )
 
     def _continues(self, document_id: DocumentId, commit: Commit, before: str) -> bool:
         key = self._chain_key
         # A commit made under another secret cannot be checked, which is no offence.
-        return key is None or commit.key_id != key.key_id or key.holds(document_id, commit, before)
+        return key is None or not key.knows(commit.key_id) or key.holds(document_id, commit, before)
 
 
 def decode_commits(entries: Sequence[bytes]) -> list[Commit]:

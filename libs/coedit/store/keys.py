@@ -11,9 +11,11 @@ owner:{s}               string      the token of the transformer that owns the s
 cursor:{s}              string      id of the last entry of ops:{s} that was dealt with
 refused:{s}             stream      entries of ops:{s} that could not be decoded; bounded
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
-document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number
+document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
 events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
+incarnation:{s}         hash        id, server, suspect_until: whether Redis still holds what it held
+offers:{s}              stream      commits that are given back to a shard that lost some; bounded
 folder:{s}              string      the token of the snapshotter that works on the shard; expires
 reports:{s}             stream      presence, as gateways report it; bounded
 keeper:{s}              string      the token of the presence service that works on the shard; expires
@@ -28,7 +30,8 @@ The fields of document:{s}:ID:
 
 - ``epoch`` (int, from 1) and ``head`` (the newest revision) and ``mac`` (hex, of the head),
 - ``floor``: revisions up to here are no longer in the log, and stand in the archive,
-- ``snapshot``: the newest revision that a stored snapshot covers, and ``number``: that snapshot's number.
+- ``snapshot``: the newest revision that a stored snapshot covers, and ``number``: that snapshot's number,
+- ``incarnation``: that of the shard in which the document was last compared with the object store.
 """
 
 from dataclasses import dataclass
@@ -72,6 +75,16 @@ class Shard:
     def changed(self) -> str:
         """The documents that want a snapshot."""
         return f"changed:{self.tag}"
+
+    @property
+    def incarnation(self) -> str:
+        """Whether Redis still holds what it held."""
+        return f"incarnation:{self.tag}"
+
+    @property
+    def offers(self) -> str:
+        """The stream of what is given back."""
+        return f"offers:{self.tag}"
 
     @property
     def folder(self) -> str:

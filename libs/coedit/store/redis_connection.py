@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from coedit.errors import CoeditError, UnavailableError
+from coedit.store.server_pin import ServerPin
 
 TROUBLE = (RedisError, OSError, TimeoutError)
 """What an operation on Redis raises when Redis cannot do it now."""
@@ -23,10 +24,17 @@ class UnsafeRedisError(CoeditError):
     code = "unsafe-redis"
 
 
-def connect(url: str, *, max_connections: int = 64, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
+def connect(
+    url: str,
+    *,
+    max_connections: int = 64,
+    answer_seconds: float = _ANSWER_SECONDS,
+    pin: ServerPin | None = None,
+) -> Redis:
     """Return a client for the Redis at ``url``; it connects on first use.
 
-    ``answer_seconds`` bounds every answer; a blocking read must ask for less than that.
+    ``answer_seconds`` bounds every answer; a blocking read must ask for less than that. With a ``pin`` all
+    connections reach one server, or none.
     """
     # A unix socket knows no keepalive.
     keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
@@ -41,6 +49,7 @@ def connect(url: str, *, max_connections: int = 64, answer_seconds: float = _ANS
         # One retry mends a connection that Redis closed; whoever calls decides about the rest.
         retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 1),
         retry_on_error=[RedisConnectionError],
+        redis_connect_func=None if pin is None else pin.connected,
         **keepalive,
     )
     return Redis.from_pool(pool)

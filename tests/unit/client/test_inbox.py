@@ -87,11 +87,17 @@ async def test_edits_between_a_refusal_and_the_new_opening_are_set_aside_too(lin
     assert line.document.text == "hello"
 
 
-async def test_edits_while_a_diverged_document_is_opened_afresh_are_set_aside(line: Line) -> None:
-    await line.refused("diverged")
+async def test_what_is_unacknowledged_is_carried_over_to_another_history(line: Line) -> None:
     await line.document.insert(0, "a")
+    await line.refused("diverged")
+    await line.document.insert(1, "b")
+    line.sent.clear()
     await line.opened("two", "hello")
-    assert [rejection.delta for rejection in line.document.rejections] == [Delta().insert("a")]
+    assert line.document.rejections == []
+    assert line.document.text == "abhello"
+    [submission] = line.sent
+    assert (submission["client_sequence"], submission["delta"]) == (1, [{"insert": "ab"}])
+    assert not line.document.saved
 
 
 async def test_document_that_another_connection_opens_is_not_opened_again(

@@ -13,7 +13,9 @@ from coedit.protocol.events import Committed, encode_events
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.keys import Shard
+from coedit.store.offers_stream import Offer, OffersStream
 from services.gateway.channels import Channels
+from services.gateway.heal import Healer
 from services.gateway.hub import OpenDocument
 from services.gateway.subscription import Subscription
 
@@ -30,6 +32,9 @@ class FakeStore:
     def __init__(self, head: int = 0) -> None:
         self.head = head
         self.epoch = 1
+        self.fork_at: int | None = None
+        """From this revision on the history is another one than it was."""
+        self.offers: list[Any] = []
         self.on_message: Callable[[bytes], None] = lambda _: None
         self.before_subscribed: Callable[[], Awaitable[None]] = _nothing
         self.before_position: Callable[[], Awaitable[None]] = _nothing
@@ -37,9 +42,12 @@ class FakeStore:
         self.after_load: Callable[[], Awaitable[None]] = _nothing
 
     def document(self) -> OpenDocument:
-        return OpenDocument(
-            DOCUMENT, cast("DocumentLog", self), cast("DocumentReader", self), cast("Channels", self)
-        )
+        reader, healer = cast("DocumentReader", self), Healer(cast("OffersStream", self), self.shard)
+        return OpenDocument(DOCUMENT, cast("DocumentLog", self), reader, cast("Channels", self), healer)
+
+    async def add(self, _: Shard, *offers: Offer) -> None:
+        """Take what a gateway gives back."""
+        self.offers += offers
 
     def commit(self, count: int = 1) -> None:
         """Commit, and tell the channel at once."""
@@ -76,7 +84,8 @@ class FakeStore:
         return [self._entry(revision) for revision in range(first, last + 1)]
 
     def _mac(self, revision: int) -> str:
-        return f"{self.epoch}/{revision}" if revision else ""
+        forked = "'" if self.fork_at is not None and revision >= self.fork_at else ""
+        return f"{self.epoch}/{revision}{forked}" if revision else ""
 
     def _entry(self, revision: int) -> bytes:
         fields = {
@@ -126,6 +135,9 @@ class FakeOutlet:
 
     def refresh_roster(self, subscription: Subscription) -> None:
         pass
+
+    def recall(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
 
     def drop(self, _: Subscription, error: CoeditError) -> None:
         self.dropped.append(error)

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from coedit.errors import DivergedError
 from coedit.identifiers import ClientSequence, Revision
 from coedit.protocol.events import HeadAt, Repeated, encode_events
 from services.gateway.hub import OpenDocument
+from tests.system import eventually
 from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
 
 
@@ -148,8 +150,43 @@ async def test_other_history_is_told_to_everybody() -> None:
     store.epoch, store.head = 2, 3
     document._on_subscribed_again()
     await _settled(document)
-    assert [error.code for error in outlet.dropped] == ["diverged"]
+    # Who is not further than where the two part can go on: they open again, and are told then.
+    assert [(error.code, error.retryable) for error in outlet.dropped] == [("unavailable", True)]
     assert (document.feed.epoch, document.feed.head) == (2, 3)
+
+
+async def test_what_redis_lost_is_given_back_from_memory_and_by_clients() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.commit(3)
+    await _settled(document)
+    store.head = 2
+    document._on_subscribed_again()
+    await eventually(lambda: bool(outlet.sent) and outlet.sent[-1]["type"] == "recall", "the client is asked")
+    seen, given = store.offers[:2]
+    assert (seen.revision, seen.mac) == (8, "1/8")
+    assert (given.before, [commit.revision for commit in given.commits]) == ("1/5", [6, 7, 8])
+    assert (outlet.sent[-1]["revision"], outlet.sent[-1]["mac"]) == (2, "1/2")
+    assert document.is_behind
+    store.head = 8
+    await _settled(document)
+    assert (document.is_behind, document.feed.head, outlet.dropped) == (False, 8, [])
+
+
+async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> None:
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.fork_at, store.head = 4, 9
+    document._on_subscribed_again()
+    await _settled(document)
+    assert [error.code for error in outlet.dropped] == ["unavailable"]
+    with pytest.raises(DivergedError):
+        await document.check_held(1, Revision(5), "1/5")
+    await document.check_held(1, Revision(3), "1/3")
 
 
 async def test_repeat_of_a_commit_that_was_missed_fills_the_gap() -> None:

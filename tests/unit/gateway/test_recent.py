@@ -4,7 +4,10 @@ from services.gateway.recent import Logged, RecentCommits, page_of
 
 
 def _logged(first: int, count: int, size_bytes: int = 10) -> list[Logged]:
-    return [Logged({"revision": revision}, size_bytes) for revision in range(first, first + count)]
+    return [
+        Logged({"revision": revision, "mac": str(revision)}, size_bytes)
+        for revision in range(first, first + count)
+    ]
 
 
 def test_newest_are_returned_oldest_first() -> None:
@@ -34,3 +37,15 @@ def test_page_is_bounded_in_bytes_and_never_empty() -> None:
 def test_entry_is_read_with_its_size() -> None:
     entry = msgpack.packb({"revision": 7, "delta": []})
     assert Logged.read(entry) == Logged({"revision": 7, "delta": []}, len(entry))
+
+
+def test_what_is_kept_above_a_revision_names_the_mac_below_it() -> None:
+    recent = RecentCommits()
+    recent.begin("0")
+    recent.extend(_logged(1, 5))
+    for revision, before in ((0, "0"), (3, "3"), (5, "5")):
+        found = recent.above(revision)
+        assert (found[0], [commit.revision for commit in found[1]]) == (before, list(range(revision + 1, 6)))
+    recent.extend(_logged(6, 2000))
+    before, kept = recent.above(1)
+    assert kept[0].revision == int(before) + 1 == 982

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.presence.roster import Presence, presence_fields
 from coedit.protocol.events import PresenceChanged, encode_events
+from coedit.store.offers_stream import OffersStream
 from coedit.store.presence_store import PresenceStore
 from services.gateway.auth import Access
 from services.gateway.desk import GatewayDesk
@@ -42,7 +43,7 @@ def _desk(rosters: Rosters) -> GatewayDesk:
         cast("Submitter", None),
         cast("Presences", None),
         cast("PresenceStore", rosters),
-        "0",
+        cast("OffersStream", None),
     )
 
 

@@ -43,6 +43,9 @@ class FakeHeads:
 
 
 class FakeDocuments:
+    def remembered(self) -> list[Any]:
+        return []
+
     def held(self) -> tuple[()]:
         return ()
 

@@ -4,7 +4,7 @@
 --
 -- KEYS  owner, cursor, ops, changed, refused, then per document: document, log, events
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
---       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number,
+--       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
 --       message to publish (may be empty), count of commits, each commit
 -- Returns {'committed'}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
 -- an index counts documents from 0.
@@ -21,8 +21,8 @@ while at <= #ARGV do
     local index = #documents
     local document = {
         id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
-        snapshot = ARGV[at + 7], number = ARGV[at + 8], message = ARGV[at + 9], first = at + 11,
-        count = tonumber(ARGV[at + 10]), key = KEYS[6 + index * 3], log = KEYS[7 + index * 3], events = KEYS[8 + index * 3],
+        snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], message = ARGV[at + 10],
+        count = tonumber(ARGV[at + 11]), first = at + 12, key = KEYS[6 + index * 3], log = KEYS[7 + index * 3], events = KEYS[8 + index * 3],
     }
     local expected_epoch, expected_head = ARGV[at + 1], ARGV[at + 2]
     if document.count > 0 then
@@ -45,7 +45,7 @@ while at <= #ARGV do
         end
     end
     documents[#documents + 1] = document
-    at = at + 11 + document.count
+    at = at + 12 + document.count
 end
 if #stale > 1 then return stale end
 if #broken > 1 then return broken end
@@ -60,7 +60,7 @@ for _, document in ipairs(documents) do
         end
         if document.new then
             redis.call('HSET', document.key, 'epoch', document.epoch, 'floor', document.floor,
-                'snapshot', document.snapshot, 'number', document.number)
+                'snapshot', document.snapshot, 'number', document.number, 'incarnation', document.incarnation)
         end
         redis.call('HSET', document.key, 'head', document.head, 'mac', document.mac)
         redis.call('ZADD', KEYS[4], string.format('%.0f', now_ms), document.id)

@@ -1,0 +1,63 @@
+"""Commits that were given back for one document, put in order again along the MAC chain."""
+
+from collections.abc import Sequence
+
+from coedit.errors import ForgedOfferError, UnknownKeyError
+from coedit.identifiers import DocumentId
+from coedit.ot.commit import Commit
+from coedit.protocol.log_entry import ChainKey
+
+MAX_DONATED_WEIGHT = 64 * 1024 * 1024
+"""What a document's donations may weigh together (see `Delta.weight`)."""
+
+
+class Donations:
+    """What donors gave of one document, whatever its order; only what the chain vouches for is handed out."""
+
+    def __init__(self, document_id: DocumentId) -> None:
+        self._document_id = document_id
+        self._by_before: dict[tuple[int, str], Commit] = {}
+        """By revision, and the mac of the one before it."""
+        self._weight = 0
+
+    def add(self, commits: Sequence[Commit], before: str) -> None:
+        """Take commits in a row that `check_offer` let through; the first follows the mac ``before``."""
+        for commit in commits:
+            place = commit.revision, before
+            known = self._by_before.get(place)
+            # Two can be genuine where revisions were lost and written again: the later history is the valid one.
+            if (known is None or _age(known) < _age(commit)) and self._weight < MAX_DONATED_WEIGHT:
+                self._by_before[place] = commit
+                self._weight += commit.delta.weight
+            before = commit.mac
+
+    def after(self, revision: int, mac: str) -> list[Commit]:
+        """Return the commits that continue the history at ``revision`` named by ``mac``, as far as they are here."""
+        found: list[Commit] = []
+        while (commit := self._by_before.get((revision + 1, mac))) is not None:
+            found.append(commit)
+            revision, mac = commit.revision, commit.mac
+        return found
+
+
+def _age(commit: Commit) -> tuple[int, int]:
+    return commit.epoch, commit.at
+
+
+def check_offer(key: ChainKey, document_id: DocumentId, commits: Sequence[Commit], before: str) -> None:
+    """Refuse commits that do not follow one another, and ``before``, unaltered.
+
+    Raises:
+        UnknownKeyError: one was sealed under a secret that is not known here: no offence, and no proof.
+        ForgedOfferError: one was not made by us, or was altered.
+    """
+    for place, commit in enumerate(commits):
+        if commit.revision != commits[0].revision + place:
+            raise ForgedOfferError("the offered commits do not follow one another")
+        if not key.knows(commit.key_id):
+            raise UnknownKeyError(
+                f"revision {commit.revision} was sealed under a secret that is not known here"
+            )
+        if not key.holds(document_id, commit, before):
+            raise ForgedOfferError(f"revision {commit.revision} as offered was never committed")
+        before = commit.mac

@@ -1,0 +1,106 @@
+"""What is given back to a shard that lost commits: the entries of ``offers:{s}``, each a MessagePack list."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgpack
+from redis.asyncio import Redis
+
+from coedit.errors import CoeditError, InvalidDeltaError
+from coedit.identifiers import DocumentId, Revision, document_id
+from coedit.ot.commit import Commit
+from coedit.protocol.log_entry import decode_commit, encode_commit
+from coedit.store.keys import Shard
+
+_FIELD = b"offer"
+_BOUND = 10_000
+"""About how many offers of a shard wait at most; whoever gave one asks again, so the oldest may go."""
+_READ_COUNT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Somebody trustworthy has seen a document there, and may not hold all that leads there."""
+
+    document_id: DocumentId
+    epoch: int
+    revision: Revision
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Commits of a document in a row; the first follows the mac ``before``."""
+
+    document_id: DocumentId
+    before: str
+    commits: tuple[Commit, ...]
+
+
+Offer = Seen | Given
+
+
+class OffersStream:
+    """Adds to the offers of a shard, and reads them."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def add(self, shard: Shard, *offers: Offer) -> None:
+        """Add offers.
+
+        Raises:
+            RedisError, OSError: Redis may or may not have them; adding them again does no harm.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for offer in offers:
+                pipe.xadd(shard.offers, {_FIELD: _encode(offer)}, maxlen=_BOUND, approximate=True)
+            await pipe.execute()
+
+    async def read(
+        self, places: Mapping[Shard, str], block_ms: int
+    ) -> dict[Shard, list[tuple[str, Offer | None]]]:
+        """Return what stands behind each shard's place, with its ids; None for what is no offer.
+
+        Waits at most ``block_ms`` for the first one.
+        """
+        shards = {shard.offers.encode(): shard for shard in places}
+        streams: dict[Any, Any] = {shard.offers: place for shard, place in places.items()}
+        found = await self._redis.xread(streams, count=_READ_COUNT, block=block_ms)
+        pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", found)
+        return {
+            shards[name]: [(entry_id.decode(), _decode(fields)) for entry_id, fields in entries]
+            for name, entries in pages
+        }
+
+    async def forget(self, shard: Shard, entry_ids: Sequence[str]) -> None:
+        """Drop offers that were dealt with."""
+        await self._redis.xdel(shard.offers, *entry_ids)
+
+
+def _encode(offer: Offer) -> bytes:
+    fields: list[Any]
+    match offer:
+        case Seen(document, epoch, revision, mac):
+            fields = ["seen", document, epoch, revision, mac]
+        case Given(document, before, commits):
+            fields = ["given", document, before, [encode_commit(commit) for commit in commits]]
+    packed: bytes = msgpack.packb(fields)
+    return packed
+
+
+def _decode(fields: Mapping[bytes, bytes]) -> Offer | None:
+    try:
+        return _offer(msgpack.unpackb(fields[_FIELD]))
+    except (CoeditError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _offer(fields: list[Any]) -> Offer:
+    match fields:
+        case ["seen", str(document), int(epoch), int(revision), str(mac)]:
+            return Seen(document_id(document), epoch, Revision(revision), mac)
+        case ["given", str(document), str(before), list(commits)]:
+            return Given(document_id(document), before, tuple(decode_commit(packed) for packed in commits))
+    raise InvalidDeltaError("not an offer")

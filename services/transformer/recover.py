@@ -1,0 +1,312 @@
+"""Puts right what Redis lost: examines each shard that is gained, and takes back what clients and gateways kept.
+
+A shard is *suspect* where Redis is new, was emptied, restarted, or is another server: it may lack what came last. For a
+bounded time nothing is consumed then; who has a document open is asked, and what continues the MAC chain is appended
+again. What somebody saw and nobody could give back is lost: the document goes on in another epoch, and says so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from redis.asyncio import Redis
+
+from coedit.errors import CoeditError, ForgedOfferError, UnknownKeyError
+from coedit.identifiers import DocumentId, Revision
+from coedit.ot.commit import Commit
+from coedit.protocol.donations import Donations, check_offer
+from coedit.protocol.events import Committed, EpochBegun, Event
+from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.store.document_log import Position
+from coedit.store.documents import DocumentReader, LoadedDocument
+from coedit.store.incarnation import Incarnation, Incarnations
+from coedit.store.keys import Shard
+from coedit.store.offers_stream import Given, OffersStream, Seen
+from coedit.store.restore_script import Restoration, RestoreScript
+from coedit.store.server_pin import Server
+from services.transformer.heads import HeadAnnouncer
+from services.transformer.metrics import LOST, OFFERS, RESTORED, SUSPECT, SUSPICIONS
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+_ASK_SECONDS = 1.0
+_BLOCK_MS = 1000
+
+
+@dataclass(slots=True)
+class Watched:
+    """A shard that this process owns, and what was given back to it so far."""
+
+    incarnation: Incarnation
+    is_suspect: bool
+    place: str = "0-0"
+    """Id of the last offer that was read."""
+    donations: dict[DocumentId, Donations] = field(default_factory=dict)
+    seen: dict[DocumentId, Seen] = field(default_factory=dict)
+    """The furthest that anybody saw of each document."""
+    unmended: list[DocumentId] = field(default_factory=list)
+    """Documents of which this process itself knows something that may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a transformer itself knows of a document: where it was stored, and the newest commits up to there."""
+
+    document_id: DocumentId
+    stored: Position
+    before: str
+    """The mac below the first commit."""
+    commits: Sequence[Commit]
+
+
+class Recovery:
+    """The owner's care for its shards."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        incarnations: Incarnations,
+        reader: DocumentReader,
+        restore: RestoreScript,
+        heads: HeadAnnouncer,
+        chain_key: ChainKey,
+        shard_of: Callable[[DocumentId], Shard],
+    ) -> None:
+        self.on_cleared: Callable[[], None] = lambda: None
+        """Called when shards became fit to be consumed."""
+        self._redis = redis
+        self._incarnations = incarnations
+        self._reader = reader
+        self._restore = restore
+        self._heads = heads
+        self._chain_key = chain_key
+        self._shard_of = shard_of
+        self._offers = OffersStream(redis)
+        self._watched: dict[Shard, Watched] = {}
+        self._awake = asyncio.Event()
+        self._following = asyncio.Lock()
+        self._remembered: list[Remembered] = []
+
+    def sound(self) -> frozenset[Shard]:
+        """Return the shards that can be consumed."""
+        return frozenset(shard for shard, watched in self._watched.items() if not watched.is_suspect)
+
+    def incarnation(self, document_id: DocumentId) -> str:
+        """Return the id of the incarnation of a document's shard; empty where that is not ours any more."""
+        watched = self._watched.get(self._shard_of(document_id))
+        return watched.incarnation.id if watched else ""
+
+    def forget(self, remembered: Sequence[Remembered]) -> None:
+        """Forget all shards: they are examined again before anything is done with them.
+
+        ``remembered`` is what this process itself knows to be stored, should it turn out to be lost.
+        """
+        self._watched.clear()
+        self._remembered += remembered
+
+    async def follow(self, held: set[Shard], server: Callable[[], Server]) -> None:
+        """Examine the shards that were gained, and leave off those lost.
+
+        Raises:
+            RedisError, OSError: Redis cannot tell now; what was not examined is not consumed.
+        """
+        async with self._following:
+            for shard in self._watched.keys() - held:
+                del self._watched[shard]
+            for shard in held - self._watched.keys():
+                incarnation = await self._incarnations.examine(shard, server())
+                if incarnation is not None:
+                    self._begin(shard, incarnation)
+            self._remembered.clear()
+        SUSPECT.set(sum(watched.is_suspect for watched in self._watched.values()))
+        self._awake.set()
+
+    async def step(self) -> None:
+        """Deal with the offers that came, and with the shards whose time of suspicion is over."""
+        if not self._watched:
+            self._awake.clear()
+            await self._awake.wait()
+        suspects = [shard for shard, watched in self._watched.items() if watched.is_suspect]
+        for shard in suspects:
+            await self._ask(shard)
+        places = {shard: watched.place for shard, watched in self._watched.items()}
+        for shard, offers in (await self._offers.read(places, _BLOCK_MS)).items():
+            await self._take(shard, offers)
+        if suspects:
+            await self._finish_due(suspects)
+
+    async def settle(self, document_id: DocumentId) -> None:
+        """Compare a document of another incarnation with the object store, and put it where that has it further.
+
+        Raises:
+            CoeditError, RedisError, OSError: it cannot be known where the document stands.
+        """
+        await self._restore_document(document_id, Donations(document_id))
+
+    def _begin(self, shard: Shard, incarnation: Incarnation) -> None:
+        is_suspect = incarnation.suspect_until_ms > 0
+        watched = self._watched[shard] = Watched(incarnation, is_suspect)
+        for known in self._remembered if is_suspect else ():
+            if self._shard_of(known.document_id) == shard:
+                _remember(watched, known)
+        if incarnation.reason:
+            SUSPICIONS.labels(incarnation.reason).inc()
+            facts = {"event": "suspicion", "shard": shard.number, "reason": incarnation.reason}
+            logger.warning("Redis may have lost commits of a shard; asking who has them", extra=facts)
+
+    async def _ask(self, shard: Shard) -> None:
+        """Tell whoever has a document open where Redis has it; who has it further offers what is missing."""
+        watched = self._watched[shard]
+        unmended, watched.unmended = watched.unmended, []
+        for document_id in unmended:
+            await self._mend(shard, watched, document_id)
+        known = set(watched.seen)
+        changed = cast("list[bytes]", await self._redis.zrange(shard.changed, 0, -1))
+        for document_id in known | {DocumentId(name.decode()) for name in changed}:
+            await self._heads.announce(document_id)
+
+    async def _take(self, shard: Shard, offers: list[tuple[str, Seen | Given | None]]) -> None:
+        watched = self._watched.get(shard)
+        if watched is None:
+            return
+        touched: dict[DocumentId, None] = {}
+        for entry_id, offer in offers:
+            watched.place = entry_id
+            match offer:
+                case Seen():
+                    known = watched.seen.get(offer.document_id)
+                    if known is None or (known.epoch, known.revision) < (offer.epoch, offer.revision):
+                        watched.seen[offer.document_id] = offer
+                    touched[offer.document_id] = None
+                case Given() if self._accept(watched, offer):
+                    touched[offer.document_id] = None
+                case None:
+                    OFFERS.labels("unreadable").inc()
+        for document_id in touched:
+            await self._mend(shard, watched, document_id)
+        if not watched.is_suspect:
+            # A shard that is suspect keeps them, for an owner that takes it over.
+            await self._offers.forget(shard, [entry_id for entry_id, _ in offers])
+            watched.donations.clear()
+            watched.seen.clear()
+
+    def _accept(self, watched: Watched, offer: Given) -> bool:
+        try:
+            check_offer(self._chain_key, offer.document_id, offer.commits, offer.before)
+        except (ForgedOfferError, UnknownKeyError) as error:
+            OFFERS.labels(error.code).inc()
+            facts = {"event": "offer-refused", "code": error.code, "document_id": offer.document_id}
+            logger.warning("offered commits are not ours", extra=facts)
+            return False
+        OFFERS.labels("accepted").inc()
+        donations = watched.donations.setdefault(offer.document_id, Donations(offer.document_id))
+        donations.add(offer.commits, offer.before)
+        return True
+
+    async def _mend(self, shard: Shard, watched: Watched, document_id: DocumentId) -> None:
+        """One document's trouble is its own."""
+        donations = watched.donations.get(document_id) or Donations(document_id)
+        try:
+            await self._restore_document(document_id, donations)
+        except CoeditError as error:
+            facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
+            logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
+
+    async def _restore_document(self, document_id: DocumentId, donations: Donations) -> LoadedDocument:
+        """Put a document where the stores and its donations lead; return where that is."""
+        shard = self._shard_of(document_id)
+        for _ in range(_ATTEMPTS):
+            loaded = await self._reader.load_furthest(document_id)
+            given = donations.after(loaded.revision, loaded.mac)
+            if await self._write(shard, document_id, loaded, given):
+                return loaded if not given else _behind(loaded, given[-1])
+        raise CoeditError("the document changes while it is restored")
+
+    async def _write(
+        self, shard: Shard, document_id: DocumentId, loaded: LoadedDocument, given: list[Commit]
+    ) -> bool:
+        stored, incarnation = loaded.stored, self.incarnation(document_id)
+        is_behind = stored is None or stored.head < loaded.revision
+        if not given and (stored is None and loaded.revision == 0):
+            return True  # a document that nobody ever wrote
+        if not given and not is_behind and stored is not None and stored.incarnation == incarnation:
+            return True
+        if stored is not None and is_behind:
+            await self._reader.archive_tail(document_id, stored)
+        after = replace(_position(loaded, given), incarnation=incarnation)
+        entries = tuple(encode_commit(commit) for commit in given)
+        events: tuple[Event, ...] = (Committed(entries),) if entries else ()
+        restoration = Restoration(document_id, stored, after, entries, drops_log=is_behind, events=events)
+        answer = await self._restore.run(shard, restoration)
+        if answer == "restored" and (given or (stored is not None and is_behind)):
+            RESTORED.inc(len(given))
+            facts = {"event": "restored", "document_id": document_id, "revision": after.head}
+            logger.info("a document is back", extra=facts | {"given": len(given)})
+        return answer == "restored"
+
+    async def _finish_due(self, suspects: list[Shard]) -> None:
+        seconds, microseconds = await self._redis.time()
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        for shard in suspects:
+            watched = self._watched.get(shard)
+            if watched is not None and watched.incarnation.suspect_until_ms <= now_ms:
+                await self._finish(shard, watched)
+
+    async def _finish(self, shard: Shard, watched: Watched) -> None:
+        """End the suspicion of a shard: what was seen and not given back is lost."""
+        for seen in watched.seen.values():
+            try:
+                await self._begin_epoch_if_lost(shard, watched, seen)
+            except CoeditError as error:
+                facts = {"event": "restore-error", "document_id": seen.document_id, "error": repr(error)}
+                logger.warning("a document could not be restored", extra=facts)
+        last_offer = "" if watched.place == "0-0" else watched.place
+        if not await self._incarnations.clear(shard, watched.incarnation, last_offer):
+            self._watched.pop(shard, None)
+            return
+        watched.is_suspect = False
+        watched.donations.clear()
+        watched.seen.clear()
+        SUSPECT.set(sum(other.is_suspect for other in self._watched.values()))
+        logger.info("a shard is sound", extra={"event": "suspicion-over", "shard": shard.number})
+        self.on_cleared()
+
+    async def _begin_epoch_if_lost(self, shard: Shard, watched: Watched, seen: Seen) -> None:
+        donations = watched.donations.get(seen.document_id) or Donations(seen.document_id)
+        await self._restore_document(seen.document_id, donations)
+        loaded = await self._reader.load_furthest(seen.document_id)
+        if seen.epoch < loaded.epoch or seen.revision <= loaded.revision:
+            return
+        after = replace(_position(loaded, []), epoch=loaded.epoch + 1, incarnation=watched.incarnation.id)
+        event = EpochBegun(after.epoch, after.head, after.mac, seen.revision)
+        restoration = Restoration(seen.document_id, loaded.stored, after, events=(event,))
+        if await self._restore.run(shard, restoration) == "restored":
+            LOST.inc(seen.revision - loaded.revision)
+            facts = {"event": "lost", "document_id": seen.document_id, "epoch": after.epoch}
+            logger.error(
+                "revisions are lost",
+                extra=facts | {"first": loaded.revision + 1, "last": seen.revision},
+            )
+
+
+def _remember(watched: Watched, known: Remembered) -> None:
+    document_id = known.document_id
+    stored = known.stored
+    if stored.head:
+        watched.seen[document_id] = Seen(document_id, stored.epoch, stored.head, stored.mac)
+    watched.unmended.append(document_id)
+    donations = watched.donations.setdefault(document_id, Donations(document_id))
+    donations.add(known.commits, known.before)
+
+
+def _position(loaded: LoadedDocument, given: list[Commit]) -> Position:
+    head, mac = (given[-1].revision, given[-1].mac) if given else (loaded.revision, loaded.mac)
+    epoch = given[-1].epoch if given else loaded.epoch
+    return Position(epoch, Revision(head), mac, loaded.floor, loaded.snapshot, loaded.number)
+
+
+def _behind(loaded: LoadedDocument, last: Commit) -> LoadedDocument:
+    return replace(loaded, epoch=last.epoch, revision=last.revision, mac=last.mac)
