@@ -24,6 +24,7 @@ from coedit.store.documents import DocumentReader
 from coedit.store.keys import Shard, shard_of
 from coedit.store.object_store import open_object_store
 from coedit.store.snapshots import Snapshot, Snapshots
+from coedit.store.topology import Nodes
 from tests.redis_server import free_port
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Store:
 
     def __init__(self, redis: Redis, objects_url: str) -> None:
         objects = open_object_store(objects_url)
-        self.log = DocumentLog(redis, SHARDS)
+        self.log = DocumentLog(Nodes(redis), SHARDS)
         self.snapshots, self.archive = Snapshots(objects), Archive(objects)
         self.reader = DocumentReader(self.log, self.snapshots, self.archive, CHAIN_KEY)
 

@@ -5,20 +5,23 @@ import logging
 import secrets
 
 from aiohttp import web
+from redis.asyncio import Redis
 
 from coedit.errors import ForbiddenError, UnsupportedVersionError
 from coedit.protocol.codec import Codec, choose_codec
 from coedit.protocol.server_session import CloseCode
 from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.store.archive import Archive
+from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.object_store import open_object_store
 from coedit.store.offers_stream import OffersStream
 from coedit.store.ops_stream import OpsStream
 from coedit.store.presence_store import PresenceStore
-from coedit.store.redis_connection import TROUBLE, connect, refuse_unsafe
+from coedit.store.redis_connection import TROUBLE, refuse_unsafe
 from coedit.store.snapshots import Snapshots
 from services.gateway.auth import Access
 from services.gateway.channels import Channels
@@ -43,17 +46,17 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._access = Access(settings)
-        self._redis = connect(settings.redis_url)
-        log = DocumentLog(self._redis, settings.shard_count)
+        self._nodes = connect_nodes(settings.redis_url)
+        log = DocumentLog(self._nodes, settings.shard_count)
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
         self._reader = DocumentReader(log, Snapshots(objects), Archive(objects))
-        self._channels = Channels(self._redis)
-        self._submitter = Submitter(OpsStream(self._redis), log, settings.gateway_backlog_entries)
+        self._channels = Channels(self._nodes)
+        self._submitter = Submitter(OpsStream(self._nodes), log, settings.gateway_backlog_entries)
         rosters = PresenceStore(
-            self._redis, settings.shard_count, secrets.token_urlsafe(9), settings.presence_ttl_seconds
+            self._nodes, settings.shard_count, secrets.token_urlsafe(9), settings.presence_ttl_seconds
         )
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
-        offers = OffersStream(self._redis)
+        offers = OffersStream(self._nodes)
         hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard))
         self._desk = GatewayDesk(
             settings, self._access, hub, self._submitter, self._presences, rosters, offers
@@ -64,12 +67,12 @@ class Gateway:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop``, then send every client elsewhere."""
         settings = self._settings
-        await refuse_unsafe(self._redis, settings.durability)
+        await refuse_unsafe(self._nodes, settings.durability)
         server = await serve(self._application(), settings.gateway_host, settings.gateway_port)
         facts = {"event": "started", "host": settings.gateway_host, "port": settings.gateway_port}
         logger.info("gateway started", extra=facts)
         loops = {
-            "channels": self._channels.step,
+            "topology": self._channels.step,
             "submit": self._submitter.step,
             "backlog": self._submitter.watch_backlog,
             "presence": self._presences.report_step,
@@ -80,13 +83,16 @@ class Gateway:
                 tasks.create_task(survive(name, step, stop, LOOP_ERRORS.labels(name).inc))
                 for name, step in loops.items()
             ]
+            lines: Lanes[Redis] = Lanes(tasks, "channels", stop, LOOP_ERRORS.labels("channels").inc)
+            self._channels.run_on(lines)
             await stop.wait()
             await self._drain()
             for task in running:
                 task.cancel()
+            lines.end_all()
         await server.cleanup()
         await self._channels.close()
-        await self._redis.aclose()
+        await self._nodes.aclose()
         logger.info("gateway stopped", extra={"event": "stopped"})
 
     def _application(self) -> web.Application:
@@ -152,7 +158,7 @@ class Gateway:
         if self._is_draining:
             return "draining"
         try:
-            await self._redis.ping()
+            await self._nodes.ping()
         except TROUBLE as error:
             return f"Redis: {error!r}"
         return ""

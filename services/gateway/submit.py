@@ -11,7 +11,6 @@ from coedit.ot.commit import Submission
 from coedit.store.document_log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.redis_connection import TROUBLE
 from services.gateway.metrics import SUBMITTED
 
 logger = logging.getLogger(__name__)
@@ -68,15 +67,20 @@ class Submitter:
         shards: dict[Shard, list[Addressed]] = defaultdict(list)
         for addressed, _ in waiting:
             shards[self._log.shard(addressed.document_id)].append(addressed)
-        try:
-            await self._ops.add(dict(shards))
-        except TROUBLE as error:
-            for _, on_error in waiting:
-                on_error(UnavailableError("Redis cannot be reached at the moment; send again in a while"))
-            logger.warning("submissions not taken", extra={"event": "submit-error", "error": repr(error)})
-            raise
+        failed = await self._ops.add(dict(shards))
+        self._used |= shards.keys() - failed.keys()
+        if failed:
+            self._tell_failed(waiting, failed)
         SUBMITTED.inc(len(waiting))
-        self._used |= shards.keys()
+        if failed and len(failed) == len(shards):
+            raise next(iter(failed.values()))
+
+    def _tell_failed(self, waiting: list[tuple[Addressed, OnError]], failed: dict[Shard, Exception]) -> None:
+        for addressed, on_error in waiting:
+            if self._log.shard(addressed.document_id) in failed:
+                on_error(UnavailableError("Redis cannot be reached at the moment; send again in a while"))
+        errors = sorted({repr(error) for error in failed.values()})
+        logger.warning("submissions not taken", extra={"event": "submit-error", "errors": errors})
 
     def _take(self) -> list[tuple[Addressed, OnError]]:
         """Take the first that wait, at least one, as far as they fit an entry."""

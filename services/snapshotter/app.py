@@ -10,13 +10,14 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import add_health_routes, serve
 from coedit.runtime.lifecycle import survive, until_stopped
 from coedit.store.archive import Archive
+from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
-from coedit.store.redis_connection import connect, refuse_unsafe
+from coedit.store.redis_connection import refuse_unsafe
 from coedit.store.snapshots import Snapshots
 from services.snapshotter.fold import Folder
 from services.snapshotter.metrics import CHANGED, ERRORS, SHARDS
@@ -33,16 +34,16 @@ class Snapshotter:
 
     def __init__(self, settings: SnapshotterSettings) -> None:
         self._settings = settings
-        self._redis = connect(settings.redis_url)
+        self._nodes = connect_nodes(settings.redis_url)
         self._leases = ShardLeases(
-            self._redis,
+            self._nodes,
             "snapshotter",
             Shard.folder.__get__,
             settings.shard_count,
             settings.snapshotter_lease_seconds,
         )
         self._schedule = Schedule(
-            self._redis,
+            self._nodes,
             commits=settings.snapshotter_commits,
             quiet_seconds=settings.snapshotter_quiet_seconds,
         )
@@ -52,11 +53,11 @@ class Snapshotter:
         settings = self._settings
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
         log, snapshots, archive = (
-            DocumentLog(self._redis, settings.shard_count),
+            DocumentLog(self._nodes, settings.shard_count),
             Snapshots(objects),
             Archive(objects),
         )
-        scripts = FoldScripts(self._redis, self._leases.token, settings.shard_count)
+        scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         chain_key = ChainKey.derive(settings.secret.get_secret_value().encode())
         trimmer = Trimmer(
             log,
@@ -74,7 +75,7 @@ class Snapshotter:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
         settings = self._settings
-        await refuse_unsafe(self._redis, settings.durability)
+        await refuse_unsafe(self._nodes, settings.durability)
         app = web.Application()
         add_health_routes(app, self._ready)
         health = await serve(app, settings.health_host, settings.snapshotter_health_port)
@@ -86,7 +87,7 @@ class Snapshotter:
         finally:
             await self._leases.leave()
             await health.cleanup()
-            await self._redis.aclose()
+            await self._nodes.aclose()
         logger.info("snapshotter stopped", extra={"event": "stopped"})
 
     async def _scan(self, stop: asyncio.Event) -> None:

@@ -1,9 +1,10 @@
 """Which documents are due: those that went quiet, and those with many commits above their snapshot.
 
 The lists of changed documents are only a hint, written by the commit script; where a document really stands is
-read again when it is dealt with. All times are Redis's.
+read again when it is dealt with. All times are those of the Redis that has the document.
 """
 
+import asyncio
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 
 from coedit.identifiers import DocumentId
 from coedit.store.keys import Shard
+from coedit.store.topology import Nodes
 
 
 class Changed(NamedTuple):
@@ -18,11 +20,12 @@ class Changed(NamedTuple):
 
     shard: Shard
     document_id: DocumentId
-    last_commit_ms: float
+    quiet_ms: float
+    """Since its last commit."""
 
 
 class Scan(NamedTuple):
-    """What one look at the lists found, at ``now_ms`` by Redis's clock."""
+    """What one look at the lists found, at ``now_ms`` by the clock of a Redis; 0 where there was none to look at."""
 
     now_ms: int
     changed_count: int
@@ -30,10 +33,10 @@ class Scan(NamedTuple):
 
 
 class Schedule:
-    """Looks for due documents, in two round trips, or one where nothing is being edited."""
+    """Looks for due documents, in two round trips to each node, or one where nothing is being edited."""
 
-    def __init__(self, redis: Redis, *, commits: int, quiet_seconds: float) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes, *, commits: int, quiet_seconds: float) -> None:
+        self._nodes = nodes
         self._commits = commits
         self._quiet_ms = quiet_seconds * 1000
 
@@ -44,35 +47,45 @@ class Schedule:
             RedisError: Redis cannot be asked.
         """
         now_ms, changed = await self._changed(list(shards))
-        quiet = [item for item in changed if item.last_commit_ms <= now_ms - self._quiet_ms]
-        edited = [item for item in changed if item.last_commit_ms > now_ms - self._quiet_ms]
+        quiet = [item for item in changed if item.quiet_ms >= self._quiet_ms]
+        edited = [item for item in changed if item.quiet_ms < self._quiet_ms]
         due = [*quiet, *await self._long(edited)]
-        due.sort(key=lambda item: item.last_commit_ms)
+        due.sort(key=lambda item: -item.quiet_ms)
         return Scan(now_ms, len(changed), [item.document_id for item in due])
 
     async def _changed(self, shards: list[Shard]) -> tuple[int, list[Changed]]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            for shard in shards:
-                pipe.zrange(shard.changed, 0, -1, withscores=True)
-            (seconds, microseconds), *lists = await pipe.execute()
-        changed = [
-            Changed(shard, DocumentId(member.decode()), score)
-            for shard, members in zip(shards, lists, strict=True)
-            for member, score in members
-        ]
-        return seconds * 1000 + microseconds // 1000, changed
+        found = await asyncio.gather(
+            *(_changed_on(redis, some) for redis, some in self._nodes.by_node(shards).items())
+        )
+        now_ms = max((now_ms for now_ms, _ in found), default=0)
+        return now_ms, [item for _, changed in found for item in changed]
 
     async def _long(self, edited: list[Changed]) -> list[Changed]:
         """Return those of the documents whose logs are long enough above their snapshots."""
         if not edited:
             return []
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for item in edited:
-                pipe.hmget(item.shard.document(item.document_id), ["head", "snapshot"])
-            positions = await pipe.execute()
+        positions = await self._nodes.each(
+            edited,
+            lambda item: item.shard,
+            lambda pipe, item: pipe.hmget(item.shard.document(item.document_id), ["head", "snapshot"]),
+        )
         return [
             item
             for item, (head, snapshot) in zip(edited, positions, strict=True)
             if int(head or 0) - int(snapshot or 0) >= self._commits
         ]
+
+
+async def _changed_on(redis: Redis, shards: list[Shard]) -> tuple[int, list[Changed]]:
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for shard in shards:
+            pipe.zrange(shard.changed, 0, -1, withscores=True)
+        (seconds, microseconds), *lists = await pipe.execute()
+    now_ms = seconds * 1000 + microseconds // 1000
+    changed = [
+        Changed(shard, DocumentId(member.decode()), now_ms - score)
+        for shard, members in zip(shards, lists, strict=True)
+        for member, score in members
+    ]
+    return now_ms, changed

@@ -51,7 +51,7 @@ class Worker:
         position = await self._log.position(document_id)
         if position is not None and position.snapshot < position.head:
             if self._replica_count:
-                await self._scripts.await_replicas(self._replica_count)
+                await self._scripts.await_replicas(document_id, self._replica_count)
             snapshot = await self._folder.fold(document_id, position)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 raise DamagedError("the snapshot is ahead of the document, or of another epoch", "log")

@@ -5,26 +5,30 @@ import logging
 import time
 
 from aiohttp import web
+from redis.asyncio import Redis
 
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive, until_stopped
 from coedit.store.archive import Archive
 from coedit.store.commit_script import CommitScript
+from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
-from coedit.store.redis_connection import connect, refuse_unsafe
+from coedit.store.redis_connection import refuse_unsafe
 from coedit.store.restore_script import RestoreScript
-from coedit.store.server_pin import ServerChangedError, ServerPin
+from coedit.store.server_pin import Pins
 from coedit.store.snapshots import Snapshots
 from services.transformer.batch import BatchDecider
 from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
+from services.transformer.lanes import ConsumerLanes
 from services.transformer.metrics import ERRORS, SHARDS
 from services.transformer.recover import Recovery
 from services.transformer.settings import TransformerSettings
@@ -37,47 +41,49 @@ class Transformer:
 
     def __init__(self, settings: TransformerSettings) -> None:
         self._settings = settings
-        self._pin = ServerPin()
-        self._redis = connect(settings.redis_url, pin=self._pin)
+        pins = Pins()
+        self._nodes = connect_nodes(settings.redis_url, pins)
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
-        chain_key = ChainKey.derive(*settings.chain_secrets())
-        self._log = DocumentLog(self._redis, settings.shard_count)
-        reader = DocumentReader(self._log, Snapshots(objects), Archive(objects), chain_key)
+        self._chain_key = ChainKey.derive(*settings.chain_secrets())
+        self._log = DocumentLog(self._nodes, settings.shard_count)
+        self._reader = DocumentReader(self._log, Snapshots(objects), Archive(objects), self._chain_key)
         self._leases = ShardLeases(
-            self._redis,
+            self._nodes,
             "transformer",
             Shard.owner.__get__,
             settings.shard_count,
             settings.transformer_lease_seconds,
         )
-        replica_count = settings.replica_count if settings.durability == "replicated" else 0
-        self._script = CommitScript(self._redis, self._leases.token, replica_count=replica_count)
-        self._heads = HeadAnnouncer(self._redis, self._log, time.monotonic)
+        self._heads = HeadAnnouncer(self._nodes, self._log, time.monotonic)
         grace = Grace(settings.transformer_grace_seconds, settings.transformer_restart_grace_seconds)
         self._incarnations = Incarnations(
-            self._redis, objects, self._leases.token, settings.shard_count, grace
+            self._nodes, objects, self._leases.token, settings.shard_count, grace
         )
         self._recovery = Recovery(
-            self._redis,
+            self._nodes,
+            pins,
             self._incarnations,
-            reader,
-            RestoreScript(self._redis, self._leases.token),
+            self._reader,
+            RestoreScript(self._nodes, self._leases.token),
             self._heads,
-            chain_key,
-            self._log.shard,
+            self._chain_key,
         )
-        self._recovery.on_cleared = self._own_sound
+
+    def _consumer(self, redis: Redis) -> Consumer:
+        """Return the consumer of a node, which shares the memory for documents with those of the others."""
+        settings = self._settings
         documents = WorkingDocuments(
-            reader,
+            self._reader,
             self._recovery,
-            capacity=settings.transformer_documents,
+            capacity=max(1, settings.transformer_documents // len(self._nodes.masters())),
             max_units=settings.transformer_document_units,
         )
-        self._consumer = Consumer(
-            self._redis,
+        replica_count = settings.replica_count if settings.durability == "replicated" else 0
+        return Consumer(
+            redis,
             documents,
-            BatchDecider(documents, chain_key),
-            self._script,
+            BatchDecider(documents, self._chain_key),
+            CommitScript(redis, self._leases.token, replica_count=replica_count),
             self._heads,
             self._log.shard,
             settings.transformer_batch_entries,
@@ -86,17 +92,16 @@ class Transformer:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the batch and give the shards back."""
         settings = self._settings
-        await refuse_unsafe(self._redis, settings.durability)
+        await refuse_unsafe(self._nodes, settings.durability)
         await self._incarnations.begin_deployment()
         app = web.Application()
         add_health_routes(app, self._ready)
         health = await serve(app, settings.health_host, settings.transformer_health_port)
         logger.info("transformer started", extra={"event": "started", "token": self._leases.token[:6]})
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_leases(stop))
-            consuming = tasks.create_task(
-                survive("consume", self._consume, stop, ERRORS.labels("consume").inc)
-            )
+            lanes: Lanes[Redis] = Lanes(tasks, "consume", stop, ERRORS.labels("consume").inc)
+            consumers = ConsumerLanes(self._nodes, self._recovery, self._consumer, lanes)
+            tasks.create_task(self._keep_leases(consumers, stop))
             announcing = tasks.create_task(
                 survive("heads", self._heads.step, stop, ERRORS.labels("heads").inc)
             )
@@ -104,40 +109,18 @@ class Transformer:
                 survive("recover", self._recovery.step, stop, ERRORS.labels("recover").inc)
             )
             await stop.wait()
-            await consuming
+            await lanes.join()
             announcing.cancel()
             recovering.cancel()
         await self._leases.leave()
         await health.cleanup()
-        await self._redis.aclose()
+        await self._nodes.aclose()
         logger.info("transformer stopped", extra={"event": "stopped"})
 
-    async def _consume(self) -> None:
-        try:
-            if self._pin.has_changed:
-                raise ServerChangedError("Redis restarted, or another server took over")
-            await self._consumer.step()
-        except Exception:
-            self._recovery.forget(self._consumer.recover())
-            self._consumer.own(frozenset())
-            if self._pin.has_changed:
-                await self._redis.connection_pool.disconnect()
-                self._pin.release()
-            await self._follow()
-            raise
-
-    async def _follow(self) -> None:
-        """Examine what was gained; consume what is sound."""
-        await self._recovery.follow(set(self._leases.held), lambda: self._pin.server)
-        self._own_sound()
-
-    def _own_sound(self) -> None:
-        self._consumer.own(self._recovery.sound())
-
-    async def _keep_leases(self, stop: asyncio.Event) -> None:
+    async def _keep_leases(self, consumers: ConsumerLanes, stop: asyncio.Event) -> None:
         async def step() -> None:
             gained, lost = await self._leases.keep()
-            await self._follow()
+            await consumers.follow(set(self._leases.held))
             if gained or lost:
                 SHARDS.set(len(self._leases.held))
                 facts = {

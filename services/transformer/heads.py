@@ -7,13 +7,12 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from redis.asyncio import Redis
-
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import HeadAt, encode_events
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import FIRST_EPOCH
 from coedit.store.keys import Shard
+from coedit.store.topology import Nodes
 
 QUIET_SECONDS = 1.0
 
@@ -21,8 +20,8 @@ QUIET_SECONDS = 1.0
 class HeadAnnouncer:
     """Publishes heads of documents that went quiet; sleeps while there are none."""
 
-    def __init__(self, redis: Redis, log: DocumentLog, clock: Callable[[], float]) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes, log: DocumentLog, clock: Callable[[], float]) -> None:
+        self._nodes = nodes
         self._log = log
         self._clock = clock
         self._waiting: dict[DocumentId, tuple[float, Position]] = {}
@@ -50,7 +49,7 @@ class HeadAnnouncer:
 
     async def announce_changed(self, shard: Shard) -> None:
         """Publish the heads of all documents that changed lately: a predecessor may have died before it could."""
-        for name in cast("list[bytes]", await self._redis.zrange(shard.changed, 0, -1)):
+        for name in cast("list[bytes]", await self._nodes.at(shard).zrange(shard.changed, 0, -1)):
             await self.announce(DocumentId(name.decode()))
 
     async def announce(self, document_id: DocumentId) -> None:
@@ -60,4 +59,5 @@ class HeadAnnouncer:
 
     async def _publish(self, document_id: DocumentId, position: Position) -> None:
         message = encode_events([HeadAt(position.epoch, position.head, position.mac)])
-        await self._redis.spublish(self._log.shard(document_id).events(document_id), message)
+        shard = self._log.shard(document_id)
+        await self._nodes.at(shard).spublish(shard.events(document_id), message)

@@ -25,7 +25,8 @@ from coedit.store.incarnation import Incarnation, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.restore_script import Restoration, RestoreScript
-from coedit.store.server_pin import Server
+from coedit.store.server_pin import Pins
+from coedit.store.topology import Nodes
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import LOST, OFFERS, RESTORED, SUSPECT, SUSPICIONS
 
@@ -40,6 +41,8 @@ _BLOCK_MS = 1000
 class Watched:
     """A shard that this process owns, and what was given back to it so far."""
 
+    redis: Redis
+    """Of the node on which it was examined."""
     incarnation: Incarnation
     is_suspect: bool
     place: str = "0-0"
@@ -67,24 +70,25 @@ class Recovery:
 
     def __init__(
         self,
-        redis: Redis,
+        nodes: Nodes,
+        pins: Pins,
         incarnations: Incarnations,
         reader: DocumentReader,
         restore: RestoreScript,
         heads: HeadAnnouncer,
         chain_key: ChainKey,
-        shard_of: Callable[[DocumentId], Shard],
     ) -> None:
         self.on_cleared: Callable[[], None] = lambda: None
         """Called when shards became fit to be consumed."""
-        self._redis = redis
+        self._nodes = nodes
+        self.pins = pins
         self._incarnations = incarnations
         self._reader = reader
         self._restore = restore
         self._heads = heads
         self._chain_key = chain_key
-        self._shard_of = shard_of
-        self._offers = OffersStream(redis)
+        self._shard_of = reader.shard
+        self._offers = OffersStream(nodes)
         self._watched: dict[Shard, Watched] = {}
         self._awake = asyncio.Event()
         self._following = asyncio.Lock()
@@ -92,35 +96,50 @@ class Recovery:
 
     def sound(self) -> frozenset[Shard]:
         """Return the shards that can be consumed."""
-        return frozenset(shard for shard, watched in self._watched.items() if not watched.is_suspect)
+        placed = self._nodes.by_node(self._watched)
+        return frozenset(
+            shard
+            for redis, shards in placed.items()
+            for shard in shards
+            if self._watched[shard].redis is redis and not self._watched[shard].is_suspect
+        )
 
     def incarnation(self, document_id: DocumentId) -> str:
         """Return the id of the incarnation of a document's shard; empty where that is not ours any more."""
         watched = self._watched.get(self._shard_of(document_id))
         return watched.incarnation.id if watched else ""
 
-    def forget(self, remembered: Sequence[Remembered]) -> None:
-        """Forget all shards: they are examined again before anything is done with them.
+    def forget(self, redis: Redis, remembered: Sequence[Remembered]) -> None:
+        """Forget the shards of a node: they are examined again before anything is done with them.
 
         ``remembered`` is what this process itself knows to be stored, should it turn out to be lost.
         """
-        self._watched.clear()
+        self._watched = {
+            shard: watched for shard, watched in self._watched.items() if watched.redis is not redis
+        }
         self._remembered += remembered
 
-    async def follow(self, held: set[Shard], server: Callable[[], Server]) -> None:
+    async def follow(self, held: set[Shard]) -> None:
         """Examine the shards that were gained, and leave off those lost.
 
         Raises:
             RedisError, OSError: Redis cannot tell now; what was not examined is not consumed.
         """
         async with self._following:
-            for shard in self._watched.keys() - held:
-                del self._watched[shard]
-            for shard in held - self._watched.keys():
-                incarnation = await self._incarnations.examine(shard, server())
-                if incarnation is not None:
-                    self._begin(shard, incarnation)
-            self._remembered.clear()
+            placed = {shard: redis for redis, shards in self._nodes.by_node(held).items() for shard in shards}
+            self._watched = {
+                shard: watched
+                for shard, watched in self._watched.items()
+                if placed.get(shard) is watched.redis
+            }
+            for shard, redis in placed.items():
+                if shard not in self._watched:
+                    await self._examine(shard, redis)
+            self._remembered = [
+                known
+                for known in self._remembered
+                if (shard := self._shard_of(known.document_id)) in held and shard not in self._watched
+            ]
         SUSPECT.set(sum(watched.is_suspect for watched in self._watched.values()))
         self._awake.set()
 
@@ -132,9 +151,8 @@ class Recovery:
         suspects = [shard for shard, watched in self._watched.items() if watched.is_suspect]
         for shard in suspects:
             await self._ask(shard)
-        places = {shard: watched.place for shard, watched in self._watched.items()}
-        for shard, offers in (await self._offers.read(places, _BLOCK_MS)).items():
-            await self._take(shard, offers)
+        placed = self._nodes.by_node(self._watched)
+        await asyncio.gather(*(self._read(redis, shards) for redis, shards in placed.items()))
         if suspects:
             await self._finish_due(suspects)
 
@@ -146,9 +164,19 @@ class Recovery:
         """
         await self._restore_document(document_id, Donations(document_id))
 
-    def _begin(self, shard: Shard, incarnation: Incarnation) -> None:
+    async def _read(self, redis: Redis, shards: list[Shard]) -> None:
+        places = {shard: self._watched[shard].place for shard in shards if shard in self._watched}
+        for shard, offers in (await self._offers.read(redis, places, _BLOCK_MS)).items():
+            await self._take(shard, offers)
+
+    async def _examine(self, shard: Shard, redis: Redis) -> None:
+        if not self.pins.of(redis).server.identity:
+            await redis.ping()
+        incarnation = await self._incarnations.examine(shard, self.pins.of(redis).server)
+        if incarnation is None:
+            return
         is_suspect = incarnation.suspect_until_ms > 0
-        watched = self._watched[shard] = Watched(incarnation, is_suspect)
+        watched = self._watched[shard] = Watched(redis, incarnation, is_suspect)
         for known in self._remembered if is_suspect else ():
             if self._shard_of(known.document_id) == shard:
                 _remember(watched, known)
@@ -164,7 +192,7 @@ class Recovery:
         for document_id in unmended:
             await self._mend(shard, watched, document_id)
         known = set(watched.seen)
-        changed = cast("list[bytes]", await self._redis.zrange(shard.changed, 0, -1))
+        changed = cast("list[bytes]", await self._nodes.at(shard).zrange(shard.changed, 0, -1))
         for document_id in known | {DocumentId(name.decode()) for name in changed}:
             await self._heads.announce(document_id)
 
@@ -248,12 +276,13 @@ class Recovery:
         return answer == "restored"
 
     async def _finish_due(self, suspects: list[Shard]) -> None:
-        seconds, microseconds = await self._redis.time()
-        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
-        for shard in suspects:
-            watched = self._watched.get(shard)
-            if watched is not None and watched.incarnation.suspect_until_ms <= now_ms:
-                await self._finish(shard, watched)
+        for redis, shards in self._nodes.by_node(suspects).items():
+            seconds, microseconds = await redis.time()
+            now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+            for shard in shards:
+                watched = self._watched.get(shard)
+                if watched is not None and watched.incarnation.suspect_until_ms <= now_ms:
+                    await self._finish(shard, watched)
 
     async def _finish(self, shard: Shard, watched: Watched) -> None:
         """End the suspicion of a shard: what was seen and not given back is lost."""

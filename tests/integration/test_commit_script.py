@@ -23,6 +23,7 @@ from coedit.store.commit_script import (
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.keys import shard_of
 from coedit.store.redis_connection import connect
+from coedit.store.topology import Nodes
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import until
 
@@ -56,7 +57,7 @@ async def test_script_that_redis_forgot_is_loaded_again(redis: Redis) -> None:
     (second,) = await script.run([batch(1)])
     assert isinstance(first, Committed)
     assert isinstance(second, Committed)
-    assert len(await DocumentLog(redis, SHARDS).read(DOCUMENT, 1, 2)) == 2
+    assert len(await DocumentLog(Nodes(redis), SHARDS).read(DOCUMENT, 1, 2)) == 2
 
 
 async def _everything(redis: Redis) -> dict[Any, Any]:

@@ -20,6 +20,7 @@ from coedit.store.fold_scripts import FoldScripts
 from coedit.store.object_store import ObjectStoreError, open_object_store
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshot, Snapshots
+from coedit.store.topology import Nodes
 from services.snapshotter.fold import Fold, Folder
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.trim import Trimmer
@@ -56,7 +57,7 @@ def snapshot(author: Author, revision: int, number: int) -> Snapshot:
 
 
 async def test_note_never_goes_backwards(redis: Redis, ada: Author) -> None:
-    scripts, log = FoldScripts(redis, "mine", SHARDS), DocumentLog(redis, SHARDS)
+    scripts, log = FoldScripts(Nodes(redis), "mine", SHARDS), DocumentLog(Nodes(redis), SHARDS)
     outcomes = [
         await scripts.note(snapshot(ada, *what), 1) for what in [(5, 1), (8, 2), (5, 1), (8, 2), (10, 3)]
     ]
@@ -67,7 +68,7 @@ async def test_note_never_goes_backwards(redis: Redis, ada: Author) -> None:
 
 
 async def test_note_of_another_epoch_or_above_the_head_is_stale(redis: Redis, ada: Author) -> None:
-    scripts = FoldScripts(redis, "mine", SHARDS)
+    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
     assert await scripts.note(snapshot(ada, 5, 1), 2) == "stale"
     assert await scripts.note(snapshot(ada, 11, 1), 1) == "stale"
     await redis.delete(ada.shard.document(ada.document_id))
@@ -89,23 +90,23 @@ async def test_note_of_another_epoch_or_above_the_head_is_stale(redis: Redis, ad
 async def test_trim_compares_before_it_writes(
     redis: Redis, ada: Author, token: str, epoch: int, floor: int, new_floor: int, outcome: str
 ) -> None:
-    await FoldScripts(redis, "mine", SHARDS).note(snapshot(ada, 7, 1), 1)
-    scripts = FoldScripts(redis, token, SHARDS)
+    await FoldScripts(Nodes(redis), "mine", SHARDS).note(snapshot(ada, 7, 1), 1)
+    scripts = FoldScripts(Nodes(redis), token, SHARDS)
     assert await scripts.trim(ada.document_id, epoch, Revision(floor), Revision(new_floor)) == outcome
     assert await redis.xlen(ada.shard.log(ada.document_id)) == (3 if outcome == "trimmed" else 10)
 
 
 async def test_trim_leaves_the_head(redis: Redis, ada: Author) -> None:
-    scripts = FoldScripts(redis, "mine", SHARDS)
+    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
     await scripts.note(snapshot(ada, 10, 1), 1)
     assert await scripts.trim(ada.document_id, 1, Revision(0), Revision(10)) == "refused"
     assert await scripts.trim(ada.document_id, 1, Revision(0), Revision(9)) == "trimmed"
     assert await redis.xlen(ada.shard.log(ada.document_id)) == 1
-    assert await DocumentLog(redis, SHARDS).read(ada.document_id, 10, 10) == ada.entries[-1:]
+    assert await DocumentLog(Nodes(redis), SHARDS).read(ada.document_id, 10, 10) == ada.entries[-1:]
 
 
 async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author, tmp_path: Path) -> None:
-    store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(redis, "mine", SHARDS)
+    store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(Nodes(redis), "mine", SHARDS)
     await scripts.note(snapshot(ada, 10, 1), 1)
     trimmer = Trimmer(store.log, _FullArchive(), scripts, tail=2, segment_commits=3)
     with pytest.raises(ObjectStoreError):
@@ -123,7 +124,7 @@ class _FullArchive(Archive):
 
 
 async def test_document_is_settled_only_when_all_of_it_is_covered(redis: Redis, ada: Author) -> None:
-    scripts = FoldScripts(redis, "mine", SHARDS)
+    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
     await scripts.note(snapshot(ada, 9, 1), 1)
     assert not await scripts.settle(ada.document_id)
     assert await redis.zcard(ada.shard.changed) == 1
@@ -134,24 +135,26 @@ async def test_document_is_settled_only_when_all_of_it_is_covered(redis: Redis, 
 
 async def test_document_that_redis_does_not_hold_is_settled(redis: Redis, ada: Author) -> None:
     await redis.delete(ada.shard.document(ada.document_id))
-    assert await FoldScripts(redis, "mine", SHARDS).settle(ada.document_id)
+    assert await FoldScripts(Nodes(redis), "mine", SHARDS).settle(ada.document_id)
 
 
 async def test_scan_finds_what_is_quiet_or_long(redis: Redis, ada: Author) -> None:
     grace = Author(redis, document_id("long"))
     await grace.type(20)
     shards = {ada.shard, grace.shard}
-    assert (await Schedule(redis, commits=20, quiet_seconds=3600).scan(shards)).due == [grace.document_id]
-    assert (await Schedule(redis, commits=99, quiet_seconds=3600).scan(shards)).due == []
+    assert (await Schedule(Nodes(redis), commits=20, quiet_seconds=3600).scan(shards)).due == [
+        grace.document_id
+    ]
+    assert (await Schedule(Nodes(redis), commits=99, quiet_seconds=3600).scan(shards)).due == []
     await redis.zadd(ada.shard.changed, {ada.document_id: 1})
-    scan = await Schedule(redis, commits=99, quiet_seconds=3600).scan(shards)
+    scan = await Schedule(Nodes(redis), commits=99, quiet_seconds=3600).scan(shards)
     assert (scan.due, scan.changed_count) == ([ada.document_id], 2)
-    assert (await Schedule(redis, commits=1, quiet_seconds=0).scan(set())).due == []
+    assert (await Schedule(Nodes(redis), commits=1, quiet_seconds=0).scan(set())).due == []
 
 
 def worker(redis: Redis, objects_url: str, replica_count: int = 0) -> Worker:
     store = Store(redis, objects_url)
-    scripts = FoldScripts(redis, "mine", SHARDS)
+    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
     folder = Folder(
         DocumentReader(store.log, store.snapshots, store.archive), store.snapshots, CHAIN_KEY, keep=2
     )

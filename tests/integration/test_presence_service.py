@@ -12,6 +12,7 @@ from coedit.identifiers import ClientId, DocumentId
 from coedit.store.keys import shard_of
 from coedit.store.presence_reports import REPORT_FIELD, Seen, encode_report
 from coedit.store.presence_store import PresenceStore
+from coedit.store.topology import Nodes
 from tests.presence_setup import (
     ODD_IDS,
     SHARD_COUNT,
@@ -42,7 +43,7 @@ async def redis(valkey: ValkeyServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def store(redis: Redis) -> PresenceStore:
-    return PresenceStore(redis, SHARD_COUNT, "g1")
+    return PresenceStore(Nodes(redis), SHARD_COUNT, "g1")
 
 
 def test_setting_that_does_not_exist_stops_the_start(valkey: ValkeyServer) -> None:
@@ -112,7 +113,7 @@ async def test_many_people_moving_cost_as_many_messages_as_ticks(
 
 
 async def test_who_gives_no_sign_of_life_expires(valkey: ValkeyServer, redis: Redis) -> None:
-    store = PresenceStore(redis, SHARD_COUNT, "g1", ttl_seconds=2)
+    store = PresenceStore(Nodes(redis), SHARD_COUNT, "g1", ttl_seconds=2)
     async with PresenceProcess(valkey.port, PRESENCE_TTL_SECONDS=2), Listener(redis, NOTES) as gateway:
         await store.report_all([(NOTES, presence("a", 1)), (NOTES, presence("b", 1))])
         await gateway.sees(a=1, b=1)
@@ -134,7 +135,7 @@ async def test_who_gives_no_sign_of_life_expires(valkey: ValkeyServer, redis: Re
 async def test_another_service_takes_over_without_ghosts_or_losses(
     valkey: ValkeyServer, redis: Redis, how: signal.Signals
 ) -> None:
-    store = PresenceStore(redis, SHARD_COUNT, "g1", ttl_seconds=4)
+    store = PresenceStore(Nodes(redis), SHARD_COUNT, "g1", ttl_seconds=4)
     settings = {"PRESENCE_TTL_SECONDS": 4}
     async with Listener(redis, NOTES) as gateway, PresenceProcess(valkey.port, **settings) as first:
         await store.report_all(

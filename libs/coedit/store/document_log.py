@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from redis.asyncio import Redis
-
 from coedit.identifiers import DocumentId, Revision
 from coedit.store.keys import Shard, shard_of
+from coedit.store.topology import Nodes
 
 _PAGE = 2000
 _Page = list[tuple[bytes, dict[bytes, bytes]]]
@@ -29,8 +28,8 @@ class Position:
 class DocumentLog:
     """Reads positions and logs; only the commit script writes them."""
 
-    def __init__(self, redis: Redis, shard_count: int) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes, shard_count: int) -> None:
+        self._nodes = nodes
         self._shard_count = shard_count
 
     def shard(self, document_id: DocumentId) -> Shard:
@@ -39,7 +38,8 @@ class DocumentLog:
 
     async def position(self, document_id: DocumentId) -> Position | None:
         """Return where a document stands, or None if Redis does not hold it."""
-        values = await self._redis.hmget(self.shard(document_id).document(document_id), list(_FIELDS))
+        shard = self.shard(document_id)
+        values = await self._nodes.at(shard).hmget(shard.document(document_id), list(_FIELDS))
         return None if values[0] is None else _position(values)
 
     async def read(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
@@ -48,9 +48,10 @@ class DocumentLog:
         That is one run that ends at ``last``: what a trim takes away meanwhile leaves no hole in it.
         """
         entries: list[bytes] = []
-        key = self.shard(document_id).log(document_id)
+        shard = self.shard(document_id)
+        redis, key = self._nodes.at(shard), shard.log(document_id)
         while first <= last:
-            page = cast("_Page", await self._redis.xrange(key, f"{first}-0", f"{last}-0", count=_PAGE))
+            page = cast("_Page", await redis.xrange(key, f"{first}-0", f"{last}-0", count=_PAGE))
             if not page:
                 return []
             begin, end = _revision(page[0]), _revision(page[-1])

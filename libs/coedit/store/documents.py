@@ -11,6 +11,7 @@ from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey, decode_commit
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
+from coedit.store.keys import Shard
 from coedit.store.snapshots import Snapshots
 
 _ATTEMPTS = 5
@@ -47,6 +48,10 @@ class DocumentReader:
         self._snapshots = snapshots
         self._archive = archive
         self._chain_key = chain_key
+
+    def shard(self, document_id: DocumentId) -> Shard:
+        """Return the shard that a document belongs to."""
+        return self._log.shard(document_id)
 
     async def load(self, document_id: DocumentId, known: LoadedDocument | None = None) -> LoadedDocument:
         """Return the document at its head; from ``known`` on, where that saves reading.

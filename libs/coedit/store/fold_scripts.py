@@ -2,13 +2,12 @@
 
 from typing import Literal
 
-from redis.asyncio import Redis
-
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import SnapshotStored, encode_events
 from coedit.store.keys import shard_of
-from coedit.store.scripts import source
+from coedit.store.scripts import Script
 from coedit.store.snapshots import Snapshot
+from coedit.store.topology import Nodes
 
 Noted = Literal["stored", "known", "stale"]
 Trimmed = Literal["trimmed", "fenced", "stale", "refused"]
@@ -19,16 +18,16 @@ _REPLICATION_MS = 2000
 class FoldScripts:
     """Runs the scripts; ``token`` is the one by which this process holds its shards."""
 
-    def __init__(self, redis: Redis, token: str, shard_count: int) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes, token: str, shard_count: int) -> None:
+        self._nodes = nodes
         self._token = token
         self._shard_count = shard_count
-        self._note = redis.register_script(source("snapshot_stored.lua"))
-        self._trim = redis.register_script(source("trim.lua"))
-        self._settle = redis.register_script(source("settle.lua"))
+        self._note = Script("snapshot_stored.lua")
+        self._trim = Script("trim.lua")
+        self._settle = Script("settle.lua")
 
-    async def await_replicas(self, count: int) -> None:
-        """Return once ``count`` replicas have all that Redis has now.
+    async def await_replicas(self, document_id: DocumentId, count: int) -> None:
+        """Return once ``count`` replicas have all that the document's node has now.
 
         A snapshot must not hold what a failover could still take back.
 
@@ -36,7 +35,8 @@ class FoldScripts:
             TimeoutError: they do not have it within two seconds.
             RedisError: Redis cannot be asked.
         """
-        async with self._redis.pipeline(transaction=False) as pipe:
+        redis = self._nodes.at(shard_of(document_id, self._shard_count))
+        async with redis.pipeline(transaction=False) as pipe:
             # WAIT is about what was written before the last command of its own connection, whoever wrote it.
             pipe.ping()
             pipe.execute_command("WAIT", count, _REPLICATION_MS)
@@ -52,9 +52,10 @@ class FoldScripts:
         """
         shard = shard_of(snapshot.document_id, self._shard_count)
         message = encode_events([SnapshotStored(snapshot.revision)])
-        answer = await self._note(
-            keys=[shard.document(snapshot.document_id), shard.events(snapshot.document_id)],
-            args=[epoch, snapshot.revision, snapshot.number, message],
+        answer = await self._note.run(
+            self._nodes.at(shard),
+            [shard.document(snapshot.document_id), shard.events(snapshot.document_id)],
+            [epoch, snapshot.revision, snapshot.number, message],
         )
         noted: Noted = answer.decode()
         return noted
@@ -68,9 +69,10 @@ class FoldScripts:
             RedisError: Redis may or may not have done it; doing it again is harmless.
         """
         shard = shard_of(document_id, self._shard_count)
-        answer = await self._trim(
-            keys=[shard.folder, shard.document(document_id), shard.log(document_id)],
-            args=[self._token, epoch, floor, new_floor],
+        answer = await self._trim.run(
+            self._nodes.at(shard),
+            [shard.folder, shard.document(document_id), shard.log(document_id)],
+            [self._token, epoch, floor, new_floor],
         )
         trimmed: Trimmed = answer.decode()
         return trimmed
@@ -82,5 +84,6 @@ class FoldScripts:
             RedisError: Redis may or may not have done it; doing it again is harmless.
         """
         shard = shard_of(document_id, self._shard_count)
-        answer = await self._settle(keys=[shard.document(document_id), shard.changed], args=[document_id])
+        keys = [shard.document(document_id), shard.changed]
+        answer = await self._settle.run(self._nodes.at(shard), keys, [document_id])
         return bool(answer)

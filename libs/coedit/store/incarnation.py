@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 import msgpack
-from redis.asyncio import Redis
 
 from coedit.errors import CoeditError
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStore
-from coedit.store.scripts import source
+from coedit.store.scripts import Script
 from coedit.store.server_pin import Server
+from coedit.store.topology import Nodes
 
 MARKER = "!deployment/marker"
 """No document's key begins like this: in an escaped document id there is no exclamation mark."""
@@ -55,9 +55,9 @@ class Incarnations:
     """The incarnations of a deployment's shards, as the owner with the lease token ``token`` finds and makes them."""
 
     def __init__(
-        self, redis: Redis, objects: ObjectStore, token: str, shard_count: int, grace: Grace
+        self, nodes: Nodes, objects: ObjectStore, token: str, shard_count: int, grace: Grace
     ) -> None:
-        self._redis = redis
+        self._nodes = nodes
         self._objects = objects
         self._token = token
         self._shard_count = shard_count
@@ -67,8 +67,8 @@ class Incarnations:
             "promoted": int(grace.loss_seconds * 1000),
             "restarted": int(grace.restart_seconds * 1000),
         }
-        self._incarnate = redis.register_script(source("incarnate.lua"))
-        self._clear = redis.register_script(source("clear_suspicion.lua"))
+        self._incarnate = Script("incarnate.lua")
+        self._clear = Script("clear_suspicion.lua")
 
     async def begin_deployment(self) -> None:
         """Make the marker where there is none, once every shard has an incarnation; safe to do at every start.
@@ -79,10 +79,11 @@ class Incarnations:
         """
         marker = await self._objects.read(MARKER)
         if marker is None:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for number in range(self._shard_count):
-                    pipe.hsetnx(Shard(number).incarnation, "id", secrets.token_hex(8))
-                await pipe.execute()
+            await self._nodes.each(
+                [Shard(number) for number in range(self._shard_count)],
+                lambda shard: shard,
+                lambda pipe, shard: pipe.hsetnx(shard.incarnation, "id", secrets.token_hex(8)),
+            )
             await self._objects.create(MARKER, msgpack.packb({"format": 1, "shard_count": self._shard_count}))
             marker = await self._objects.read(MARKER)
         begun_with = msgpack.unpackb(marker or b"\x80").get("shard_count")
@@ -99,7 +100,7 @@ class Incarnations:
             RedisError, OSError: Redis cannot tell now.
         """
         fields = ["id", "server", "suspect_until"]
-        known = cast("list[bytes | None]", await self._redis.hmget(shard.incarnation, fields))
+        known = cast("list[bytes | None]", await self._nodes.at(shard).hmget(shard.incarnation, fields))
         found_id, found_server, suspect_until = (value.decode() if value else "" for value in known)
         if found_id and found_server == server.identity:
             return Incarnation(found_id, int(suspect_until or 0))
@@ -111,18 +112,20 @@ class Incarnations:
     async def clear(self, shard: Shard, incarnation: Incarnation, last_offer: str) -> bool:
         """Note that a shard is suspect no more; False if it is not ours, or not as we know it."""
         return bool(
-            await self._clear(
-                keys=[shard.owner, shard.incarnation, shard.offers],
-                args=[self._token, incarnation.id, last_offer],
+            await self._clear.run(
+                self._nodes.at(shard),
+                [shard.owner, shard.incarnation, shard.offers],
+                [self._token, incarnation.id, last_offer],
             )
         )
 
     async def _begin(
         self, shard: Shard, known_id: str, new_id: str, server: Server, reason: Doubt
     ) -> Incarnation | None:
-        answer = await self._incarnate(
-            keys=[shard.owner, shard.incarnation],
-            args=[self._token, known_id, new_id, server.identity, self._grace_ms[reason]],
+        answer = await self._incarnate.run(
+            self._nodes.at(shard),
+            [shard.owner, shard.incarnation],
+            [self._token, known_id, new_id, server.identity, self._grace_ms[reason]],
         )
         found = cast("list[bytes]", answer)
         return Incarnation(found[0].decode(), int(found[1]), reason) if found else None

@@ -8,10 +8,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-
-from redis.asyncio import Redis
+from typing import Any
 
 from coedit.store.keys import Shard, members
+from coedit.store.redis_connection import TROUBLE
+from coedit.store.topology import Nodes
 
 logger = logging.getLogger(__name__)
 
@@ -24,19 +25,19 @@ class ShardLeases:
     """The leases that one process holds on the shards of a deployment, in one role.
 
     ``keep`` is called every third of ``ttl_seconds``. Each member takes free shards until it has its fair share, and
-    gives back what is above it, so that shards move when members come and go.
+    gives back what is above it, so that shards move when members come and go. Trouble with one node of several
+    leaves the leases on the others alone.
     """
 
     def __init__(
-        self, redis: Redis, role: str, key: Callable[[Shard], str], shard_count: int, ttl_seconds: float
+        self, nodes: Nodes, role: str, key: Callable[[Shard], str], shard_count: int, ttl_seconds: float
     ) -> None:
-        self._redis = redis
+        self._nodes = nodes
         self._role = role
         self._key = key
         self._shards = [Shard(number) for number in range(shard_count)]
         self._ttl_ms = int(ttl_seconds * 1000)
-        self._renew = redis.register_script(_RENEW)
-        self._release = redis.register_script(_RELEASE)
+        self._member_count = 0
         self.token = secrets.token_urlsafe(12)
         self.held: set[Shard] = set()
 
@@ -51,9 +52,9 @@ class ShardLeases:
         A shard that expired and was taken again is in both: somebody else may have worked on it in between.
         """
         before = set(self.held)
-        share = -(-len(self._shards) // await self._count_members())
         kept = await self._renewed()
         self.held = set(kept)
+        share = await self._share()
         for shard in sorted(self.held, key=lambda shard: shard.number)[share:]:
             await self.release(shard)
         if len(self.held) < share:
@@ -63,17 +64,30 @@ class ShardLeases:
     async def release(self, shard: Shard) -> None:
         """Give a shard back, so that another takes it at once."""
         self.held.discard(shard)
-        await self._release(keys=[self._key(shard)], args=[self.token])
+        await self._nodes.at(shard).eval(_RELEASE, 1, self._key(shard), self.token)
 
     async def leave(self) -> None:
         """Give everything back and be counted no more."""
-        await self._redis.zrem(members(self._role), self.token)
+        name = members(self._role)
+        await self._nodes.of(name).zrem(name, self.token)
         await asyncio.gather(*(self.release(shard) for shard in list(self.held)))
 
+    async def _share(self) -> int:
+        try:
+            self._member_count = await self._count_members()
+        except TROUBLE as error:
+            if self._member_count == 0:
+                raise
+            # They are counted on one node; the leases lie on all of them.
+            facts = {"event": "members-unknown", "error": repr(error)}
+            logger.warning("the members cannot be counted; as many as before are assumed", extra=facts)
+        return -(-len(self._shards) // self._member_count)
+
     async def _count_members(self) -> int:
-        seconds, microseconds = await self._redis.time()
+        redis = self._nodes.of(members(self._role))
+        seconds, microseconds = await redis.time()
         now_ms = seconds * 1000 + microseconds // 1000
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(members(self._role), {self.token: now_ms})
             pipe.zremrangebyscore(members(self._role), "-inf", now_ms - self._ttl_ms)
             pipe.zcard(members(self._role))
@@ -84,17 +98,21 @@ class ShardLeases:
         held = list(self.held)
         if not held:
             return set()
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for shard in held:
-                await self._renew(keys=[self._key(shard)], args=[self.token, self._ttl_ms], client=pipe)
-            kept = await pipe.execute()
+        kept = await self._nodes.each(
+            held,
+            lambda shard: shard,
+            lambda pipe, shard: pipe.eval(_RENEW, 1, self._key(shard), self.token, self._ttl_ms),
+            raise_on_error=False,
+        )
+        _refuse_only_errors(kept)
+        # Whether a lease could be renewed may be unknown: if it is somebody else's, the scripts will say so.
         return {shard for shard, alive in zip(held, kept, strict=True) if alive}
 
     async def _take(self, wanted: int) -> None:
         for shard in await self._free():
             if wanted == 0:
                 return
-            if await self._redis.set(self._key(shard), self.token, nx=True, px=self._ttl_ms):
+            if await self._nodes.at(shard).set(self._key(shard), self.token, nx=True, px=self._ttl_ms):
                 self.held.add(shard)
                 wanted -= 1
 
@@ -102,8 +120,17 @@ class ShardLeases:
         # Members begin at different shards, so that they do not race for the same ones.
         start = int.from_bytes(self.token.encode()[:4]) % len(self._shards)
         shards = self._shards[start:] + self._shards[:start]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for shard in shards:
-                pipe.exists(self._key(shard))
-            taken = await pipe.execute()
+        taken = await self._nodes.each(
+            shards,
+            lambda shard: shard,
+            lambda pipe, shard: pipe.exists(self._key(shard)),
+            raise_on_error=False,
+        )
+        _refuse_only_errors(taken)
         return [shard for shard, is_taken in zip(shards, taken, strict=True) if not is_taken]
+
+
+def _refuse_only_errors(answers: list[Any]) -> None:
+    """Raise the first of the errors, if there is no other answer: then it is not one node's trouble."""
+    if answers and all(isinstance(answer, Exception) for answer in answers):
+        raise answers[0]

@@ -12,6 +12,7 @@ from coedit.identifiers import DocumentId, Revision, document_id
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import decode_commit, encode_commit
 from coedit.store.keys import Shard
+from coedit.store.topology import Nodes
 
 _FIELD = b"offer"
 _BOUND = 10_000
@@ -44,8 +45,8 @@ Offer = Seen | Given
 class OffersStream:
     """Adds to the offers of a shard, and reads them."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
 
     async def add(self, shard: Shard, *offers: Offer) -> None:
         """Add offers.
@@ -53,21 +54,21 @@ class OffersStream:
         Raises:
             RedisError, OSError: Redis may or may not have them; adding them again does no harm.
         """
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with self._nodes.at(shard).pipeline(transaction=False) as pipe:
             for offer in offers:
                 pipe.xadd(shard.offers, {_FIELD: _encode(offer)}, maxlen=_BOUND, approximate=True)
             await pipe.execute()
 
     async def read(
-        self, places: Mapping[Shard, str], block_ms: int
+        self, redis: Redis, places: Mapping[Shard, str], block_ms: int
     ) -> dict[Shard, list[tuple[str, Offer | None]]]:
-        """Return what stands behind each shard's place, with its ids; None for what is no offer.
+        """Return what stands behind each place of a node's shards, with its ids; None for what is no offer.
 
         Waits at most ``block_ms`` for the first one.
         """
         shards = {shard.offers.encode(): shard for shard in places}
         streams: dict[Any, Any] = {shard.offers: place for shard, place in places.items()}
-        found = await self._redis.xread(streams, count=_READ_COUNT, block=block_ms)
+        found = await redis.xread(streams, count=_READ_COUNT, block=block_ms)
         pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", found)
         return {
             shards[name]: [(entry_id.decode(), _decode(fields)) for entry_id, fields in entries]
@@ -76,7 +77,7 @@ class OffersStream:
 
     async def forget(self, shard: Shard, entry_ids: Sequence[str]) -> None:
         """Drop offers that were dealt with."""
-        await self._redis.xdel(shard.offers, *entry_ids)
+        await self._nodes.at(shard).xdel(shard.offers, *entry_ids)
 
 
 def _encode(offer: Offer) -> bytes:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-from redis.asyncio import Redis
 
 from coedit.errors import InvalidDeltaError
 from coedit.identifiers import (
@@ -21,6 +20,7 @@ from coedit.identifiers import (
 from coedit.ot.commit import Caret, Submission
 from coedit.ot.delta import Delta
 from coedit.store.keys import Shard
+from coedit.store.topology import Nodes
 
 _FIELD = b"submissions"
 
@@ -45,26 +45,32 @@ class Entry:
 class OpsStream:
     """Adds to the submissions of a shard, and tells how many wait."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
 
-    async def add(self, shards: dict[Shard, Sequence[Addressed]]) -> None:
-        """Add the submissions of a tick: one entry a shard, in one round trip.
+    async def add(self, shards: dict[Shard, Sequence[Addressed]]) -> dict[Shard, Exception]:
+        """Add the submissions of a tick: one entry a shard, in one round trip to each node.
 
-        Raises:
-            RedisError, OSError: Redis may or may not have them; the clients send again.
+        Return the shards whose node may or may not have them, with its error; their clients send again.
         """
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for shard, submissions in shards.items():
-                pipe.xadd(shard.ops, {_FIELD: encode_submissions(submissions)})
-            await pipe.execute()
+        answers = await self._nodes.each(
+            list(shards),
+            lambda shard: shard,
+            lambda pipe, shard: pipe.xadd(shard.ops, {_FIELD: encode_submissions(shards[shard])}),
+            raise_on_error=False,
+        )
+        return {
+            shard: answer
+            for shard, answer in zip(shards, answers, strict=True)
+            if isinstance(answer, Exception)
+        }
 
     async def backlog(self, shards: Sequence[Shard]) -> dict[Shard, int]:
         """Return how many entries wait, per shard."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for shard in shards:
-                pipe.xlen(shard.ops)
-            return dict(zip(shards, await pipe.execute(), strict=True))
+        lengths = await self._nodes.each(
+            shards, lambda shard: shard, lambda pipe, shard: pipe.xlen(shard.ops)
+        )
+        return dict(zip(shards, lengths, strict=True))
 
 
 def encode_submissions(submissions: Sequence[Addressed]) -> bytes:

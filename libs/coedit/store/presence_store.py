@@ -23,6 +23,7 @@ from coedit.store.presence_reports import (
     decode_presence,
     encode_report,
 )
+from coedit.store.topology import Nodes
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class PresenceStore:
     that got lost that way is mended by the next `alive`.
     """
 
-    def __init__(self, redis: Redis, shard_count: int, gateway: str, ttl_seconds: float = 30.0) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Nodes, shard_count: int, gateway: str, ttl_seconds: float = 30.0) -> None:
+        self._nodes = nodes
         self._shard_count = shard_count
         self._gateway = gateway
         self._ttl_ms = int(ttl_seconds * 1000)
@@ -49,28 +50,30 @@ class PresenceStore:
         await self.report_all([(document_id, presence)])
 
     async def report_all(self, seen: Iterable[tuple[DocumentId, Presence]]) -> None:
-        """Report many at once, in one round trip."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for document_id, presence in seen:
-                report = Seen(document_id, replace(presence, gateway=self._gateway))
-                self._add(pipe, self._shard(document_id), report)
-            await pipe.execute()
+        """Report many at once, in one round trip to each node."""
+        await self._add_all(
+            [
+                (self._shard(document_id), Seen(document_id, replace(presence, gateway=self._gateway)))
+                for document_id, presence in seen
+            ]
+        )
 
     async def alive(self, places: Iterable[Place]) -> list[Place]:
         """Renew the presence of these clients; return those that are not known: `report` them again.
 
         A presence is not known when it expired, its report was lost, or is too new to have been kept yet.
         """
-        asked: list[Place | None] = []  # None: the answer to the report itself
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for shard, batch in self._batches(places):
-                # The keys are renewed here too, so that nobody vanishes while no presence service runs.
-                for client_id, document_id in batch:
-                    pipe.pexpire(shard.presence(client_id, document_id), self._ttl_ms)
-                self._add(pipe, shard, Alive(batch))
-                asked += [*batch, None]
-            renewed = await pipe.execute()
-        return [place for place, known in zip(asked, renewed, strict=True) if place and not known]
+        asked: list[tuple[Shard, Place | Alive]] = []
+        for shard, batch in self._batches(places):
+            # The keys are renewed here too, so that nobody vanishes while no presence service runs.
+            asked += [(shard, place) for place in batch]
+            asked.append((shard, Alive(batch)))
+        answers = await self._nodes.each(asked, lambda item: item[0], self._ask_alive)
+        return [
+            item
+            for (_, item), known in zip(asked, answers, strict=True)
+            if not isinstance(item, Alive) and not known
+        ]
 
     async def left(self, places: Iterable[Place]) -> None:
         """Report that these clients left the documents, or lost their connection.
@@ -78,10 +81,7 @@ class PresenceStore:
         A client that has the document open over a newer connection has not left; between two gateways the
         service sees that by itself, within one gateway the caller must.
         """
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for shard, batch in self._batches(places):
-                self._add(pipe, shard, Left(self._gateway, batch))
-            await pipe.execute()
+        await self._add_all([(shard, Left(self._gateway, batch)) for shard, batch in self._batches(places)])
 
     async def read_roster(self, document_id: DocumentId) -> list[Presence]:
         """Return who is present in a document, by client id, whether or not a presence service runs.
@@ -89,12 +89,13 @@ class PresenceStore:
         Subscribe first and read then: a change in between is told by the channel as well, which does no harm.
         """
         shard = self._shard(document_id)
-        members = cast("set[bytes]", await self._redis.smembers(shard.roster(document_id)))
+        redis = self._nodes.at(shard)
+        members = cast("set[bytes]", await redis.smembers(shard.roster(document_id)))
         clients = sorted(ClientId(member.decode()) for member in members)
         if not clients:
             return []
         keys = [shard.presence(client, document_id) for client in clients]
-        stored = cast("list[bytes | None]", await self._redis.mget(keys))
+        stored = cast("list[bytes | None]", await redis.mget(keys))
         # A member without a key has expired; the service drops it, but it need not be running.
         return [presence for packed in stored if packed for presence in _readable(packed, document_id)]
 
@@ -111,11 +112,20 @@ class PresenceStore:
             for start in range(0, len(places), MAX_PLACES)
         ]
 
-    @staticmethod
-    def _add(pipe: Redis, shard: Shard, report: Report) -> None:
-        pipe.xadd(
-            shard.reports, {REPORT_FIELD: encode_report(report)}, maxlen=REPORTS_BOUND, approximate=True
-        )
+    def _ask_alive(self, pipe: Redis, asked: tuple[Shard, Place | Alive]) -> None:
+        shard, item = asked
+        if isinstance(item, Alive):
+            _add(pipe, (shard, item))
+        else:
+            pipe.pexpire(shard.presence(*item), self._ttl_ms)
+
+    async def _add_all(self, reports: Sequence[tuple[Shard, Report]]) -> None:
+        await self._nodes.each(reports, lambda report: report[0], _add)
+
+
+def _add(pipe: Redis, addressed: tuple[Shard, Report]) -> None:
+    shard, report = addressed
+    pipe.xadd(shard.reports, {REPORT_FIELD: encode_report(report)}, maxlen=REPORTS_BOUND, approximate=True)
 
 
 def _readable(packed: bytes, document_id: DocumentId) -> Sequence[Presence]:

@@ -1,18 +1,25 @@
 """Connections to Redis, and whether the Redis behind them keeps what coedit promises."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from coedit.errors import CoeditError, UnavailableError
-from coedit.store.server_pin import ServerPin
+from coedit.store.server_pin import Pins, ServerPin
 
 TROUBLE = (RedisError, OSError, TimeoutError)
 """What an operation on Redis raises when Redis cannot do it now."""
+
+_DOUBTFUL = (AskError, ClusterDownError, ReadOnlyError, RedisConnectionError, RedisTimeoutError, OSError)
+"""After which a shard may lie elsewhere; MOVED is an ASK, and MASTERDOWN a CLUSTERDOWN, to redis-py."""
+
+OnDoubt = Callable[[], None]
 
 _MINIMUM_VERSION = (7, 0)
 _ANSWER_SECONDS = 5.0
@@ -24,20 +31,65 @@ class UnsafeRedisError(CoeditError):
     code = "unsafe-redis"
 
 
+class _DoubtingConnection(Connection):
+    """Calls ``on_doubt`` for errors that say, or may say, that what is looked for lies elsewhere."""
+
+    def __init__(self, *, on_doubt: OnDoubt, **options: Any) -> None:
+        super().__init__(**options)
+        self._on_doubt = on_doubt
+
+    async def connect(self) -> None:
+        try:
+            await super().connect()  # type: ignore[no-untyped-call]
+        except _DOUBTFUL:
+            self._on_doubt()
+            raise
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except _DOUBTFUL:
+            self._on_doubt()
+            raise
+
+
+class _DoubtingSSLConnection(_DoubtingConnection, SSLConnection):
+    """The same over TLS."""
+
+
+async def _refuse_replica(connection: Connection) -> None:
+    """Prepare a connection, unless it is one to a replica, which would answer reads with what is old."""
+    await connection.on_connect()
+    await connection.send_command("ROLE")
+    role = await connection.read_response()
+    if role[0] != b"master":
+        raise RedisConnectionError("it is not the master")
+
+
 def connect(
     url: str,
     *,
     max_connections: int = 64,
     answer_seconds: float = _ANSWER_SECONDS,
-    pin: ServerPin | None = None,
+    on_doubt: OnDoubt | None = None,
+    only_master: bool = False,
+    pins: Pins | None = None,
 ) -> Redis:
-    """Return a client for the Redis at ``url``; it connects on first use.
+    """Return a client for the one Redis at ``url``; it connects on first use.
 
-    ``answer_seconds`` bounds every answer; a blocking read must ask for less than that. With a ``pin`` all
-    connections reach one server, or none.
+    ``answer_seconds`` bounds every answer; a blocking read must ask for less than that. ``on_doubt`` is called
+    when an error makes it doubtful that this is still the right server; ``only_master`` refuses a replica.
+    With ``pins`` all connections reach one server, a master, or none (see `coedit.store.server_pin`).
     """
     # A unix socket knows no keepalive.
-    keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
+    options: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
+    if on_doubt is not None:
+        options["on_doubt"] = on_doubt
+    pin = ServerPin()
+    if pins is not None:
+        options["redis_connect_func"] = pin.connected
+    elif only_master:
+        options["redis_connect_func"] = _refuse_replica
     # Whoever finds all connections busy waits for one; the other kind of pool would raise.
     pool = BlockingConnectionPool.from_url(
         url,
@@ -49,21 +101,37 @@ def connect(
         # One retry mends a connection that Redis closed; whoever calls decides about the rest.
         retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 1),
         retry_on_error=[RedisConnectionError],
-        redis_connect_func=None if pin is None else pin.connected,
-        **keepalive,
+        **options,
     )
-    return Redis.from_pool(pool)
+    if on_doubt is not None:
+        pool.connection_class = _DoubtingSSLConnection if url.startswith("rediss:") else _DoubtingConnection
+    redis = Redis.from_pool(pool)
+    if pins is not None:
+        pins.add(redis, pin)
+    return redis
 
 
-async def refuse_unsafe(redis: Redis, durability: str) -> None:
-    """Refuse a Redis that would lose what an ack of level ``durability`` promises.
+class Masters(Protocol):
+    """What is asked of a topology (see `coedit.store.topology`) before anything else is."""
+
+    async def refresh(self) -> None:
+        """Look where everything lies."""
+
+    def masters(self) -> Sequence[Redis]:
+        """Return the clients of all masters."""
+
+
+async def refuse_unsafe(nodes: Masters, durability: str) -> None:
+    """Look the masters up, and refuse one that would lose what an ack of level ``durability`` promises.
 
     Raises:
         UnsafeRedisError: with the reason and the remedy.
         UnavailableError: it cannot be asked.
     """
     try:
-        await _refuse_unsafe(redis, durability)
+        await nodes.refresh()
+        for redis in nodes.masters():
+            await _refuse_unsafe(redis, durability)
     except TROUBLE as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error
 

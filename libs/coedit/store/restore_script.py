@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from redis.asyncio import Redis
-
 from coedit.identifiers import DocumentId
 from coedit.protocol.events import Event, encode_events
 from coedit.store.document_log import Position
 from coedit.store.keys import Shard
-from coedit.store.scripts import source
+from coedit.store.scripts import Script
+from coedit.store.topology import Nodes
 
 Restored = Literal["restored", "fenced", "stale", "broken"]
 
@@ -31,9 +30,10 @@ class Restoration:
 class RestoreScript:
     """Runs the script under the owner's lease token."""
 
-    def __init__(self, redis: Redis, token: str) -> None:
+    def __init__(self, nodes: Nodes, token: str) -> None:
+        self._nodes = nodes
         self._token = token
-        self._script = redis.register_script(source("restore.lua"))
+        self._script = Script("restore.lua")
 
     async def run(self, shard: Shard, restoration: Restoration) -> Restored:
         """Write all of it, or nothing; return what did not fit.
@@ -50,9 +50,10 @@ class RestoreScript:
             shard.events(document_id),
         ]
         events = list(restoration.events)
-        answer = await self._script(
-            keys=keys,
-            args=[
+        answer = await self._script.run(
+            self._nodes.at(shard),
+            keys,
+            [
                 self._token,
                 expected.epoch if expected else 0,
                 expected.head if expected else 0,

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
@@ -40,15 +42,35 @@ class ServerPin:
         await connection.on_connect()
         await connection.send_command("INFO", "server", "replication")
         found = _server(await connection.read_response())
+        if found is None:
+            raise RedisConnectionError("it is not the master")
         if self.server.identity and found != self.server:
             self.has_changed = True
             raise ServerChangedError("Redis restarted, or another server took over")
         self.server = found
 
 
-def _server(answer: Any) -> Server:
+class Pins:
+    """The pins of a topology's clients."""
+
+    def __init__(self) -> None:
+        self._pins: WeakKeyDictionary[Redis, ServerPin] = WeakKeyDictionary()
+
+    def add(self, redis: Redis, pin: ServerPin) -> None:
+        """Take note of a client's pin."""
+        self._pins[redis] = pin
+
+    def of(self, redis: Redis) -> ServerPin:
+        """Return the pin of a client."""
+        return self._pins[redis]
+
+
+def _server(answer: Any) -> Server | None:
+    """Return the server that an answer to INFO is from; None if it is a replica."""
     lines = bytes(answer).decode(errors="replace").splitlines()
     facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    if facts.get("role") != "master":
+        return None
     identity = f"{facts.get('run_id', '')}:{facts.get('master_replid', '')}"
     # A replica that became a master keeps the id of the history that it followed until then.
     return Server(identity, is_promoted=facts.get("master_replid2", "").strip("0") != "")

@@ -25,6 +25,7 @@ from coedit.store.presence_reports import (
     encode_report,
 )
 from coedit.store.presence_store import PresenceStore
+from coedit.store.topology import Nodes
 from tests.presence_setup import ODD_IDS, SHARD_COUNT, flushed, presence, running_valkey
 
 NOTES = DocumentId("notes")
@@ -46,7 +47,7 @@ async def redis(valkey: ValkeyServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def store(redis: Redis) -> PresenceStore:
-    return PresenceStore(redis, SHARD_COUNT, "g1")
+    return PresenceStore(Nodes(redis), SHARD_COUNT, "g1")
 
 
 async def keeper_of(redis: Redis, document_id: DocumentId = NOTES) -> PresenceKeeper:

@@ -14,6 +14,7 @@ from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.object_store import open_object_store
 from coedit.store.snapshots import Snapshots
+from coedit.store.topology import Nodes
 
 DOCUMENT = DocumentId("notes")
 HEAD = 5000
@@ -53,7 +54,7 @@ async def _reader(stream: Stream, archived: int) -> DocumentReader:
     objects = open_object_store("memory://", "")
     archive = Archive(objects)
     await archive.store(DOCUMENT, Revision(1), [entry(revision) for revision in range(1, archived + 1)])
-    return DocumentReader(DocumentLog(stream, 4), Snapshots(objects), archive)
+    return DocumentReader(DocumentLog(Nodes(stream), 4), Snapshots(objects), archive)
 
 
 async def test_history_has_no_hole_where_the_log_is_trimmed_between_two_pages() -> None:

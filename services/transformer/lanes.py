@@ -1,0 +1,85 @@
+"""One consuming loop for each Redis node that has shards of ours, so that trouble with one holds up no other.
+
+The loops share nothing that they change: a shard that moves to another node is dropped by one and gained by the
+other, and where both still believe in it for a moment, the script lets only one write.
+"""
+
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+
+from coedit.runtime.lanes import Lanes
+from coedit.store.keys import Shard
+from coedit.store.server_pin import ServerChangedError
+from coedit.store.topology import Nodes
+from services.transformer.consume import Consumer
+from services.transformer.recover import Recovery
+
+
+class ConsumerLanes:
+    """Starts and ends consumers as shards and nodes come and go; ``make`` returns the consumer for a node.
+
+    What is consumed is what ``recovery`` finds sound.
+    """
+
+    def __init__(
+        self, nodes: Nodes, recovery: Recovery, make: Callable[[Redis], Consumer], lanes: Lanes[Redis]
+    ) -> None:
+        self._nodes = nodes
+        self._recovery = recovery
+        self._make = make
+        self._lanes = lanes
+        self._consumers: dict[Redis, Consumer] = {}
+        self._held: set[Shard] = set()
+        nodes.on_change(self._place)
+        recovery.on_cleared = self._place
+
+    async def follow(self, held: set[Shard]) -> None:
+        """Examine the shards that were gained or moved, and consume those that are sound.
+
+        Raises:
+            RedisError, OSError: Redis cannot tell now; what was not examined is not consumed.
+        """
+        self._held = held
+        try:
+            await self._recovery.follow(held)
+        finally:
+            self._place()
+
+    def _place(self) -> None:
+        placed = self._nodes.by_node(self._recovery.sound())
+        for redis in self._consumers.keys() - set(self._nodes.masters()):
+            self._lanes.end(redis)
+            del self._consumers[redis]
+        for redis in placed.keys() - self._consumers.keys():
+            self._start(redis)
+        for redis, consumer in self._consumers.items():
+            consumer.own(frozenset(placed.get(redis, ())))
+
+    def _start(self, redis: Redis) -> None:
+        consumer = self._consumers[redis] = self._make(redis)
+
+        async def step() -> None:
+            try:
+                await self._step(redis, consumer)
+            except Exception:
+                await self._recover(redis, consumer)
+                raise
+
+        self._lanes.start(redis, step)
+
+    async def _step(self, redis: Redis, consumer: Consumer) -> None:
+        if self._recovery.pins.of(redis).has_changed:
+            raise ServerChangedError("Redis restarted, or another server took over")
+        await consumer.step()
+
+    async def _recover(self, redis: Redis, consumer: Consumer) -> None:
+        """Begin anew with a node: whatever was known of its shards may not be so any more."""
+        self._recovery.forget(redis, consumer.recover())
+        self._place()
+        pin = self._recovery.pins.of(redis)
+        if pin.has_changed:
+            # What is still connected to the server that was may not be used any more.
+            await redis.connection_pool.disconnect()
+            pin.release()
+        await self.follow(self._held)
