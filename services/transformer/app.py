@@ -120,6 +120,8 @@ class Transformer:
     async def _keep_leases(self, consumers: ConsumerLanes, stop: asyncio.Event) -> None:
         async def step() -> None:
             gained, lost = await self._leases.keep()
+            # A shard that was lost and taken again may have been somebody else's, or another's data, in between.
+            await consumers.follow(self._leases.held - lost)
             await consumers.follow(set(self._leases.held))
             if gained or lost:
                 SHARDS.set(len(self._leases.held))

@@ -142,6 +142,7 @@ class BatchDecider:
         except FutureRevisionError:
             # No gateway lets a client submit on what it was not told: it is we who have lost something.
             outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
+            self._documents.drop(document_id)  # it is read again when it is whole
             outcome.reject(
                 submission, UnavailableError("the document is behind what was committed; wait for it")
             )

@@ -1,0 +1,163 @@
+"""Redis loses what it held, in whole or in part: those who have it give it back, and what nobody has is reported."""
+
+import asyncio
+import json
+import random
+import shutil
+import urllib.request
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from coedit.client import connect
+from coedit.client.document import Document
+from coedit.identifiers import DocumentId, escape
+from coedit.protocol.log_entry import decode_commit
+from coedit.store.keys import shard_of
+from tests.conftest import MakeSystem
+from tests.integration.raw_client import RawClient
+from tests.system import System, eventually
+from tests.writers import Ledger, Writer, settle_all
+
+_NO_SNAPSHOTS = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3600", "COEDIT_SNAPSHOTTER_COMMITS": "1000000"}
+_FEW_SNAPSHOTS = {
+    "COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3600",
+    "COEDIT_SNAPSHOTTER_COMMITS": "40",
+    "COEDIT_SNAPSHOTTER_TAIL": "10",
+    "COEDIT_SNAPSHOTTER_SEGMENT_COMMITS": "5",
+}
+_NAMES = ("one", "two", "three")
+
+
+def _wipe(system: System) -> None:
+    """Delete the data folder under a running Redis, and start another one that is empty."""
+    system.processes["redis"].kill()
+    shutil.rmtree(system.folder / "redis")
+    (system.folder / "redis").mkdir()
+    system.restart("redis")
+
+
+def _truncate(system: System) -> None:
+    """Cut off the newer half of what Redis has on disk."""
+    system.processes["redis"].kill()
+    for file in Path(system.folder / "redis").rglob("*.incr.aof"):
+        with file.open("r+b") as aof:
+            aof.truncate(file.stat().st_size // 2)
+    system.restart("redis")
+
+
+async def _macs(system: System, name: str) -> dict[int, str]:
+    """Return the mac of each revision that the log has."""
+    document_id = DocumentId(name)
+    async with Redis.from_url(system.redis_url) as redis:
+        entries: Any = await redis.xrange(shard_of(document_id, 8).log(document_id))
+    commits = [decode_commit(fields[b"commit"]) for _, fields in entries]
+    return {commit.revision: commit.mac for commit in commits}
+
+
+def _kept_macs(document: Document) -> dict[int, str]:
+    return {
+        fields["revision"]: fields["mac"]
+        for offer in document.state.kept.above(0)
+        for fields in offer.commits
+    }
+
+
+async def _writers(system: System, stack: AsyncExitStack, seed: int) -> list[Writer]:
+    ledgers = {name: Ledger(seed + place) for place, name in enumerate(_NAMES)}
+    writers = []
+    for number in range(2 * len(_NAMES)):
+        url = system.gateways[number % len(system.gateways)]
+        session = await stack.enter_async_context(connect(url, author=f"author {number}"))
+        name = _NAMES[number % len(_NAMES)]
+        writers.append(Writer(await session.open(name), ledgers[name], random.Random(seed + number)))
+    return writers
+
+
+async def _type(writers: list[Writer], rounds: int) -> None:
+    for _ in range(rounds):
+        for writer in writers:
+            await writer.step()
+        await asyncio.sleep(0)
+
+
+async def _check_whole(system: System, writers: list[Writer]) -> None:
+    """All replicas are equal, nothing is lost or there twice, and every revision is the one that was acked."""
+    await settle_all([writer.document for writer in writers], 60)
+    for writer in writers:
+        document = writer.document
+        assert (document.rejections, document.losses, document.state.epoch) == ([], [], 1)
+        kept, stored = _kept_macs(document), await _macs(system, document.state.document_id)
+        assert kept.keys() & stored.keys()
+        assert {revision: kept[revision] for revision in kept.keys() & stored.keys()} == {
+            revision: stored[revision] for revision in kept.keys() & stored.keys()
+        }
+        writer.ledger.check(document.text)
+        assert await _stored_text(system, document.state.document_id) == document.text
+
+
+async def _stored_text(system: System, name: str) -> str:
+    def read() -> str:
+        request = urllib.request.Request(
+            f"{system.gateways[-1]}/v1/documents/{escape(name)}", headers={"Accept": "text/plain"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    return await asyncio.to_thread(read)
+
+
+@pytest.mark.parametrize("settings", [_NO_SNAPSHOTS, _FEW_SNAPSHOTS], ids=["no snapshot", "snapshots"])
+@pytest.mark.parametrize("lose", [_wipe, _truncate], ids=["wiped", "truncated"])
+async def test_what_redis_loses_under_load_comes_back_revision_by_revision(
+    make_system: MakeSystem, seed: int, settings: dict[str, str], lose: Any
+) -> None:
+    system = make_system(gateways=2, transformers=2, settings=settings)
+    async with AsyncExitStack() as stack:
+        writers = await _writers(system, stack, seed)
+        await _type(writers, 25)
+        await settle_all([writer.document for writer in writers])
+        before = {writer.document.state.document_id: _kept_macs(writer.document) for writer in writers}
+        typing = asyncio.create_task(_type(writers, 25))
+        await asyncio.to_thread(lose, system)
+        assert not all(writer.document.saved for writer in writers), "what is not stored is not called saved"
+        await typing
+        await _check_whole(system, writers)
+        for writer in writers:
+            kept = _kept_macs(writer.document)
+            known = before[writer.document.state.document_id]
+            assert {revision: mac for revision, mac in known.items() if revision in kept}.items() <= kept.items()
+
+
+async def test_clients_alone_give_back_what_every_server_forgot(make_system: MakeSystem, seed: int) -> None:
+    system = make_system(gateways=2, transformers=1, settings=_NO_SNAPSHOTS)
+    async with AsyncExitStack() as stack:
+        writers = await _writers(system, stack, seed)
+        await _type(writers, 25)
+        await settle_all([writer.document for writer in writers])
+        services = [name for name in system.processes if name != "redis"]
+        for name in services:
+            system.processes[name].kill()
+        await asyncio.to_thread(_wipe, system)
+        for name in services:
+            system.restart(name)
+        await _type(writers, 5)
+        await _check_whole(system, writers)
+
+
+async def test_redis_that_is_flushed_while_everybody_stays_connected_gets_everything_back(
+    make_system: MakeSystem, seed: int
+) -> None:
+    system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS)
+    async with AsyncExitStack() as stack:
+        writers = await _writers(system, stack, seed)
+        await _type(writers, 10)
+        await settle_all([writer.document for writer in writers])
+        async with Redis.from_url(system.redis_url) as redis:
+            await redis.flushall()
+        await _type(writers, 10)
+        await _check_whole(system, writers)
