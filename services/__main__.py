@@ -23,6 +23,8 @@ from services.supervise import Child
 
 _SERVICES = ("transformer", "snapshotter", "presence", "gateway")
 _READY_SECONDS = 30.0
+_FIRST_DOCUMENT = "notes"
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
 class StartError(Exception):
@@ -44,6 +46,7 @@ async def run() -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         environment = _environment(data)
+        _refuse_taken(environment)
         (data / "health.json").write_text(json.dumps(_ready_urls(environment)))  # for `make health`
         children = []
         if "COEDIT_REDIS_URL" not in environment:
@@ -66,8 +69,7 @@ async def _watch(children: list[Child], environment: Mapping[str, str], stop: as
     done, _ = await asyncio.wait({*ended, stopped, ready}, return_when=asyncio.FIRST_COMPLETED)
     if ready in done:
         await ready
-        address = f"http://{environment['COEDIT_GATEWAY_HOST']}:{environment['COEDIT_GATEWAY_PORT']}/"
-        print(f"\n  coedit is ready:  {address}\n  Open it in two tabs. Ctrl-C stops it.\n", flush=True)
+        print(_greeting(environment), flush=True)
         done, _ = await asyncio.wait({*ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
     failed = [ended[task].name for task in done if task in ended]
@@ -77,11 +79,28 @@ async def _watch(children: list[Child], environment: Mapping[str, str], stop: as
     return 1 if failed else 0
 
 
+def _greeting(environment: Mapping[str, str]) -> str:
+    """Return what to tell who started it: the address of a document, so that two tabs show the same one."""
+    address = f"{_gateway_url(environment)}/d/{_FIRST_DOCUMENT}"
+    lines = [f"coedit is ready:  {address}", "Open it in two tabs. Ctrl-C stops it."]
+    if environment["COEDIT_GATEWAY_OPEN"].lower() not in _TRUE:
+        command = f"coedit token --author NAME --document {_FIRST_DOCUMENT} --url {_gateway_url(environment)}"
+        lines[1] = f"It asks for a token: {command} prints a link with one. Ctrl-C stops it."
+    return "\n" + "".join(f"  {line}\n" for line in lines)
+
+
 async def _until_ready(environment: Mapping[str, str]) -> None:
-    async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
-        for url in _ready_urls(environment).values():
-            while not await _answers(session, url):
-                await asyncio.sleep(0.1)
+    urls = _ready_urls(environment)
+    waiting = dict(urls)
+    try:
+        async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+            for name, url in urls.items():
+                while not await _answers(session, url):
+                    await asyncio.sleep(0.1)
+                del waiting[name]
+    except TimeoutError:
+        unready = ", ".join(f"{name} ({url})" for name, url in waiting.items())
+        raise StartError(f"not ready within {_READY_SECONDS:.0f} s: {unready}") from None
 
 
 def _ready_urls(environment: Mapping[str, str]) -> dict[str, str]:
@@ -89,8 +108,34 @@ def _ready_urls(environment: Mapping[str, str]) -> dict[str, str]:
     ports = {
         name: environment[f"COEDIT_{name.upper()}_HEALTH_PORT"] for name in _SERVICES if name != "gateway"
     }
-    ports["gateway"] = environment["COEDIT_GATEWAY_PORT"]
-    return {name: f"http://127.0.0.1:{port}/readyz" for name, port in ports.items()}
+    urls = {name: f"http://127.0.0.1:{port}/readyz" for name, port in ports.items()}
+    return urls | {"gateway": f"{_gateway_url(environment)}/readyz"}
+
+
+def _gateway_url(environment: Mapping[str, str]) -> str:
+    """Return where a browser on this machine finds the gateway."""
+    host = environment["COEDIT_GATEWAY_HOST"]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
+    return f"http://{f'[{host}]' if ':' in host else host}:{environment['COEDIT_GATEWAY_PORT']}"
+
+
+def _refuse_taken(environment: Mapping[str, str]) -> None:
+    """Refuse a port on which somebody listens, who would answer in the gateway's place.
+
+    Raises:
+        StartError: it is taken.
+    """
+    host, port = environment["COEDIT_GATEWAY_HOST"], environment["COEDIT_GATEWAY_PORT"]
+    if not port.isdecimal():
+        return  # the gateway says what is wrong with it
+    try:
+        socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        ).close()
+    except OSError as error:
+        raise StartError(
+            f"port {port} of {host} cannot be had ({error.strerror}); choose another: make run PORT=8080"
+        ) from error
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

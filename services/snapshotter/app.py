@@ -92,31 +92,35 @@ class Snapshotter:
 
     async def _scan(self, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
+        slots = asyncio.Semaphore(self._settings.snapshotter_concurrency)
+        at_work = set[DocumentId]()
+
+        async def work(document_id: DocumentId, now_ms: int) -> None:
+            try:
+                await self._worker.work(document_id, now_ms)
+            finally:
+                at_work.discard(document_id)
+                slots.release()
 
         async def step() -> None:
             started_at = loop.time()
             scan = await self._schedule.scan(self._leases.held)
             CHANGED.set(scan.changed_count)
             scan_seconds = loop.time() - started_at
-            due = [name for name in scan.due if not self._worker.quarantine.holds(name, scan.now_ms)]
-            await self._work(due, scan.now_ms, stop)
+            for document_id in scan.due:
+                await slots.acquire()
+                holds = self._worker.quarantine.holds(document_id, scan.now_ms)
+                if holds or document_id in at_work or stop.is_set():
+                    slots.release()
+                    continue
+                at_work.add(document_id)
+                tasks.create_task(work(document_id, scan.now_ms))
             # Looking at very many changed documents may take at most a tenth of the time.
             await until_stopped(stop, max(self._settings.snapshotter_scan_seconds, 10 * scan_seconds))
 
-        await survive("scan", step, stop, ERRORS.labels("scan").inc)
-
-    async def _work(self, due: list[DocumentId], now_ms: int, stop: asyncio.Event) -> None:
-        waiting = iter(due)
-
-        async def one_by_one() -> None:
-            for document_id in waiting:
-                if stop.is_set():
-                    return
-                await self._worker.work(document_id, now_ms)
-
+        # A document that takes long has a slot of its own; the others go on, also those that are due only later.
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(self._settings.snapshotter_concurrency, len(due))):
-                tasks.create_task(one_by_one())
+            await survive("scan", step, stop, ERRORS.labels("scan").inc)
 
     async def _keep_leases(self, stop: asyncio.Event) -> None:
         async def step() -> None:

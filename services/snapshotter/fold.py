@@ -1,7 +1,8 @@
 """From the newest snapshot to the next one."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from coedit.crdt.audit import audited_update
@@ -18,7 +19,7 @@ from services.snapshotter.metrics import COMMITS, SNAPSHOTS
 logger = logging.getLogger(__name__)
 
 _PAGE = 500
-"""Commits that are read and folded between two chances for other tasks to run."""
+"""Commits that are read and folded at once."""
 _RACES = 5
 _LAST_SEQUENCES = 1000
 """How many clients' last sequences a snapshot keeps: those that committed last."""
@@ -66,6 +67,11 @@ class Fold:
         # Put last, so that the first in the map are those who have been silent longest.
         self.last_sequences.pop(commit.client_id, None)
         self.last_sequences[commit.client_id] = commit.client_sequence
+
+    def add_all(self, entries: Sequence[bytes], chain_key: ChainKey) -> None:
+        """Fold in the next entries of the log; raises as `add` does."""
+        for entry in entries:
+            self.add(entry, chain_key)
 
     def finish(self, epoch: int) -> Snapshot:
         """Return the next snapshot, checked.
@@ -130,14 +136,14 @@ class Folder:
             if newest is not None and newest.revision >= position.head:
                 _refuse_fork(newest, position)
                 return newest
-            fold = Fold.begin(document_id, newest)
+            # In threads, one after the other: a single commit of very many ops keeps Yjs busy for longer than a lease.
+            fold = await asyncio.to_thread(Fold.begin, document_id, newest)
             first = fold.revision
             async for page in self._pages(document_id, fold.revision + 1, position.head):
-                for entry in page:
-                    fold.add(entry, self._chain_key)
+                await asyncio.to_thread(fold.add_all, page, self._chain_key)
             if fold.mac != position.mac:
                 raise DamagedError("the log ends in another history than the document's head", "chain")
-            snapshot = fold.finish(position.epoch)
+            snapshot = await asyncio.to_thread(fold.finish, position.epoch)
             if await self._snapshots.create(snapshot):
                 _count(snapshot, first)
                 return snapshot

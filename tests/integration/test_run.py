@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"
 class Run:
     """A running ``python -m services`` on a data folder."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, host: str = "127.0.0.1", port: int = 0, **more: str) -> None:
         self.data = data
         self.log = data.with_suffix(f".{free_port()}.log")
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        port = port or free_port()
+        self.url = f"http://{host}:{port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
         settings = {"COEDIT_DATA": str(data), "COEDIT_GATEWAY_PORT": str(port), "COEDIT_GATEWAY_PAGE": ""}
+        settings |= {"COEDIT_GATEWAY_HOST": host} | more
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services"],
@@ -54,7 +56,7 @@ class Run:
         return code, [pid for pid in children if _runs(pid)]
 
 
-StartRun = Callable[[], Run]
+StartRun = Callable[..., Run]
 
 
 @pytest.fixture
@@ -62,8 +64,8 @@ def start_run(tmp_path: Path) -> Iterator[StartRun]:
     """A function that runs the system on one data folder."""
     runs: list[Run] = []
 
-    def start() -> Run:
-        runs.append(Run(tmp_path / "data"))
+    def start(folder: str = "data", **settings: Any) -> Run:
+        runs.append(Run(tmp_path / folder, **settings))
         return runs[-1]
 
     yield start
@@ -90,6 +92,28 @@ def test_second_run_on_the_same_data_is_refused(start_run: StartRun) -> None:
     assert second.process.wait(20) == 1
     assert f"another coedit runs on {first.data}" in second.output()
     assert first.process.poll() is None
+
+
+def test_port_that_is_taken_is_refused_and_not_called_ready(start_run: StartRun) -> None:
+    """Whoever listens there would answer in the gateway's place."""
+    first = start_run().ready()
+    port = int(first.url.rpartition(":")[2])
+    second = start_run("other", port=port)
+    assert second.process.wait(20) == 1
+    assert f"cannot start: port {port} of 127.0.0.1 cannot be had" in second.output()
+    assert "is ready" not in second.output()
+
+
+def test_address_that_is_told_opens_the_same_document_in_every_tab(start_run: StartRun) -> None:
+    run = start_run().ready()
+    assert f"coedit is ready:  {run.url}/d/notes\n" in run.output()
+
+
+def test_run_with_tokens_on_another_address_says_how_to_get_one(start_run: StartRun) -> None:
+    """All of 127.0.0.0/8 is this machine; the gateway is looked for where it listens."""
+    run = start_run(host="127.0.0.2", COEDIT_GATEWAY_OPEN="0").ready()
+    assert f"coedit is ready:  {run.url}/d/notes\n" in run.output()
+    assert f"coedit token --author NAME --document notes --url {run.url} prints" in run.output()
 
 
 def test_nothing_goes_on_unseen_when_it_is_killed(start_run: StartRun) -> None:

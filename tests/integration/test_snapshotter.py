@@ -202,6 +202,24 @@ async def made_since(store: Store, writer: Author, number: int) -> bool:
     return await newest_number(store, writer) > number
 
 
+async def test_document_that_takes_minutes_hurts_only_itself(
+    redis: Redis, redis_url: str, objects_url: str, store: Store
+) -> None:
+    """Yjs needs seconds for a commit of very many ops; leases and other documents do not wait for it."""
+    heavy, later = author(redis, "heavy"), author(redis, "later")
+    await heavy.commit(Delta().insert("ab" * 9_500))
+    for size in range(10):
+        await heavy.commit(
+            Delta.from_json([{"retain": 1}, {"retain": 1, "attributes": {"size": size}}] * 9_500)
+        )
+    async with snapshotter(redis_url, objects_url) as process:
+        await until(lambda: metric(process, "coedit_snapshotter_changed"))
+        await later.type(3)
+        snapshot = await until(lambda: store.covered(later))
+        assert snapshot.document == later.document
+        assert await store.covered(heavy) is None
+
+
 async def test_damaged_document_hurts_only_itself(
     redis: Redis, redis_url: str, objects_url: str, store: Store
 ) -> None:

@@ -38,7 +38,9 @@ class Codec(enum.Enum):
         try:
             message = orjson.loads(payload) if isinstance(payload, str) else msgpack.unpackb(payload)
         except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-            raise ProtocolError(f"a frame that cannot be decoded: {error}") from error
+            # MessagePack's errors say nothing but their names.
+            reason = str(error) or type(error).__name__
+            raise ProtocolError(f"a frame that cannot be decoded: {reason}") from error
         if not isinstance(message, dict):
             raise ProtocolError("a message is a map")
         _refuse_deep(message)

@@ -1,9 +1,12 @@
 """A document at its head, and its history, put together from Redis and the object store."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
-from coedit.errors import BehindSnapshotError, CoeditError, QuarantinedError
+from coedit.errors import BehindSnapshotError, CoeditError, QuarantinedError, RevisionTooOldError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.apply import apply
 from coedit.ot.commit import Commit
@@ -15,7 +18,13 @@ from coedit.store.keys import Shard
 from coedit.store.snapshots import Snapshots
 
 _ATTEMPTS = 5
+_LONG_BYTES = 256 * 1024
+"""Entries that take tens of milliseconds to decode; a loop has leases to renew and others to serve meanwhile."""
+MAX_HISTORY_BYTES = 16 * 1024 * 1024
+"""What is decoded to rebase one submission, at most: about two seconds in which its neighbours wait."""
 FIRST_EPOCH = 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class DocumentReader:
                 continue
             entries = await self._log.read(document_id, start.revision + 1, position.head)
             if len(entries) == position.head - start.revision:
-                return self._advance(document_id, start, entries, position)
+                return await _beside(entries, partial(self._advance, document_id, start, position))
             known = None  # the log was trimmed between the two reads
         if is_behind:
             raise BehindSnapshotError("Redis is behind the newest snapshot")
@@ -103,10 +112,13 @@ class DocumentReader:
         """Return the commits of revisions ``first`` to ``last``, from the log and, below it, from the archive.
 
         Raises:
-            RevisionTooOldError: a revision is kept nowhere.
+            RevisionTooOldError: a revision is kept nowhere, or they are too large to be held at once.
             QuarantinedError: a commit is damaged.
         """
-        return decode_commits(await self.entries(document_id, first, last))
+        entries = await self.entries(document_id, first, last)
+        if sum(map(len, entries)) > MAX_HISTORY_BYTES:
+            raise RevisionTooOldError(f"{len(entries)} commits behind, which are too large to rebase over")
+        return await _beside(entries, decode_commits)
 
     async def entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
         """Return the same as `history`, as the log's own bytes."""
@@ -147,7 +159,7 @@ class DocumentReader:
         return await self._from_snapshot(document_id)
 
     def _advance(
-        self, document_id: DocumentId, start: LoadedDocument, entries: Sequence[bytes], position: Position
+        self, document_id: DocumentId, start: LoadedDocument, position: Position, entries: Sequence[bytes]
     ) -> LoadedDocument:
         commits = decode_commits(entries)
         document, mac, revision = start.document, start.mac, start.revision
@@ -174,6 +186,13 @@ class DocumentReader:
         key = self._chain_key
         # A commit made under another secret cannot be checked, which is no offence.
         return key is None or not key.knows(commit.key_id) or key.holds(document_id, commit, before)
+
+
+async def _beside(entries: Sequence[bytes], decode: Callable[[Sequence[bytes]], T]) -> T:
+    """Return what ``decode`` makes of ``entries``; of many bytes in a thread, beside the loop."""
+    if sum(map(len, entries)) < _LONG_BYTES:
+        return decode(entries)
+    return await asyncio.to_thread(decode, entries)
 
 
 def decode_commits(entries: Sequence[bytes]) -> list[Commit]:

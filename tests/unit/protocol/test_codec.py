@@ -21,6 +21,13 @@ def test_bytes_are_base64_in_json_and_bytes_in_messagepack() -> None:
     assert msgpack.unpackb(Codec.MSGPACK.encode(message)) == message
 
 
+def test_refusal_says_what_is_wrong_with_a_frame() -> None:
+    with pytest.raises(ProtocolError, match="decoded: FormatError"):
+        Codec.MSGPACK.decode(b"\xc1")
+    with pytest.raises(ProtocolError, match="decoded: StackError"):
+        Codec.MSGPACK.decode(b"\x91" * 5000 + b"\xc0")
+
+
 @pytest.mark.parametrize("depth", [MAX_NESTING + 1, 5000])
 def test_deep_nesting_is_refused(depth: int) -> None:
     with pytest.raises(ProtocolError):

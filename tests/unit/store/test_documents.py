@@ -1,5 +1,6 @@
-"""History that is read while a snapshotter moves it from the log to the archive."""
+"""History that is read while a snapshotter moves it from the log to the archive, and history that is large."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -7,8 +8,12 @@ import msgpack
 import pytest
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError
-from coedit.identifiers import DocumentId, Revision
+from coedit.errors import CoeditError, RevisionTooOldError
+from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
+from coedit.ot.commit import Commit
+from coedit.ot.delta import Delta
+from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
+from coedit.store import documents
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
@@ -46,6 +51,10 @@ class Stream(Redis):
         self.between_pages()
         return page
 
+    async def hmget(self, _: Any, fields: Any, *__: Any) -> Any:
+        known = {"epoch": b"1", "head": b"%d" % max(self.entries), "mac": b""}
+        return [known.get(field) for field in fields]
+
     def trim(self, floor: int) -> None:
         self.entries = {revision: packed for revision, packed in self.entries.items() if revision > floor}
 
@@ -70,3 +79,51 @@ async def test_history_whose_end_is_missing_is_refused() -> None:
     del stream.entries[HEAD]
     with pytest.raises(CoeditError):
         await reader.entries(DOCUMENT, 1, HEAD)
+
+
+async def test_large_history_is_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that decodes for longer than a lease lives loses its shards, begins anew, and never comes to an end."""
+    threads = set[int]()
+
+    def watched(packed: bytes) -> Commit:
+        threads.add(threading.get_ident())
+        return decode_commit(packed)
+
+    monkeypatch.setattr(documents, "decode_commit", watched)
+    stream = Stream()
+    stream.entries = _commits(4, 100_000)
+    reader = await _reader(stream, 0)
+    loaded = await reader.load(DOCUMENT)
+    assert loaded.revision == 4
+    assert len(await reader.history(DOCUMENT, 1, 4)) == 4
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_history_that_would_keep_others_waiting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_HISTORY_BYTES", 10_000)
+    stream = Stream()
+    stream.entries = _commits(4, 4_000)
+    reader = await _reader(stream, 0)
+    assert len(await reader.history(DOCUMENT, 3, 4)) == 2
+    with pytest.raises(RevisionTooOldError):
+        await reader.history(DOCUMENT, 1, 4)
+
+
+def _commits(count: int, units: int) -> dict[int, bytes]:
+    """Return a log of ``count`` commits, each of which inserts ``units``."""
+    key, mac, entries = ChainKey.derive(b"secret"), "", dict[int, bytes]()
+    for revision in range(1, count + 1):
+        commit = Commit(
+            revision=Revision(revision),
+            delta=Delta().insert("a" * units),
+            author=AuthorId("ada"),
+            client_id=ClientId("ada"),
+            client_sequence=ClientSequence(revision),
+            at=0,
+            epoch=1,
+            caret=None,
+        )
+        sealed = key.seal(DOCUMENT, commit, mac)
+        mac, entries[revision] = sealed.mac, encode_commit(sealed)
+    return entries
