@@ -2,9 +2,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PORT ?= 8000
 TARGET ?= compose
+DURATION ?= 90
+LEVEL ?= fsync
+SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test chaos check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +31,10 @@ check: install ## format, lint and types
 test: install page ## all tests: the TypeScript client's, then everything else
 	scripts/page.sh test
 	$(BIN)/python -m pytest -q $(PYTEST)
+
+chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=a,b REPORT=file
+	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \
+		$(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 bench: install ## what an edit costs on this machine, beside floors; BENCH="--runs 3"
 	$(BIN)/python -m bench $(BENCH)

@@ -29,14 +29,14 @@ class Process:
     def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._command = command
-        self._environment = environment
+        self.command = command
+        self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+                self.command, env=self.environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
             )
 
     @property
@@ -120,10 +120,10 @@ class System:
         for name in self._ready_ports:
             self.wait_ready(name)
 
-    def wait_ready(self, name: str) -> None:
+    def wait_ready(self, name: str, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until a service says that it is ready."""
         url = f"http://127.0.0.1:{self._ready_ports[name]}/readyz"
-        until(lambda: _answers(url), f"{name} is ready", self.logs)
+        until(lambda: _answers(url), f"{name} is ready", self.logs, seconds)
 
     def restart(self, name: str) -> None:
         """Start a killed or stopped process again; does not wait."""
@@ -179,12 +179,17 @@ class System:
         self.processes[name] = Process(name, command, self.environment | more, self.folder)
 
 
-def until(condition: Callable[[], bool], what: str, explain: Callable[[], str] = str) -> None:
+def until(
+    condition: Callable[[], bool],
+    what: str,
+    explain: Callable[[], str] = str,
+    seconds: float = DEADLINE_SECONDS,
+) -> None:
     """Wait until ``condition`` holds; fail with ``what`` at the deadline. Blocks: for set-up, not inside a loop."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}\n{explain()}")
+            raise AssertionError(f"not within {seconds} s: {what}\n{explain()}")
         time.sleep(0.02)
 
 

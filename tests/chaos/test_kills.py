@@ -7,13 +7,13 @@ import signal
 import time
 import urllib.request
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 
 import pytest
 
 from coedit.client import connect
 from coedit.identifiers import escape
 from coedit.ot import Delta
+from tests.chaos.load import Load
 from tests.conftest import MakeSystem
 from tests.system import System, eventually
 from tests.writers import Ledger, Writer, settle_all
@@ -26,43 +26,12 @@ _BACK_SECONDS = 10.0
 """How soon edits must flow again after each fault: a promise, not a measurement of speed."""
 
 
-@dataclass
-class Load:
-    """Writers who type on, whatever happens."""
-
-    writers: list[Writer]
-    ledgers: dict[str, Ledger]
-    is_over: bool = False
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    @property
-    def edits(self) -> int:
-        return sum(writer.edits for writer in self.writers)
-
-    def start(self) -> None:
-        self.tasks = [asyncio.create_task(self._type(writer)) for writer in self.writers]
-
-    async def stop(self) -> None:
-        self.is_over = True
-        await asyncio.gather(*self.tasks)
-
-    async def _type(self, writer: Writer) -> None:
-        pause_seconds = len(self.writers) / _EDITS_PER_SECOND
-        due_at = time.monotonic()
-        while not self.is_over:
-            await writer.insert()
-            writer.edits += 1
-            due_at += pause_seconds
-            await asyncio.sleep(max(0.0, due_at - time.monotonic()))
-
-
 @pytest.mark.chaos
 @pytest.mark.timeout(400)
 async def test_nothing_acked_is_lost_when_services_die(make_system: MakeSystem, seed: int) -> None:
     system = make_system(gateways=2, transformers=2, settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "1"})
     async with AsyncExitStack() as stack:
         load = await _load(system, stack, seed)
-        load.start()
         await _edits_flow(load)
         started = time.monotonic()
         typed = load.edits
@@ -77,20 +46,26 @@ async def test_nothing_acked_is_lost_when_services_die(make_system: MakeSystem, 
         print(f"{load.edits} edits, {rate:.0f} a second through {_KILLS * 5} kills and 2 sleeps")
         await load.stop()
         await settle_all([writer.document for writer in load.writers], 60)
-        for name, ledger in load.ledgers.items():
-            _check(system, name, [writer for writer in load.writers if writer.ledger is ledger])
+        for name in _NAMES:
+            writers = [writer for writer in load.writers if writer.document.state.document_id == name]
+            _check(system, name, writers)
 
 
 async def _load(system: System, stack: AsyncExitStack, seed: int) -> Load:
     ledgers = {name: Ledger(seed) for name in _NAMES}
-    writers = []
+    load = Load(_CLIENTS / _EDITS_PER_SECOND, _insert)
     for number in range(_CLIENTS):
         url = system.gateways[number % len(system.gateways)]
         session = await stack.enter_async_context(connect(url, author=f"author {number}"))
         name = _NAMES[number % len(_NAMES)]
         rng = random.Random(seed + number)
-        writers.append(Writer(await session.open(name), ledgers[name], rng))
-    return Load(writers, ledgers)
+        load.add(Writer(await session.open(name), ledgers[name], rng))
+    return load
+
+
+async def _insert(writer: Writer) -> None:
+    await writer.insert()
+    writer.edits += 1
 
 
 async def _kill_and_restart(system: System, name: str) -> None:

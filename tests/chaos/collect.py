@@ -1,0 +1,134 @@
+"""Reads, when all is over, what Redis, the object store and a gateway hold, into the history."""
+
+import asyncio
+import json
+import urllib.request
+from typing import Any
+
+from pycrdt import Doc, Text
+
+from coedit.errors import CoeditError
+from coedit.identifiers import DocumentId, escape
+from coedit.ot.commit import Commit
+from coedit.protocol.log_entry import ChainKey, commit_fields, decode_commit
+from coedit.store.archive import Archive
+from coedit.store.document_log import DocumentLog, Position
+from coedit.store.object_store import open_object_store
+from coedit.store.redis_connection import connect
+from coedit.store.snapshots import Snapshots
+from tests.chaos.history import History
+from tests.chaos.world import SHARDS, World
+from tests.system import SECRET, eventually
+
+_ROOT = "content"
+_QUIET_SECONDS = 30.0
+
+
+class Collector:
+    """Reads with coedit's store classes, past all services, and keeps its own opinion to itself."""
+
+    def __init__(self, world: World, history: History) -> None:
+        self._world = world
+        self._history = history
+        self._redis = connect(world.system.redis_url)
+        self._log = DocumentLog(self._redis, SHARDS)
+        objects = open_object_store(world.system.object_store_url)
+        self._archive, self._snapshots = Archive(objects), Snapshots(objects)
+        self._chain_key = ChainKey.derive(SECRET.encode())
+
+    async def collect(self, names: tuple[str, ...]) -> None:
+        """Record the end of the documents ``names``."""
+        for name in names:
+            document_id = DocumentId(name)
+            try:
+                await self._collect(document_id)
+            except (CoeditError, OSError, AssertionError) as error:
+                self._history.add("unreadable", document=name, error=repr(error)[:500])
+        await self._redis.aclose()
+
+    async def _collect(self, document_id: DocumentId) -> None:
+        position = await self._log.position(document_id)
+        if position is None:
+            raise AssertionError("Redis does not hold it")
+        facts = {"head": position.head, "mac": position.mac, "floor": position.floor}
+        self._history.add("document", document=document_id, **facts)
+        await self._commits(document_id, position)
+        await self._served(document_id)
+        await self._snapshot(document_id)
+
+    async def _commits(self, document_id: DocumentId, position: Position) -> None:
+        entries: dict[int, bytes] = {}
+        for segment in await self._archive.segments(document_id):
+            stored = await self._archive.read(document_id, segment.first, segment.last)
+            self._add(document_id, entries, segment.first, stored)
+        log = await self._log.read(document_id, position.floor + 1, position.head)
+        self._add(document_id, entries, position.head - len(log) + 1, log)
+        mac = ""
+        for _, entry in sorted(entries.items()):
+            commit = decode_commit(entry)
+            self._commit(document_id, commit, is_held=self._chain_key.holds(document_id, commit, mac))
+            mac = commit.mac
+
+    def _add(
+        self, document_id: DocumentId, entries: dict[int, bytes], first: int, stored: list[bytes]
+    ) -> None:
+        for revision, entry in enumerate(stored, first):
+            if entries.setdefault(revision, entry) != entry:
+                self._history.add("forked", document=document_id, revision=revision)
+
+    def _commit(self, document_id: DocumentId, commit: Commit, *, is_held: bool) -> None:
+        fields = commit_fields(commit)
+        self._history.add(
+            "commit",
+            document=document_id,
+            epoch=commit.epoch,
+            revision=commit.revision,
+            id=commit.client_id,
+            sequence=commit.client_sequence,
+            mac=commit.mac,
+            holds=is_held,
+            delta=fields["delta"],
+        )
+
+    async def _served(self, document_id: DocumentId) -> None:
+        for gateway in self._world.system.gateways:
+            stored = await asyncio.to_thread(_fetch, f"{gateway}/v1/documents/{escape(document_id)}")
+            facts = {"revision": stored["revision"], "content": stored["content"]}
+            self._history.add("served", document=document_id, **facts)
+
+    async def _snapshot(self, document_id: DocumentId) -> None:
+        """The document has been quiet, so that a snapshot of its head is due; wait for that."""
+
+        async def is_covered() -> bool:
+            position = await self._log.position(document_id)
+            return position is not None and position.snapshot == position.head
+
+        await eventually(is_covered, "the newest snapshot covers the head", _QUIET_SECONDS)
+        snapshot = await self._snapshots.newest(document_id)
+        if snapshot is None:
+            raise AssertionError("Redis knows of a snapshot that the object store does not have")
+        self._history.add(
+            "snapshot",
+            document=document_id,
+            number=snapshot.number,
+            revision=snapshot.revision,
+            content=snapshot.document.to_json(),
+            yjs=_render(snapshot.update),
+        )
+
+
+def _render(update: bytes) -> list[dict[str, Any]]:
+    """Return what any Yjs program shows of an update."""
+    text = Text()
+    doc: Doc[Any] = Doc()
+    doc[_ROOT] = text
+    doc.apply_update(update)
+    return [
+        {"insert": content, "attributes": attributes} if attributes else {"insert": content}
+        for content, attributes in text.diff()
+    ]
+
+
+def _fetch(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())

@@ -1,0 +1,96 @@
+"""The records of a history, sorted by what the checker asks of them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.chaos.history import Record
+
+
+class Name(NamedTuple):
+    """What names a submission for ever."""
+
+    document: str
+    id: str
+    sequence: int
+
+
+class Place(NamedTuple):
+    """Where a commit stands; a document that lost revisions begins a new epoch."""
+
+    document: str
+    epoch: int
+    revision: int
+
+
+class Replica(NamedTuple):
+    """One client's copy of one document."""
+
+    client: str
+    document: str
+
+
+@dataclass(slots=True)
+class Evidence:
+    """A whole history."""
+
+    run: Record = field(default_factory=dict)
+    submitted: dict[Name, Record] = field(default_factory=dict)
+    acked: list[Record] = field(default_factory=list)
+    followed: dict[Replica, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    """Of each replica what moved it: opened, acked, seen, reset."""
+    edits: list[Record] = field(default_factory=list)
+    log: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
+    """Of each document its commits, by revision."""
+    reported: set[Place] = field(default_factory=set)
+    """What coedit itself says is lost."""
+    others: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    """All other records, by what they are."""
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "Evidence":
+        """Return the evidence in ``records``."""
+        evidence = cls()
+        for record in records:
+            evidence._sort(record)
+        return evidence
+
+    @property
+    def documents(self) -> list[str]:
+        """The documents that there are in the end."""
+        return [record["document"] for record in self.others["document"]]
+
+    def head(self, document: str) -> int:
+        """The newest revision of a document in the end."""
+        return max((r["head"] for r in self.others["document"] if r["document"] == document), default=0)
+
+    def _sort(self, record: Record) -> None:
+        match record["what"]:
+            case "run":
+                self.run = record
+            case "edit":
+                self.edits.append(record)
+            case "submitted":
+                self.submitted[name_of(record)] = record
+            case "commit":
+                self.log[record["document"]][record["revision"]] = record
+            case "reported":
+                revisions = range(record["first"], record["last"] + 1)
+                self.reported |= {Place(record["document"], record["epoch"], each) for each in revisions}
+            case "opened" | "acked" | "seen" | "reset" as what:
+                self.followed[Replica(record["client"], record["document"])].append(record)
+                if what == "acked":
+                    self.acked.append(record)
+            case what:
+                self.others[what].append(record)
+
+
+def name_of(record: Record) -> Name:
+    """Return which submission a record is about."""
+    return Name(record["document"], record["id"], record["sequence"])
+
+
+def place_of(record: Record) -> Place:
+    """Return where the commit of a record stands, or stood."""
+    return Place(record["document"], record["epoch"], record["revision"])

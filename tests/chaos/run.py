@@ -1,0 +1,101 @@
+"""A whole run: world, crowd and nemesis together, then the end, the verdict and the report."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos import faults_network, faults_process, faults_redis, faults_store  # noqa: F401 - they register
+from tests.chaos.checker import Verdict, judge
+from tests.chaos.collect import Collector
+from tests.chaos.crowd import NAMES, Crowd
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.history import History
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.plan import Plan, make_plan
+from tests.chaos.report import is_passed, render
+from tests.chaos.timing import injected
+from tests.chaos.world import Level, World
+from tests.system import ServerKind
+
+_SETTLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is to be."""
+
+    seed: int
+    seconds: float
+    folder: Path
+    level: Level = "fsync"
+    server: ServerKind = "valkey"
+    kinds: Sequence[str] = field(default_factory=tuple)
+    """The wanted kinds of faults; all that can be had here, if none is named."""
+    bug: str = ""
+    """The bug that is planted in the services, see `tests.chaos.bugged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run."""
+
+    verdict: Verdict
+    report: str
+    is_passed: bool
+    history: Path
+
+
+async def run(options: Options) -> Outcome:
+    """Make a run and judge it; the history stays in the folder.
+
+    Raises:
+        ValueError: a wanted kind of faults does not exist, or cannot be injected here.
+    """
+    options.folder.mkdir(parents=True, exist_ok=True)
+    history = History(options.folder / "history.jsonl")
+    world = World(
+        options.folder / "system",
+        history,
+        options.seed,
+        level=options.level,
+        server=options.server,
+        bug=options.bug,
+    )
+    kinds = _wanted(options, world)
+    plan = make_plan(kinds, options.seconds, options.seed)
+    facts = {"seed": options.seed, "level": options.level, "server": options.server}
+    history.add("run", **facts, seconds=options.seconds, kinds=sorted(kinds), bug=options.bug)
+    if plan.left_out:
+        print(f"{options.seconds:.0f} s are too short for: {', '.join(plan.left_out)}")
+    await _perform(world, history, plan, options.seed)
+    history.close()
+    verdict = judge(history.records)
+    uncovered = sorted(set(kinds) - {fault.kind for fault in injected(history.records)})
+    report = render(history.records, verdict, uncovered)
+    return Outcome(verdict, report, is_passed(verdict, uncovered), history.path)
+
+
+async def _perform(world: World, history: History, plan: Plan, seed: int) -> None:
+    async with world:
+        async with Crowd(world.door_urls, history, seed) as crowd:
+            await Nemesis(world, plan).run()
+            await world.heal()
+            await crowd.finish(_SETTLE_SECONDS)
+        await asyncio.wait_for(Collector(world, history).collect(NAMES), 150)
+
+
+def _wanted(options: Options, world: World) -> dict[str, type[Fault]]:
+    unknown = set(options.kinds) - FAULTS.keys()
+    if unknown:
+        raise ValueError(f"no such faults: {sorted(unknown)}; there are {sorted(FAULTS)}")
+    wanted: dict[str, type[Fault]] = {}
+    for kind in options.kinds or sorted(FAULTS):
+        reason = FAULTS[kind].missing(world)
+        if not reason:
+            wanted[kind] = FAULTS[kind]
+        elif options.kinds:
+            raise ValueError(f"{kind} cannot be injected here: {reason}")
+        else:
+            print(f"skipped {kind}: {reason}")
+    return wanted

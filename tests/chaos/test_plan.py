@@ -1,0 +1,29 @@
+"""The plan of a run is drawn from its seed, and says what it has no room for."""
+
+from itertools import pairwise
+
+import tests.chaos.run  # noqa: F401 - registers the faults
+from tests.chaos.faults import FAULTS
+from tests.chaos.plan import make_plan
+
+
+def test_plan_follows_from_the_seed_and_has_every_kind() -> None:
+    plan = make_plan(FAULTS, 90, 7)
+    assert plan == make_plan(FAULTS, 90, 7)
+    assert plan != make_plan(FAULTS, 90, 8)
+    assert {each.kind for lane in plan.lanes.values() for each in lane} == set(FAULTS)
+    assert plan.left_out == []
+
+
+def test_faults_of_a_lane_come_one_after_the_other_and_end_in_time() -> None:
+    for planned in make_plan(FAULTS, 90, 7).lanes.values():
+        for first, second in pairwise(planned):
+            assert first.at_seconds + first.seconds < second.at_seconds
+        assert planned[-1].at_seconds + planned[-1].seconds <= 90
+
+
+def test_plan_says_what_it_has_no_room_for() -> None:
+    plan = make_plan(FAULTS, 10, 7)
+    covered = {each.kind for lane in plan.lanes.values() for each in lane}
+    assert plan.left_out
+    assert covered | set(plan.left_out) == set(FAULTS)

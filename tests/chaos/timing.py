@@ -1,0 +1,84 @@
+"""How long clients went without an ack: over the whole run, and around the faults of each kind."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from tests.chaos.evidence import name_of
+from tests.chaos.history import Record
+
+_AFTER_SECONDS = 3.0
+"""A fault is felt a little longer than it lasts."""
+
+
+class Injected(NamedTuple):
+    """A fault, from the moment in which it began to the one in which it was healed."""
+
+    kind: str
+    target: str
+    began_at: float
+    ended_at: float
+
+
+class Wait(NamedTuple):
+    """An edit on its way: submitted, and acknowledged."""
+
+    submitted_at: float
+    acked_at: float
+
+
+def injected(records: Sequence[Record]) -> list[Injected]:
+    """Return the faults that were begun and healed."""
+    return [
+        Injected(record["kind"], record["target"], record["began_at"], record["at"])
+        for record in records
+        if record["what"] == "fault" and record["phase"] == "end"
+    ]
+
+
+def waits(records: Sequence[Record]) -> list[Wait]:
+    """Return how long each acknowledged edit was on its way."""
+    submitted = {name_of(record): record["at"] for record in records if record["what"] == "submitted"}
+    return [
+        Wait(submitted[name_of(record)], record["at"])
+        for record in records
+        if record["what"] == "acked" and name_of(record) in submitted
+    ]
+
+
+def longest_wait(found: Sequence[Wait]) -> float:
+    """Return how long the slowest edit was on its way."""
+    return max((wait.acked_at - wait.submitted_at for wait in found), default=0.0)
+
+
+def longest_silence(found: Sequence[Wait], began_at: float, ended_at: float) -> float:
+    """Return the longest time, between the two, in which nobody got an ack."""
+    times = sorted(wait.acked_at for wait in found)
+    first, last = bisect_left(times, began_at), bisect_left(times, ended_at)
+    inside = times[max(0, first - 1) : last + 1]
+    return max((after - before for before, after in pairwise(inside)), default=0.0)
+
+
+class Felt(NamedTuple):
+    """How a kind of faults was felt at worst."""
+
+    times: int
+    silence_seconds: float
+    wait_seconds: float
+
+
+def felt_by_kind(records: Sequence[Record]) -> dict[str, Felt]:
+    """Return, for each kind of faults, what was felt while one was there."""
+    found = waits(records)
+    by_kind: dict[str, list[Felt]] = defaultdict(list)
+    for fault in injected(records):
+        until = fault.ended_at + _AFTER_SECONDS
+        touched = [wait for wait in found if wait.submitted_at < until and wait.acked_at > fault.began_at]
+        silence = longest_silence(found, fault.began_at, until)
+        by_kind[fault.kind].append(Felt(1, silence, longest_wait(touched)))
+    return {
+        kind: Felt(len(felt), max(f.silence_seconds for f in felt), max(f.wait_seconds for f in felt))
+        for kind, felt in sorted(by_kind.items())
+    }
