@@ -37,7 +37,7 @@ from coedit.protocol.messages import (
 )
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, check_resume_token, make_resume_token
-from coedit.store.offers_stream import Given, OffersStream
+from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.presence_store import PresenceStore
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.auth import Access
@@ -205,6 +205,8 @@ class GatewayDesk:
             subscription.parts_count = len(content.parts)
             answer |= {"epoch": content.epoch, "revision": content.revision, "mac": content.mac}
             answer |= content.answer()
+        if document.feed.lost is not None:
+            answer["lost"] = {"first": document.feed.lost[0], "last": document.feed.lost[1]}
         return subscription, answer | {
             "head": document.feed.head,
             "snapshot_revision": document.feed.snapshot_revision,
@@ -219,6 +221,8 @@ class GatewayDesk:
             DivergedError: it gave nothing that continues our history.
         """
         document_id = document.feed.document_id
+        seen = Seen(document_id, *held)
+        await self._offers.add(self._submitter.shard(document_id), seen)
         connection.recall(recall_message(document_id, place.epoch, place.head, place.mac))
         await document.until_at(held[1])
         try:

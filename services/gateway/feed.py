@@ -33,6 +33,8 @@ class Place(NamedTuple):
     head: Revision
     mac: str
     snapshot_revision: Revision
+    lost: tuple[Revision, Revision] | None = None
+    """The revisions whose loss began the epoch, the first and the last."""
 
 
 class Feed:
@@ -48,6 +50,8 @@ class Feed:
         self.mac = ""
         """Of the head."""
         self.snapshot_revision = Revision(0)
+        self.lost: tuple[Revision, Revision] | None = None
+        """The revisions whose loss began the epoch."""
         self.presence_count = 0
         """Of changes of the roster that came so far."""
         self.subscriptions: set[Subscription] = set()
@@ -61,7 +65,8 @@ class Feed:
 
     def start(self, place: Place) -> None:
         """Begin at ``place``; what the channel brings up to there is known already."""
-        self.epoch, self.head, self.mac, self.snapshot_revision = place
+        self.epoch, self.head, self.mac = place.epoch, place.head, place.mac
+        self.snapshot_revision, self.lost = place.snapshot_revision, place.lost
         self._recent.begin(place.mac)
 
     def on_message(self, packed: bytes) -> None:

@@ -154,7 +154,9 @@ class OpenDocument:
     async def _place(self) -> Place:
         position = await self._log.position(self.feed.document_id)
         if position is not None:
-            return Place(position.epoch, position.head, position.mac, position.snapshot)
+            return Place(
+                position.epoch, position.head, position.mac, position.snapshot, position.lost_revisions
+            )
         loaded = await self._reader.load(self.feed.document_id)
         return Place(loaded.epoch, loaded.revision, loaded.mac, loaded.snapshot)
 

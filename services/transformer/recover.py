@@ -53,6 +53,12 @@ class Watched:
     unmended: list[DocumentId] = field(default_factory=list)
     """Documents of which this process itself knows something that may be lost."""
 
+    def note(self, seen: Seen) -> None:
+        """Take note of how far somebody saw a document."""
+        known = self.seen.get(seen.document_id)
+        if known is None or (known.epoch, known.revision) < (seen.epoch, seen.revision):
+            self.seen[seen.document_id] = seen
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -205,9 +211,7 @@ class Recovery:
             watched.place = entry_id
             match offer:
                 case Seen():
-                    known = watched.seen.get(offer.document_id)
-                    if known is None or (known.epoch, known.revision) < (offer.epoch, offer.revision):
-                        watched.seen[offer.document_id] = offer
+                    watched.note(offer)
                     touched[offer.document_id] = None
                 case Given() if self._accept(watched, offer):
                     touched[offer.document_id] = None
@@ -232,6 +236,8 @@ class Recovery:
         OFFERS.labels("accepted").inc()
         donations = watched.donations.setdefault(offer.document_id, Donations(offer.document_id))
         donations.add(offer.commits, offer.before)
+        last = offer.commits[-1]
+        watched.note(Seen(offer.document_id, last.epoch, last.revision, last.mac))
         return True
 
     async def _mend(self, shard: Shard, watched: Watched, document_id: DocumentId) -> None:
@@ -310,6 +316,7 @@ class Recovery:
         if seen.epoch < loaded.epoch or seen.revision <= loaded.revision:
             return
         after = replace(_position(loaded, []), epoch=loaded.epoch + 1, incarnation=watched.incarnation.id)
+        after = replace(after, lost=f"{loaded.revision + 1}-{seen.revision}")
         event = EpochBegun(after.epoch, after.head, after.mac, seen.revision)
         restoration = Restoration(seen.document_id, loaded.stored, after, events=(event,))
         if await self._restore.run(shard, restoration) == "restored":
@@ -334,7 +341,8 @@ def _remember(watched: Watched, known: Remembered) -> None:
 def _position(loaded: LoadedDocument, given: list[Commit]) -> Position:
     head, mac = (given[-1].revision, given[-1].mac) if given else (loaded.revision, loaded.mac)
     epoch = given[-1].epoch if given else loaded.epoch
-    return Position(epoch, Revision(head), mac, loaded.floor, loaded.snapshot, loaded.number)
+    lost = loaded.stored.lost if loaded.stored is not None and loaded.stored.epoch == epoch else ""
+    return Position(epoch, Revision(head), mac, loaded.floor, loaded.snapshot, loaded.number, lost=lost)
 
 
 def _behind(loaded: LoadedDocument, last: Commit) -> LoadedDocument:

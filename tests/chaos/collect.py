@@ -16,6 +16,7 @@ from coedit.store.document_log import DocumentLog, Position
 from coedit.store.object_store import open_object_store
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshots
+from coedit.store.topology import Nodes
 from tests.chaos.history import History
 from tests.chaos.world import SHARDS, World
 from tests.system import SECRET, eventually
@@ -31,7 +32,7 @@ class Collector:
         self._world = world
         self._history = history
         self._redis = connect(world.system.redis_url)
-        self._log = DocumentLog(self._redis, SHARDS)
+        self._log = DocumentLog(Nodes(self._redis), SHARDS)
         objects = open_object_store(world.system.object_store_url)
         self._archive, self._snapshots = Archive(objects), Snapshots(objects)
         self._chain_key = ChainKey.derive(SECRET.encode())

@@ -1,7 +1,6 @@
 """Redis loses what it held, in whole or in part: those who have it give it back, and what nobody has is reported."""
 
 import asyncio
-import json
 import random
 import shutil
 import urllib.request
@@ -17,9 +16,10 @@ from coedit.client.document import Document
 from coedit.identifiers import DocumentId, escape
 from coedit.protocol.log_entry import decode_commit
 from coedit.store.keys import shard_of
+from coedit.testing.fault_proxy import FaultProxy
 from tests.conftest import MakeSystem
 from tests.integration.raw_client import RawClient
-from tests.system import System, eventually
+from tests.system import SECRET, System, eventually
 from tests.writers import Ledger, Writer, settle_all
 
 _NO_SNAPSHOTS = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3600", "COEDIT_SNAPSHOTTER_COMMITS": "1000000"}
@@ -130,7 +130,9 @@ async def test_what_redis_loses_under_load_comes_back_revision_by_revision(
         for writer in writers:
             kept = _kept_macs(writer.document)
             known = before[writer.document.state.document_id]
-            assert {revision: mac for revision, mac in known.items() if revision in kept}.items() <= kept.items()
+            assert {
+                revision: mac for revision, mac in known.items() if revision in kept
+            }.items() <= kept.items()
 
 
 async def test_clients_alone_give_back_what_every_server_forgot(make_system: MakeSystem, seed: int) -> None:
@@ -161,3 +163,119 @@ async def test_redis_that_is_flushed_while_everybody_stays_connected_gets_everyt
             await redis.flushall()
         await _type(writers, 10)
         await _check_whole(system, writers)
+
+
+async def _document(url: str, stack: AsyncExitStack, author: str, name: str) -> Document:
+    session = await stack.enter_async_context(connect(url, author=author))
+    return await session.open(name)
+
+
+async def test_what_nobody_alive_held_is_lost_and_reported_in_another_epoch(make_system: MakeSystem) -> None:
+    """A reader that came late knows how far the document was, and holds nothing of what led there."""
+    system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS)
+    async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as short:
+            donor = await _document(system.url, short, "donor", "notes")
+            for number in range(10):
+                await donor.insert(0, str(number))
+                await donor.settle()
+            witness = await _document(system.url, stack, "witness", "notes")
+            await donor.insert(0, "!")
+            await donor.settle()
+            await witness.until(lambda: witness.revision == 11)
+        assert witness.text == "!9876543210"
+        events = witness.events()
+        everything = [name for name in system.processes if name != "redis"]
+        for name in everything:
+            system.processes[name].kill()
+        await witness.insert(0, "pending")
+        await asyncio.to_thread(_wipe, system)
+        for name in everything:
+            system.restart(name)
+        await witness.settle()
+        # Revision 11 alone continues nothing: all 11 are lost, and what was not yet stored is not.
+        assert (witness.text, witness.revision, witness.state.epoch) == ("pending", 1, 2)
+        assert [(loss.epoch, loss.first, loss.last) for loss in witness.losses] == [(2, 1, 11)]
+        assert witness.losses[0] in events.take()
+        assert "coedit_transformer_lost_revisions_total 11.0" in system.metrics("transformer-0")
+        assert '"event":"lost"' in system.processes["transformer-0"].log.read_text()
+        newcomer = await _document(system.url, stack, "newcomer", "notes")
+        assert (newcomer.text, newcomer.state.epoch) == ("pending", 2)
+
+
+async def test_other_history_at_a_revision_is_answered_diverged_and_what_is_pending_is_kept(
+    make_system: MakeSystem,
+) -> None:
+    """Somebody was away while the document was lost and written anew."""
+    system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS)
+    async with FaultProxy("127.0.0.1", _port(system.url)) as proxy, AsyncExitStack() as stack:
+        away = await _document(f"http://127.0.0.1:{proxy.port}", stack, "away", "notes")
+        await away.insert(0, "old")
+        await away.settle()
+        proxy.refuses = True
+        proxy.cut()
+        await eventually(lambda: not away.state.is_open, "the client is away")
+        await away.insert(3, " mine")
+        for name in ("gateway-0", "transformer-0"):
+            system.processes[name].kill()
+        await asyncio.to_thread(_wipe, system)
+        for name in ("gateway-0", "transformer-0"):
+            system.restart(name)
+        there = await _document(system.url, stack, "there", "notes")
+        await there.insert(0, "new")
+        await there.settle()
+        proxy.refuses = False
+        await settle_all([away, there])
+        assert (away.rejections, away.losses, away.revision) == ([], [], 2)
+        assert away.text == there.text
+        assert sorted(away.text) == sorted("new mine")
+
+
+async def test_forged_offer_is_refused_and_a_true_one_is_taken_after_the_secret_changed(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS)
+    services = ("gateway-0", "transformer-0")
+    async with AsyncExitStack() as stack:
+        donor = await _document(system.url, stack, "donor", "notes")
+        await donor.insert(0, "true")
+        await donor.settle()
+        [offer] = donor.state.recalled({"revision": 0})
+        held = {"epoch": 1, "revision": 1, "mac": donor.state.mac}
+    for name in services:
+        system.processes[name].kill()
+    await asyncio.to_thread(_wipe, system)
+    changed = {"COEDIT_SECRET": "another secret of thirty-two bytes", "COEDIT_OLD_SECRETS": SECRET}
+    for name in services:
+        system.processes[name].environment |= changed
+        system.restart(name)
+    for name in services:
+        await asyncio.to_thread(system.wait_ready, name)
+    forgeries = [
+        offer | {"commits": [offer["commits"][0] | {"delta": [{"insert": "forged"}]}]},
+        offer | {"commits": [offer["commits"][0] | {"author": "eve"}]},
+        offer | {"commits": [offer["commits"][0] | {"key_id": "00000000"}]},
+        offer | {"before": "00"},
+    ]
+    async with RawClient(system.url) as client:
+        await client.hello()
+        await client.send(offer)
+        assert (await client.expect("error"))["code"] == "unexpected-message"
+        await client.send({"type": "open", "document": "notes", **held})
+        recall = await client.expect("recall")
+        assert (recall["revision"], recall["mac"]) == (0, "")
+        codes = []
+        for forged in forgeries:
+            await client.send(forged)
+            codes.append((await client.expect("error"))["code"])
+        assert codes == ["forged", "forged", "unknown-key", "forged"]
+        await client.send(offer)
+        opened = await client.expect("opened")
+        assert (opened["mode"], opened["revision"], opened["epoch"]) == ("resumed", 1, 1)
+        assert await _stored_text(system, "notes") == "true"
+    assert 'coedit_gateway_offers_total{outcome="forged"} 3.0' in system.metrics("gateway-0")
+    assert 'coedit_gateway_offers_total{outcome="accepted"} 1.0' in system.metrics("gateway-0")
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])

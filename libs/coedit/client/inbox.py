@@ -51,7 +51,7 @@ class Inbox:
             case "recall":
                 self._send(state.recalled(message))
             case "lost":
-                await document.announce_loss(state.lost_history(message))
+                await self._note_loss(document, message["epoch"], message)
             case "presence":
                 state.receive_presence(message)
                 await document.announce()
@@ -76,10 +76,19 @@ class Inbox:
             await self._finish_open(document, opened, content)
 
     async def _finish_open(self, document: Document, message: Message, content: Delta | None) -> None:
+        if "lost" in message:
+            await self._note_loss(document, message["epoch"], message["lost"])
         change = document.state.opened(message, content)
         self._send(document.state.resend())
         self._say_caret(document)
         await document.announce([change] if change is not None and change.delta.ops else [])
+
+    async def _note_loss(self, document: Document, epoch: int, revisions: Message) -> None:
+        loss = document.state.lost_history(epoch, revisions)
+        if loss is not None:
+            facts = {"event": "lost", "document_id": document.state.document_id, "first": loss.first}
+            logger.warning("the server lost revisions for good", extra=facts | {"last": loss.last})
+            await document.announce_loss(loss)
 
     async def _on_error(self, document: Document, message: Message) -> None:
         if "client_sequence" in message:

@@ -273,9 +273,11 @@ class ClientDocument:
             for offer in self.kept.above(message["revision"])
         ]
 
-    def lost_history(self, message: Message) -> Loss:
-        """Take note of revisions that are lost for good."""
-        loss = Loss(message["epoch"], Revision(message["first"]), Revision(message["last"]))
+    def lost_history(self, epoch: int, revisions: Message) -> Loss | None:
+        """Take note of revisions that are lost for good; return what is new of it."""
+        loss = Loss(epoch, Revision(revisions["first"]), Revision(revisions["last"]))
+        if loss in self.losses:
+            return None
         self.losses.append(loss)
         return loss
 

@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, TypeAdapter
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "COEDIT_"
@@ -30,7 +30,7 @@ class SharedSettings(BaseSettings):
     secret: SecretStr = Field(min_length=16)
     """Signs tokens and chains commits; the same in every process, and kept apart from Redis's data."""
     old_secrets: SecretStr = SecretStr("")
-    """Secrets that were used before, separated by commas: what they signed and chained is still accepted."""
+    """A secret that was used before, or a JSON list of several: what it signed and chained is still accepted."""
     redis_url: str = "redis://127.0.0.1:6379/0"
     """``redis://``, ``rediss://`` (TLS) or ``unix://``; may hold a user and a password."""
     object_store_url: str = "file:///var/lib/coedit/objects"
@@ -55,8 +55,9 @@ class SharedSettings(BaseSettings):
 
     def all_secrets(self) -> list[str]:
         """Return the secret, then those that were used before."""
-        old = self.old_secrets.get_secret_value().split(",")
-        return [self.secret.get_secret_value(), *filter(None, map(str.strip, old))]
+        old = self.old_secrets.get_secret_value()
+        several = TypeAdapter(list[str]).validate_json(old) if old.startswith("[") else [old]
+        return [self.secret.get_secret_value(), *filter(None, several)]
 
 
 def refuse_unknown(

@@ -9,7 +9,7 @@ from coedit.store.topology import Nodes
 
 _PAGE = 2000
 _Page = list[tuple[bytes, dict[bytes, bytes]]]
-_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number", "incarnation")
+_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number", "incarnation", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,14 @@ class Position:
     snapshot: Revision
     number: int
     incarnation: str = ""
+    lost: str = ""
+    """The revisions whose loss began the epoch, ``first-last``; empty: it did not begin by one."""
+
+    @property
+    def lost_revisions(self) -> tuple[Revision, Revision] | None:
+        """The first and last of the revisions whose loss began the epoch."""
+        first, _, last = self.lost.partition("-")
+        return (Revision(int(first)), Revision(int(last))) if last else None
 
 
 class DocumentLog:
@@ -69,7 +77,7 @@ def _revision(entry: tuple[bytes, dict[bytes, bytes]]) -> int:
 
 
 def _position(values: list[Any]) -> Position:
-    epoch, head, mac, floor, snapshot, number, incarnation = values
+    epoch, head, mac, floor, snapshot, number, incarnation, lost = values
     return Position(
         int(epoch),
         Revision(int(head)),
@@ -78,4 +86,5 @@ def _position(values: list[Any]) -> Position:
         Revision(int(snapshot or 0)),
         int(number or 0),
         incarnation.decode() if incarnation else "",
+        lost.decode() if lost else "",
     )

@@ -31,7 +31,8 @@ The fields of document:{s}:ID:
 - ``epoch`` (int, from 1) and ``head`` (the newest revision) and ``mac`` (hex, of the head),
 - ``floor``: revisions up to here are no longer in the log, and stand in the archive,
 - ``snapshot``: the newest revision that a stored snapshot covers, and ``number``: that snapshot's number,
-- ``incarnation``: that of the shard in which the document was last compared with the object store.
+- ``incarnation``: that of the shard in which the document was last compared with the object store,
+- ``lost``: the revisions whose loss began the epoch, ``first-last``; empty or absent: none.
 """
 
 from dataclasses import dataclass

@@ -65,6 +65,7 @@ class RestoreScript:
                 after.snapshot,
                 after.number,
                 after.incarnation,
+                after.lost,
                 int(restoration.drops_log),
                 encode_events(events) if events else b"",
                 *restoration.commits,
