@@ -9,7 +9,7 @@ import { Delta, replaceBetween } from "./ot/index.js";
 import { type Introduction, OwnPresence } from "./own_presence.js";
 import { Roster } from "./presence.js";
 import type {
-  Ack, Caret, Commit, Commits, DocumentMessage, ErrorMessage, Held, Identity, OpenMessage, Opened, Part, Participant, Presence,
+  Ack, Caret, Commit, Commits, DocumentMessage, ErrorMessage, Held, Identity, Loss, OpenMessage, Opened, Part, Participant, Presence,
   Refusal,
 } from "./protocol/messages.js";
 import { carryOver } from "./rebase.js";
@@ -43,6 +43,8 @@ export class DocumentSession {
   unsaved = 0;
   /** Whether the content was ever received. */
   loaded = false;
+  /** What the server lost and nobody could give back, if it ever did. */
+  losses: readonly Loss[] = [];
   readonly kept = new KeptCommits();
   /** One's own edits, to undo and redo; empty again after the document was loaded afresh. */
   readonly history = new UndoHistory();
@@ -52,6 +54,7 @@ export class DocumentSession {
   private confirmed: Delta = Delta.EMPTY;
   private held: Held | null = null;
   private identity: Identity | null = null;
+  private author = "";
   private lastSequence = 0;
   private submission: Submission | null = null;
   private unsavedInFlight = 0;
@@ -167,6 +170,11 @@ export class DocumentSession {
         return [];
       case "presence":
         return this.onPresence(message, now);
+      case "recall":
+        return this.kept.offers(this.name, message.revision).map((offer) => ({ kind: "send", message: offer }));
+      case "lost":
+        this.noteLoss(message);
+        return [];
       case "error":
         return this.recover(recoveryFrom(message, this.state, this.submission, this.identity !== null), message, now);
     }
@@ -216,6 +224,8 @@ export class DocumentSession {
     if (opened.clientId !== this.identity?.clientId) this.lastSequence = 0;
     this.identity = { clientId: opened.clientId, resumeToken: opened.resumeToken };
     this.access = opened.access;
+    this.author = opened.author;
+    if (opened.lost !== null) this.noteLoss(opened.lost);
     this.openRefusals = 0;
     const { body } = opened;
     if (body.mode === "content") return this.install(body.content, opened, now);
@@ -226,6 +236,10 @@ export class DocumentSession {
     }
     if (opened.revision !== this.revision) return this.openAfresh(false);
     return this.opened(opened, now);
+  }
+
+  private noteLoss({ epoch, first, last }: Loss): void {
+    if (!this.losses.some((known) => known.epoch === epoch)) this.losses = [...this.losses, { epoch, first, last }];
   }
 
   private onPart(part: Part): Effect[] {
@@ -275,7 +289,7 @@ export class DocumentSession {
     const effects: Effect[] = [];
     for (const commit of message.commits) {
       if (commit.revision <= this.revision) continue;
-      if (commit.revision > this.revision + 1 || message.epoch !== this.held?.epoch) return [...effects, ...this.open()];
+      if (commit.revision > this.revision + 1 || this.held === null) return [...effects, ...this.open()];
       if (this.isOurs(commit)) this.acknowledged({ epoch: message.epoch, ...commit }, frame);
       else effects.push(this.show(commit, message.epoch, frame));
     }
@@ -302,8 +316,9 @@ export class DocumentSession {
     this.content = delta.applyTo(this.content);
     this.history.carry(delta);
     this.confirmed = this.saved ? this.content : commit.delta.applyTo(this.confirmed);
-    this.held = { epoch, revision: commit.revision, mac: commit.mac };
-    this.kept.add({ ...commit, frame });
+    const before = this.held;
+    this.held = { epoch: Math.max(epoch, before?.epoch ?? 0), revision: commit.revision, mac: commit.mac };
+    this.kept.add({ ...commit, before: before?.mac ?? "", frame });
     this.roster = this.roster.committed(commit);
     this.own.carriedOver(delta);
     return { kind: "show", document: this.name, delta };
@@ -311,7 +326,7 @@ export class DocumentSession {
 
   private onAck(ack: Ack, frame: string, now: number): Effect[] {
     if (this.state !== "open" || this.submission?.sequence !== ack.clientSequence) return [];
-    if (ack.epoch !== this.held?.epoch || ack.revision > this.revision + 1) return this.open();
+    if (this.held === null || ack.revision > this.revision + 1) return this.open();
     // An ack of a revision that we hold as someone else's commit: one of the two sides has a defect.
     if (ack.revision <= this.revision) return this.openAfresh(true);
     this.acknowledged(ack, frame);
@@ -322,11 +337,13 @@ export class DocumentSession {
     if (this.replica.kind === "synchronized") return;
     const { inFlight: delta } = this.replica;
     const clientId = this.submission?.clientId ?? "";
-    this.kept.add({ revision: held.revision, delta, clientId, caret: null, frame });
+    const before = this.held;
+    const { revision, mac } = held;
+    this.kept.add({ revision, delta, clientId, mac, before: before?.mac ?? "", caret: null, frame, author: this.author });
     this.roster = this.roster.carried(delta, held.revision);
     this.confirmed = delta.applyTo(this.confirmed);
     this.replica = this.replica.ack()[0];
-    this.held = { epoch: held.epoch, revision: held.revision, mac: held.mac };
+    this.held = { epoch: Math.max(held.epoch, before?.epoch ?? 0), revision, mac };
     this.submission = null;
     this.rejections = 0;
     this.unsaved = this.saved ? 0 : this.unsaved - this.unsavedInFlight;
@@ -369,6 +386,7 @@ export class DocumentSession {
         if (this.submission !== null) this.submission = { ...later(this.submission, now), failed: true };
         return [];
       case "open-later":
+        this.state = "opening";
         this.openAgainAt = now + Math.min(30_000, 1_000 * 2 ** this.openRefusals);
         this.openRefusals += 1;
         return [];

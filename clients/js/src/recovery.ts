@@ -50,7 +50,8 @@ function aboutOpening(error: ErrorMessage, resumes: boolean): Recovery {
   return error.code === "unauthorized" && resumes ? "open-anonymously" : "stop";
 }
 
-/** A lone caret may be refused without harm; a history that changed under us may not be passed over. */
+/** A lone caret may be refused without harm; a history that changed under us, or an end, may not be passed over. */
 function aboutElse(error: ErrorMessage): Recovery {
+  if (!error.definite) return "open-later";
   return error.code === "diverged" || error.code === "revision-too-old" ? "open-afresh" : "ignore";
 }

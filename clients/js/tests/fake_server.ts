@@ -67,7 +67,7 @@ export class FakeServer {
     const head = this.log.length;
     const common = {
       type: "opened", document: "notes", client_id: client, resume_token: `token-${client}`, access: "write",
-      epoch: this.epoch, head, snapshot_revision: 0,
+      author: "ada", epoch: this.epoch, head, snapshot_revision: 0,
     };
     const at = message.revision;
     if (at !== undefined && (message.epoch !== this.epoch || message.mac !== this.mac(at))) {

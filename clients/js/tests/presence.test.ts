@@ -21,7 +21,7 @@ function commit(revision: number, delta: Delta, clientId = "eve", at: Caret | nu
 }
 
 function entry(revision: number, delta: Delta, clientId = "eve", at: Caret | null = null): KeptCommit {
-  return { revision, delta, clientId, caret: at, frame: "" };
+  return { revision, delta, clientId, author: clientId, mac: "", before: "", caret: at, frame: "" };
 }
 
 function announce(revision: number, participant: Participant, kept = new KeptCommits()): Roster {

@@ -125,6 +125,47 @@ describe("a session", () => {
     expect(client.reconnects).toBe(1);
   });
 
+  test("gives back what the server lost, as it came, its own edits too", () => {
+    const client = opened();
+    client.server.commit(Delta.text("x"), "other", 1, { anchor: 1, head: 1 });
+    client.type(1, "é😀");
+    client.settle();
+    client.tell({ type: "recall", document: "notes", epoch: 1, revision: 0, mac: "" });
+    const all = client.last("offer");
+    const common = { epoch: 1, key_id: "k", at: 1 };
+    expect(all).toEqual({ type: "offer", document: "notes", before: "", commits: [
+      { ...common, revision: 1, delta: [{ insert: "x" }], author: "bob", client_id: "other", client_sequence: 1, mac: "mac-1-1",
+        caret: { anchor: 1, head: 1 } },
+      { ...common, revision: 2, delta: [{ retain: 1 }, { insert: "é😀" }], author: "ada", client_id: "client1", client_sequence: 1,
+        mac: "mac-1-2" },
+    ] });
+    client.tell({ type: "recall", document: "notes", epoch: 1, revision: 1, mac: "mac-1-1" });
+    expect(client.last("offer")).toMatchObject({ before: "mac-1-1", commits: [{ revision: 2 }] });
+    client.tell({ type: "snapshot", document: "notes", revision: 2 });
+    client.tell({ type: "recall", document: "notes", epoch: 1, revision: 0, mac: "" });
+    expect(client.count("offer")).toBe(2);
+  });
+
+  test("knows of revisions that are lost for good, once", () => {
+    const client = opened();
+    client.tell({ type: "lost", document: "notes", epoch: 2, first: 5, last: 9 });
+    client.tell({ type: "lost", document: "notes", epoch: 2, first: 5, last: 9 });
+    expect(client.document.losses).toEqual([{ epoch: 2, first: 5, last: 9 }]);
+  });
+
+  test("opens a document again that the server ended for a while, from what it holds", () => {
+    const client = opened();
+    client.server.commit(Delta.text("x"));
+    client.settle();
+    client.server.leave(client["channel"]!);
+    client.tell({ type: "error", document: "notes", code: "unavailable", message: "", definite: false, retryable: true });
+    expect(client.document.state).toBe("opening");
+    client.tick(10_000);
+    client.settle();
+    expect(client.last("open")).toMatchObject({ epoch: 1, revision: 1, mac: "mac-1-1" });
+    expect(client.document.state).toBe("open");
+  });
+
   test("an edit that was committed before the line broke is not committed twice", () => {
     const client = opened();
     client.type(0, "a");

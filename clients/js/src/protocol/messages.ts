@@ -47,6 +47,10 @@ export interface Opened extends Identity, Held {
   readonly access: "read" | "write";
   readonly head: number;
   readonly snapshotRevision: number;
+  /** Who one is in this document. */
+  readonly author: string;
+  /** The revisions whose loss began the epoch; null: it did not begin by one. */
+  readonly lost: Loss | null;
   readonly body: OpenedContent;
 }
 
@@ -118,7 +122,26 @@ export interface ErrorMessage extends Refusal {
   readonly clientSequence: number | null;
 }
 
-export type DocumentMessage = Opened | Part | Ack | Commits | SnapshotStored | Presence;
+/** The server has lost what is above `revision`, and asks for it. */
+export interface Recall {
+  readonly type: "recall";
+  readonly document: string;
+  readonly revision: number;
+}
+
+/** Revisions that are lost for good; `epoch` is the one that began since. */
+export interface Loss {
+  readonly epoch: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Lost extends Loss {
+  readonly type: "lost";
+  readonly document: string;
+}
+
+export type DocumentMessage = Opened | Part | Ack | Commits | SnapshotStored | Presence | Recall | Lost;
 export type ServerMessage = Welcome | DocumentMessage | ErrorMessage;
 
 /** A message as it goes on the wire: its fields are named as in the protocol. */
@@ -126,6 +149,7 @@ export type ClientMessage =
   | { readonly type: "hello"; readonly token?: string; readonly author?: string; readonly client_id?: string; readonly resume_token?: string }
   | OpenMessage
   | SubmitMessage
+  | OfferMessage
   | PresenceMessage
   | { readonly type: "close"; readonly document: string };
 
@@ -145,6 +169,14 @@ export interface SubmitMessage {
   readonly base_revision: number;
   readonly delta: readonly Op[];
   readonly caret?: Caret;
+}
+
+/** Commits in a row that are given back; `before` is the mac of the revision below the first. */
+export interface OfferMessage {
+  readonly type: "offer";
+  readonly document: string;
+  readonly before: string;
+  readonly commits: { readonly [name: string]: unknown }[];
 }
 
 export interface PresenceMessage {

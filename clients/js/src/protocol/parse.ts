@@ -1,7 +1,7 @@
 /** Reads the server's frames. Fields that are not known are ignored, and so are types that are not known. */
 
 import { deltaFromJson, documentFromJson } from "../ot/index.js";
-import type { Caret, Commit, ErrorMessage, Opened, OpenedContent, Participant, ServerMessage, Welcome } from "./messages.js";
+import type { Caret, Commit, ErrorMessage, Loss, Opened, OpenedContent, Participant, ServerMessage, Welcome } from "./messages.js";
 
 /** A frame that is not a message of the protocol: a defect of one of the two sides. */
 export class FrameError extends Error {
@@ -48,6 +48,8 @@ const READERS: { readonly [type: string]: ((fields: Fields) => ServerMessage) | 
     present: fields.list("present").map((item) => readParticipant(Fields.of(item))),
     left: fields.list("left").map(String),
   }),
+  recall: (fields) => ({ type: "recall", document: fields.text("document"), revision: fields.count("revision") }),
+  lost: (fields) => ({ type: "lost", document: fields.text("document"), ...readLoss(fields, fields.count("epoch")) }),
   error: readError,
 };
 
@@ -74,8 +76,14 @@ function readOpened(fields: Fields): Opened {
     ...readHeld(fields),
     head: fields.count("head"),
     snapshotRevision: fields.count("snapshot_revision"),
+    author: fields.textOr("author", ""),
+    lost: fields.raw("lost") === undefined ? null : readLoss(Fields.of(fields.raw("lost")), fields.count("epoch")),
     body: readBody(fields),
   };
+}
+
+function readLoss(fields: Fields, epoch: number): Loss {
+  return { epoch, first: fields.count("first"), last: fields.count("last") };
 }
 
 function readBody(fields: Fields): OpenedContent {
