@@ -4,7 +4,7 @@ PORT ?= 8000
 TARGET ?= compose
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test laws check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: install ## format, lint and types
 test: install page ## all tests: the TypeScript client's, then everything else
 	scripts/page.sh test
 	$(BIN)/python -m pytest -q $(PYTEST)
+
+laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
+	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)
 
 bench: install ## what an edit costs on this machine, beside floors; BENCH="--runs 3"
 	$(BIN)/python -m bench $(BENCH)

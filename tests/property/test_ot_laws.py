@@ -11,7 +11,7 @@ from coedit.errors import InvalidDeltaError, LengthMismatchError, SplitSurrogate
 from coedit.ot import Delta, apply, compose, diff, invert, transform, transform_position
 from coedit.ot.ops import Delete
 from coedit.testing.strategies import atom_sizes, deltas, documents, splices
-from tests.laws import law
+from tests.laws import costly_law, law
 
 
 @law
@@ -118,21 +118,21 @@ def test_results_are_in_normal_form_and_survive_json(data: st.DataObject, docume
         assert hash(Delta.from_json(json.loads(text))) == hash(delta)
 
 
-@law
+@costly_law
 @given(documents(), documents())
 def test_difference_leads_from_one_document_to_the_other(before: Delta, after: Delta) -> None:
     assert apply(before, diff(before, after)) == after
     assert diff(before, before) == Delta()
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_difference_finds_a_delta(data: st.DataObject, document: Delta) -> None:
     after = apply(document, data.draw(deltas(document)))
     assert apply(document, diff(document, after)) == after
 
 
-@law
+@costly_law
 @given(documents(), documents())
 def test_difference_is_no_longer_than_replacing_all(before: Delta, after: Delta) -> None:
     inserted, deleted = changed_units(diff(before, after))
@@ -140,7 +140,7 @@ def test_difference_is_no_longer_than_replacing_all(before: Delta, after: Delta)
     assert deleted <= before.length
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_difference_is_no_longer_than_the_one_change_made(data: st.DataObject, document: Delta) -> None:
     change = data.draw(splices(document))
@@ -192,7 +192,7 @@ def test_hostile_json_is_read_or_refused_with_a_code(value: Any) -> None:
     assert Delta.from_json(json.loads(text)) == delta
 
 
-@law
+@costly_law
 @given(st.data(), documents(), st.integers(0, 60), st.integers(1, 60))
 def test_delta_that_does_not_fit_is_refused_or_leaves_whole_pairs(
     data: st.DataObject, document: Delta, start: int, length: int

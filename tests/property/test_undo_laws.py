@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from coedit.ot import Delete, Delta, apply
@@ -13,12 +13,12 @@ from coedit.ot.ops import Insert, Retain
 from coedit.ot.undo import UndoHistory
 from coedit.ot.utf16 import from_units, to_units
 from coedit.testing.strategies import atom_sizes, deltas, documents, format_changes, formats
+from tests.laws import costly_law
 
-law = settings(max_examples=300, deadline=None, print_blob=True)
 _STEPS = st.lists(st.sampled_from(["mine", "mine", "group", "theirs", "undo", "redo"]), max_size=14)
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_undo_right_after_an_edit_is_identity(data: st.DataObject, document: Delta) -> None:
     history = UndoHistory()
@@ -30,7 +30,7 @@ def test_undo_right_after_an_edit_is_identity(data: st.DataObject, document: Del
     event(f"undone: {undo is not None}")
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_steps_down_and_up_again_meet_the_same_states(data: st.DataObject, document: Delta) -> None:
     history, shown = UndoHistory(), document
@@ -54,7 +54,7 @@ def test_steps_down_and_up_again_meet_the_same_states(data: st.DataObject, docum
     assert history.redo(shown) is None
 
 
-@law
+@costly_law
 @given(st.data(), documents(), st.integers(1, 4))
 def test_undo_of_all_leaves_what_only_others_would_have_made(
     data: st.DataObject, document: Delta, count: int
@@ -73,7 +73,7 @@ def test_undo_of_all_leaves_what_only_others_would_have_made(
     assert shown == apply(document, theirs)
 
 
-@law
+@costly_law
 @given(st.data(), _STEPS)
 def test_undo_and_redo_never_touch_what_is_anothers(data: st.DataObject, steps: list[str]) -> None:
     """Neither removes a character of another's, nor sets an attribute that another set last."""
@@ -83,7 +83,7 @@ def test_undo_and_redo_never_touch_what_is_anothers(data: st.DataObject, steps: 
     event(f"checked steps: {world.checked > 0}")
 
 
-@law
+@costly_law
 @given(st.data(), st.lists(st.sampled_from(["mine", "group", "theirs"]), max_size=14))
 def test_undo_of_all_removes_all_that_is_mine_and_returns_all_that_is_not(
     data: st.DataObject, steps: list[str]
