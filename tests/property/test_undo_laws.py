@@ -112,7 +112,7 @@ class _World:
         self._author: dict[str, str] = {}
         self._deleted_by_others: set[str] = set()
         self._setters: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        """Who set an attribute of a character, newest last."""
+        """Who set an attribute of a character, newest last; behind the others, what was set and is undone."""
         self.history = UndoHistory()
         self.document = Delta().insert(self._written("theirs", 8))
         self.checked = 0
@@ -142,6 +142,8 @@ class _World:
             self._deleted_by_others |= self._touched(delta, Delete)
         else:
             self.history.record(delta, self.document, 1 if kind == "group" else None)
+            if not self.history.can_redo:
+                self._forget_undone()
         for key in self._set_by(delta):
             self._setters[key].append("theirs" if kind == "theirs" else "mine")
         self.document = apply(self.document, delta)
@@ -157,17 +159,12 @@ class _World:
         after = _formats(self.document)
         for character, name in formatted:
             if before[character].get(name) != after[character].get(name):
-                self._check_setter(self._setters[character, name], is_redo=is_redo)
+                (_check_redone if is_redo else _check_undone)(self._setters[character, name])
         return True
 
-    @staticmethod
-    def _check_setter(setters: list[str], *, is_redo: bool) -> None:
-        """Only what one set oneself may be undone, and redone only if nobody set it since."""
-        if is_redo:
-            assert setters[-1:] != ["theirs"]
-            setters.append("mine")
-        else:
-            assert setters.pop() == "mine"
+    def _forget_undone(self) -> None:
+        for setters in self._setters.values():
+            setters[:] = [setter for setter in setters if setter != "undone"]
 
     def _delta(self, kind: str) -> Delta:
         """Draw an insert, a delete or a format of some characters."""
@@ -199,6 +196,25 @@ class _World:
             if type(op) is Retain
             for name in op.attributes or ()
         ]
+
+
+def _check_undone(setters: list[str]) -> None:
+    """Only what one set oneself is undone, and only if nobody set it since."""
+    newest = _newest_in_force(setters)
+    assert newest >= 0
+    assert setters[newest] == "mine"
+    setters[newest] = "undone"
+
+
+def _check_redone(setters: list[str]) -> None:
+    """Only what was undone is redone, and only if nobody set it since."""
+    oldest_undone = _newest_in_force(setters) + 1
+    assert oldest_undone < len(setters)
+    setters[oldest_undone] = "mine"
+
+
+def _newest_in_force(setters: list[str]) -> int:
+    return max([index for index, setter in enumerate(setters) if setter != "undone"], default=-1)
 
 
 def _reads(document: Delta, delta: Delta) -> Iterator[tuple[Retain | Delete, str]]:
