@@ -112,7 +112,8 @@ def test_results_are_in_normal_form_and_survive_json(data: st.DataObject, docume
         apply(document, first),
         invert(first, document),
     ):
-        text = json.dumps(delta.to_json())
+        text = json.dumps(delta.to_json(), ensure_ascii=False)
+        text.encode("utf-8")
         assert "null" not in text or not delta.is_document or '{"w": null}' in text
         assert Delta.from_json(json.loads(text)).ops == delta.ops == Delta(delta.ops).ops
         assert hash(Delta.from_json(json.loads(text))) == hash(delta)
@@ -173,11 +174,21 @@ _JSON = st.recursive(
     ),
     max_leaves=12,
 )
+_LENGTHS = st.integers(-1, 3) | st.sampled_from([True, 1.0, 1.5, 2**53, "1"]) | _SCALARS
+_VALUES = st.booleans() | st.floats() | st.sampled_from(["red", "\ud83d", 2**53]) | _JSON
+_NEARLY_ATTRIBUTES = {
+    "attributes": st.dictionaries(st.sampled_from(["bold", "\ude00", ""]), _VALUES, max_size=2) | _SCALARS
+}
 _NEARLY_OPS = st.lists(
-    st.dictionaries(
-        st.sampled_from(["insert", "retain", "delete", "attributes"]), _JSON, min_size=1, max_size=2
+    st.fixed_dictionaries(
+        {"insert": _SCALARS | st.dictionaries(st.just("image"), _VALUES)}, optional=_NEARLY_ATTRIBUTES
     )
+    | st.fixed_dictionaries({"retain": _LENGTHS}, optional=_NEARLY_ATTRIBUTES)
+    | st.fixed_dictionaries({"delete": _LENGTHS}, optional=_NEARLY_ATTRIBUTES)
+    | st.dictionaries(st.sampled_from(["insert", "retain", "delete", "attributes"]), _SCALARS, max_size=2),
+    max_size=3,
 )
+"""Ops of which little is wrong, or nothing."""
 
 
 @law
@@ -187,9 +198,20 @@ def test_hostile_json_is_read_or_refused_with_a_code(value: Any) -> None:
         delta = Delta.from_json(value)
     except InvalidDeltaError:
         return
+    assert all(map(is_well_formed, delta.to_json()))
     text = json.dumps(delta.to_json(), ensure_ascii=False, allow_nan=False)
     text.encode("utf-8")
     assert Delta.from_json(json.loads(text)) == delta
+
+
+def is_well_formed(op: dict[str, Any]) -> bool:
+    """Tell whether an op is one that the specification allows, attributes and embeds aside."""
+    (kind, value), *rest = sorted(op.items(), key=lambda item: item[0] == "attributes")
+    if kind == "insert":
+        is_valid = type(value) in (str, dict) and bool(value)
+    else:
+        is_valid = kind in ("retain", "delete") and type(value) is int and 1 <= value < 2**53
+    return is_valid and (not rest or (kind != "delete" and type(rest[0][1]) is dict and bool(rest[0][1])))
 
 
 @costly_law
