@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test chaos check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test laws chaos check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: install page ## all tests: the TypeScript client's, then everything else
 chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=a,b REPORT=file
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \
 		$(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
+
+laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
+	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)
 
 bench: install ## what an edit costs on this machine, beside floors; BENCH="--runs 3"
 	$(BIN)/python -m bench $(BENCH)

@@ -9,11 +9,20 @@ import hypothesis
 SEED = int(os.environ.get("COEDIT_SEED", random.SystemRandom().randrange(2**32)))
 """The seed of all laws in one run; COEDIT_SEED replays it."""
 
-CASES = 500
-"""Per law."""
+CASES = int(os.environ.get("COEDIT_CASES", "2000"))
+"""Per law of the algebra; ``make laws`` asks for ten times as many."""
 
 
 def law(test: Callable[..., None]) -> Callable[..., None]:
-    """Run a Hypothesis test on as many cases as a law deserves."""
-    many = hypothesis.settings(max_examples=CASES, deadline=None, print_blob=True)
+    """Run a Hypothesis test on as many cases as a law of the algebra deserves."""
+    return _on_many(test, CASES)
+
+
+def costly_law(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a Hypothesis test of which one case takes several times as long, or that other tests back up, on fewer."""
+    return _on_many(test, CASES // 4)
+
+
+def _on_many(test: Callable[..., None], cases: int) -> Callable[..., None]:
+    many = hypothesis.settings(max_examples=cases, deadline=None, print_blob=True)
     return hypothesis.seed(SEED)(many(test))

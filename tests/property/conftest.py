@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.laws import SEED
+from tests.laws import CASES, SEED
 
 
-@pytest.fixture(autouse=True)
-def _print_seed() -> None:
-    """Print the seed of all laws; pytest shows it where one fails."""
-    print(f"COEDIT_SEED={SEED}")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what replays the laws, whether one failed or not."""
+    terminalreporter.write_line(f"laws: COEDIT_SEED={SEED} COEDIT_CASES={CASES}")

@@ -10,10 +10,12 @@ from coedit.ot.delta import Delta
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import Presence
 from coedit.testing.strategies import deltas, documents
+from tests.laws import costly_law
 
 BOB = ClientId("bob")
 
 
+@costly_law
 @given(st.data(), documents(), st.integers(0, 6), st.integers(0, 6))
 def test_time_of_telling_makes_no_difference(
     data: st.DataObject, document: Delta, stated: int, told: int
@@ -39,6 +41,7 @@ def test_time_of_telling_makes_no_difference(
     assert 0 <= shown.caret.head <= apply(document, pending).length
 
 
+@costly_law
 @given(st.data(), documents(), st.integers(1, 5))
 def test_caret_told_early_waits_for_its_revision(data: st.DataObject, document: Delta, stated: int) -> None:
     carets = RemoteCarets(ClientId("me"), Revision(0))

@@ -17,7 +17,7 @@ from coedit.ot.splice import Ops, compose_splices, invert_splice, splice_of, tra
 from coedit.ot.transform import transformed_in_general
 from coedit.testing.notation import delta
 from coedit.testing.strategies import deltas, documents, splices
-from tests.laws import law
+from tests.laws import costly_law
 
 INSERTS: list[tuple[Op, ...]] = [
     (),
@@ -78,7 +78,7 @@ def test_every_small_splice_inverts_as_in_general(
         assert invert_splice(ops, base) in (None, outcome(inverted_in_general, ops, base)), ops
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_transform_as_in_general(data: st.DataObject, document: Delta) -> None:
     first, second = data.draw(splices(document)).ops, data.draw(splices(document)).ops
@@ -86,7 +86,7 @@ def test_transform_as_in_general(data: st.DataObject, document: Delta) -> None:
         assert transform_splices(first, second) in (None, transformed_in_general(first, second))
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_compose_as_in_general(data: st.DataObject, document: Delta) -> None:
     first = data.draw(splices(document))
@@ -94,7 +94,7 @@ def test_compose_as_in_general(data: st.DataObject, document: Delta) -> None:
     assert compose_splices(first.ops, second.ops) in (None, composed_in_general(first.ops, second.ops))
 
 
-@law
+@costly_law
 @given(st.data(), documents(max_runs=1))
 def test_apply_and_invert_as_in_general(data: st.DataObject, document: Delta) -> None:
     change = data.draw(splices(document) | deltas(document)).ops

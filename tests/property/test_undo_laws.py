@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from coedit.ot import Delete, Delta, apply
@@ -13,12 +13,12 @@ from coedit.ot.ops import Insert, Retain
 from coedit.ot.undo import UndoHistory
 from coedit.ot.utf16 import from_units, to_units
 from coedit.testing.strategies import atom_sizes, deltas, documents, format_changes, formats
+from tests.laws import costly_law
 
-law = settings(max_examples=300, deadline=None, print_blob=True)
 _STEPS = st.lists(st.sampled_from(["mine", "mine", "group", "theirs", "undo", "redo"]), max_size=14)
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_undo_right_after_an_edit_is_identity(data: st.DataObject, document: Delta) -> None:
     history = UndoHistory()
@@ -30,7 +30,7 @@ def test_undo_right_after_an_edit_is_identity(data: st.DataObject, document: Del
     event(f"undone: {undo is not None}")
 
 
-@law
+@costly_law
 @given(st.data(), documents())
 def test_steps_down_and_up_again_meet_the_same_states(data: st.DataObject, document: Delta) -> None:
     history, shown = UndoHistory(), document
@@ -54,7 +54,7 @@ def test_steps_down_and_up_again_meet_the_same_states(data: st.DataObject, docum
     assert history.redo(shown) is None
 
 
-@law
+@costly_law
 @given(st.data(), documents(), st.integers(1, 4))
 def test_undo_of_all_leaves_what_only_others_would_have_made(
     data: st.DataObject, document: Delta, count: int
@@ -73,7 +73,7 @@ def test_undo_of_all_leaves_what_only_others_would_have_made(
     assert shown == apply(document, theirs)
 
 
-@law
+@costly_law
 @given(st.data(), _STEPS)
 def test_undo_and_redo_never_touch_what_is_anothers(data: st.DataObject, steps: list[str]) -> None:
     """Neither removes a character of another's, nor sets an attribute that another set last."""
@@ -83,7 +83,7 @@ def test_undo_and_redo_never_touch_what_is_anothers(data: st.DataObject, steps: 
     event(f"checked steps: {world.checked > 0}")
 
 
-@law
+@costly_law
 @given(st.data(), st.lists(st.sampled_from(["mine", "group", "theirs"]), max_size=14))
 def test_undo_of_all_removes_all_that_is_mine_and_returns_all_that_is_not(
     data: st.DataObject, steps: list[str]
@@ -112,7 +112,7 @@ class _World:
         self._author: dict[str, str] = {}
         self._deleted_by_others: set[str] = set()
         self._setters: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        """Who set an attribute of a character, newest last."""
+        """Who set an attribute of a character, newest last; behind the others, what was set and is undone."""
         self.history = UndoHistory()
         self.document = Delta().insert(self._written("theirs", 8))
         self.checked = 0
@@ -142,6 +142,8 @@ class _World:
             self._deleted_by_others |= self._touched(delta, Delete)
         else:
             self.history.record(delta, self.document, 1 if kind == "group" else None)
+            if not self.history.can_redo:
+                self._forget_undone()
         for key in self._set_by(delta):
             self._setters[key].append("theirs" if kind == "theirs" else "mine")
         self.document = apply(self.document, delta)
@@ -157,17 +159,12 @@ class _World:
         after = _formats(self.document)
         for character, name in formatted:
             if before[character].get(name) != after[character].get(name):
-                self._check_setter(self._setters[character, name], is_redo=is_redo)
+                (_check_redone if is_redo else _check_undone)(self._setters[character, name])
         return True
 
-    @staticmethod
-    def _check_setter(setters: list[str], *, is_redo: bool) -> None:
-        """Only what one set oneself may be undone, and redone only if nobody set it since."""
-        if is_redo:
-            assert setters[-1:] != ["theirs"]
-            setters.append("mine")
-        else:
-            assert setters.pop() == "mine"
+    def _forget_undone(self) -> None:
+        for setters in self._setters.values():
+            setters[:] = [setter for setter in setters if setter != "undone"]
 
     def _delta(self, kind: str) -> Delta:
         """Draw an insert, a delete or a format of some characters."""
@@ -199,6 +196,25 @@ class _World:
             if type(op) is Retain
             for name in op.attributes or ()
         ]
+
+
+def _check_undone(setters: list[str]) -> None:
+    """Only what one set oneself is undone, and only if nobody set it since."""
+    newest = _newest_in_force(setters)
+    assert newest >= 0
+    assert setters[newest] == "mine"
+    setters[newest] = "undone"
+
+
+def _check_redone(setters: list[str]) -> None:
+    """Only what was undone is redone, and only if nobody set it since."""
+    oldest_undone = _newest_in_force(setters) + 1
+    assert oldest_undone < len(setters)
+    setters[oldest_undone] = "mine"
+
+
+def _newest_in_force(setters: list[str]) -> int:
+    return max([index for index, setter in enumerate(setters) if setter != "undone"], default=-1)
 
 
 def _reads(document: Delta, delta: Delta) -> Iterator[tuple[Retain | Delete, str]]:

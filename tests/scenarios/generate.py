@@ -14,6 +14,7 @@ holds, in order, what happened to which client, and what the client then sent; b
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ _HAPPENINGS = {
     "edit": 6, "undo": 2, "redo": 1, "up": 7, "down": 7, "late": 0.5, "resend": 0.7, "cut": 0.6,
 }  # fmt: skip
 _MAX_RESENDS = 2
-"""In a row: a client that is not answered for longer takes its connection for dead, which is no part of a scenario."""
+"""Of one submission on one connection: a client that is not answered for longer takes its connection for dead, which is
+no part of a scenario."""
 
 Step = dict[str, Any]
 
@@ -43,7 +45,7 @@ class Recorder:
         self._rng = random.Random(f"coedit scenario {seed}")
         self.world = World(client_count)
         self.steps: list[Step] = []
-        self._resends = [0] * client_count
+        self._resends: Counter[tuple[int, int]] = Counter()
         self._sent: list[Any] = []
         for client in self.world.clients:
             client.on_sent = self._sent.extend
@@ -71,6 +73,7 @@ class Recorder:
             self._deliver(client, kind)
         elif kind == "cut":
             self._do(client, "cut", client.cut)
+            self._resends[_submission(client)] = 0
         elif kind == "resend":
             self._resend(client)
         elif client.is_loaded:
@@ -96,16 +99,15 @@ class Recorder:
                 self._receive(client, message)
 
     def _receive(self, client: Client, message: Any) -> None:
-        self._resends[client.number] = 0
         self._do(client, "receive", lambda: client.receive(message), message=message)
 
     def _resend(self, client: Client) -> None:
         if (
             not client.document.saved
             and client.document.is_open
-            and self._resends[client.number] < _MAX_RESENDS
+            and self._resends[_submission(client)] < _MAX_RESENDS
         ):
-            self._resends[client.number] += 1
+            self._resends[_submission(client)] += 1
             self._do(client, "resend", client.resend)
 
     def _flush(self, client: Client) -> bool:
@@ -125,6 +127,10 @@ class Recorder:
         act()
         step = {"client": client.number, "do": what, **facts}
         self.steps.append(step | ({"sent": list(self._sent)} if self._sent else {}))
+
+
+def _submission(client: Client) -> tuple[int, int]:
+    return client.number, client.document.client_sequence
 
 
 def scenario(seed: int, step_count: int = _STEPS) -> dict[str, Any]:

@@ -128,6 +128,7 @@ describe("a session", () => {
   test("gives back what the server lost, as it came, its own edits too", () => {
     const client = opened();
     client.server.commit(Delta.text("x"), "other", 1, { anchor: 1, head: 1 });
+    client.settle();
     client.type(1, "é😀");
     client.settle();
     client.tell({ type: "recall", document: "notes", epoch: 1, revision: 0, mac: "" });

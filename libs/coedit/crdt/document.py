@@ -19,8 +19,8 @@ from coedit.ot.attributes import Attributes, compose_attributes
 from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert, Op, Retain
-from coedit.ot.utf16 import from_units, to_units, utf8_length
-from coedit.ot.values import canonical_object, same
+from coedit.ot.utf16 import from_units, utf8_length
+from coedit.ot.values import same
 
 ROOT = "content"
 """The name of the shared text that holds the document."""
@@ -87,7 +87,8 @@ class YjsDocument:
     def render(self) -> Delta:
         """Return the document as Yjs has it."""
         with _reported("Yjs cannot show the document"):
-            return Delta(_insert_of_run(content, attributes) for content, attributes in self._text.diff())
+            # Integral numbers, which Yjs gives as floats, become integers.
+            return Delta(Insert(content, attributes) for content, attributes in self._text.diff())
 
     def _write(self, ops: Sequence[Op]) -> None:
         before = OpCursor(self._content.ops)
@@ -137,12 +138,6 @@ def _size_bytes(op: Op) -> int:
 
 def _attributes(op: Op) -> Attributes | None:
     return op.attributes if type(op) is Insert else None
-
-
-def _insert_of_run(content: Any, attributes: dict[str, Any] | None) -> Insert:
-    """Return a run of Yjs as an insert; integral numbers, which Yjs gives as floats, become integers."""
-    formatting = canonical_object(attributes) if attributes else None
-    return Insert(to_units(content) if isinstance(content, str) else canonical_object(content), formatting)
 
 
 @contextmanager

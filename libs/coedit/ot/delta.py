@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from coedit.errors import InvalidDeltaError
-from coedit.ot.attributes import same_attributes, without_nulls
+from coedit.ot.attributes import same_attributes
 from coedit.ot.cursor import target_length
 from coedit.ot.ops import Delete, Insert, Op, Retain
 from coedit.ot.utf16 import from_units
 from coedit.ot.values import JsonValue, same
-from coedit.ot.wire import read_attributes, read_content, read_length, read_ops, write_op
+from coedit.ot.wire import MAX_ATTRIBUTES, checked_op, read_ops, write_op
 from coedit.ot.writer import OpWriter
 
 _EMBED_IN_TEXT = "\ufffc"
@@ -38,10 +38,15 @@ class Delta:
     """What `document_length` returns, once it is known; -1 for a delta that is no document."""
 
     def __init__(self, ops: Iterable[Op] = ()) -> None:
-        """Make a delta of ops that are valid one by one; they are brought into normal form, not checked."""
+        """Make a delta of ops, each read as by the verb of its name: so text may be in code points or in units.
+
+        Raises:
+            InvalidDeltaError: something is no op, such as JSON, which `from_json` reads; or one is not valid.
+        """
         writer = OpWriter()
         for op in ops:
-            writer.push(op)
+            if (valid := checked_op(op)) is not None:
+                writer.push(valid)
         _fill(self, *writer.finish(), None)
 
     @classmethod
@@ -80,9 +85,7 @@ class Delta:
         Raises:
             InvalidDeltaError: content or attributes are refused as by `from_json`.
         """
-        valid = read_content(content)
-        kept = without_nulls(read_attributes(attributes)) if attributes else None
-        return self._then(Insert(valid, kept)) if valid else self
+        return self._then(Insert(content, attributes))
 
     def retain(self, length: int, attributes: dict[str, Any] | None = None) -> "Delta":
         """Return this delta, then a retain of ``length`` units; of 0 units, nothing.
@@ -90,9 +93,7 @@ class Delta:
         Raises:
             InvalidDeltaError: a length or attributes that `from_json` refuses.
         """
-        if length == 0:
-            return self
-        return self._then(Retain(read_length(length), read_attributes(attributes) if attributes else None))
+        return self._then(Retain(length, attributes))
 
     def delete(self, length: int) -> "Delta":
         """Return this delta, then a delete of ``length`` units; of 0 units, nothing.
@@ -100,7 +101,7 @@ class Delta:
         Raises:
             InvalidDeltaError: a length that `from_json` refuses.
         """
-        return self if length == 0 else self._then(Delete(read_length(length)))
+        return self._then(Delete(length))
 
     @property
     def base_length(self) -> int:
@@ -156,11 +157,14 @@ class Delta:
         return from_units("".join([part if type(part) is str else _EMBED_IN_TEXT for part in contents]))
 
     def _then(self, op: Op) -> "Delta":
+        valid = checked_op(op, MAX_ATTRIBUTES)
+        if valid is None:
+            return self
         writer = OpWriter()
         writer.extend(self.ops)
         if self._tail:
             writer.retain(self._tail, None)
-        writer.push(op)
+        writer.push(valid)
         ops, tail = writer.finish()
         return self.from_normal(ops, tail=tail)
 

@@ -42,6 +42,24 @@ def read_ops(value: object, *, is_bounded: bool = True) -> tuple[Op, ...]:
     return writer.finish()[0]
 
 
+def checked_op(op: object, most_attributes: int | None = None) -> Op | None:
+    """Return an op that a program made, in canonical form; None if it does nothing.
+
+    Raises:
+        InvalidDeltaError: not an op, or `read_ops` would refuse it.
+    """
+    if type(op) is Insert:
+        content = read_content(op.content)
+        kept = without_nulls(_optional_attributes(op.attributes, most_attributes))
+        return Insert(content, kept) if content else None
+    if type(op) is Retain:
+        attributes = _optional_attributes(op.attributes, most_attributes)
+        return None if _is_zero(op.length) else Retain(read_length(op.length), attributes)
+    if type(op) is Delete:
+        return None if _is_zero(op.length) else Delete(read_length(op.length))
+    raise InvalidDeltaError("not an op: Insert, Retain or Delete")
+
+
 def write_op(op: Op) -> dict[str, JsonValue]:
     """Return one op as fresh JSON, its text in code points."""
     item: dict[str, JsonValue]
@@ -97,6 +115,14 @@ def read_length(value: object) -> int:
     if type(value) is not int or not 1 <= value <= MAX_SAFE_INTEGER:
         raise InvalidDeltaError("a length is an integer from 1 to 2^53 - 1")
     return value
+
+
+def _optional_attributes(value: object, most: int | None) -> Attributes | None:
+    return None if value is None else read_attributes(value, most)
+
+
+def _is_zero(length: object) -> bool:
+    return type(length) is int and length == 0
 
 
 def _read_op(item: object, most_attributes: int | None) -> Op:

@@ -1,11 +1,12 @@
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
 from coedit.errors import InvalidDeltaError, LoneSurrogateError
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert, Retain
+from coedit.ot.ops import Delete, Insert, Retain
 from coedit.testing.notation import delta
 
 
@@ -36,8 +37,41 @@ def test_nothing_adds_nothing() -> None:
     assert Delta().insert("", {"b": 1}).retain(0).delete(0).insert("a", {}) == delta("+a")
 
 
-@pytest.mark.parametrize("length", [-1, 2**53, True])
-def test_verbs_refuse_bad_lengths(length: int) -> None:
+def test_ops_are_read_as_by_the_verbs() -> None:
+    """So text may be in code points or in units, and what says nothing adds nothing."""
+    assert Delta([Insert("😀"), Insert("")]) == Delta([Insert("\ud83d\ude00")]) == Delta().insert("😀")
+    assert Delta(
+        [Delete(0), Insert("a", {"x": None, "y": 1.0}), Retain(0, {}), Insert("b", {"y": 1})]
+    ) == delta("+ab|y:1")
+    many: Any = {str(number): 1 for number in range(300)}
+    assert Delta([Insert("a", many)]).to_json() == [{"insert": "a", "attributes": many}]
+    with pytest.raises(InvalidDeltaError):
+        Delta().insert("a", many)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        {"insert": "a"},
+        "a",
+        ("a", None),
+        None,
+        Insert("\ud83d"),
+        Insert({}),
+        Insert("a", {"x": float("nan")}),
+        Retain(-1),
+        Retain(False),
+        Retain(1, {"x": 2**53}),
+        Delete(2**53),
+    ],
+)
+def test_what_is_no_op_is_refused(op: Any) -> None:
+    with pytest.raises(InvalidDeltaError):
+        Delta([op])
+
+
+@pytest.mark.parametrize("length", [-1, 2**53, True, False, 1.5])
+def test_verbs_refuse_bad_lengths(length: Any) -> None:
     for verb in (Delta().retain, Delta().delete):
         with pytest.raises(InvalidDeltaError):
             verb(length)
