@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -128,6 +129,21 @@ class System:
     def restart(self, name: str) -> None:
         """Start a killed or stopped process again; does not wait."""
         self.processes[name].start()
+
+    def wipe_redis(self) -> None:
+        """Kill Redis, delete its data folder, and start another one that is empty."""
+        self.processes["redis"].kill()
+        shutil.rmtree(self.folder / "redis")
+        (self.folder / "redis").mkdir()
+        self.restart("redis")
+
+    def truncate_redis(self) -> None:
+        """Kill Redis, cut off the newer half of what it has on disk, and start it again."""
+        self.processes["redis"].kill()
+        for file in (self.folder / "redis").rglob("*.incr.aof"):
+            with file.open("r+b") as aof:
+                aof.truncate(file.stat().st_size // 2)
+        self.restart("redis")
 
     def metrics(self, name: str) -> str:
         """Return what a service counts, as Prometheus text."""

@@ -105,6 +105,35 @@ async def test_nothing_is_lost_when_the_gateway_dies_under_two_writers(
     await asyncio.gather(ada.sees(text), bob.sees(text))
 
 
+async def test_page_gives_back_what_every_server_forgot(
+    built_page: None, make_system: MakeSystem, open_page: OpenPage
+) -> None:
+    """Nothing is in a snapshot yet, and Redis and all services are gone: what the page holds is all there is."""
+    system = make_system(settings=PAGE_SETTINGS | {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3600"})
+    ada = await open_page("Ada")
+    await ada.go(system.url, "given back")
+    await ada.type_at_end("é😀 one")
+    async with connect(system.url, author="Bob") as session:
+        bob = await session.open("given back")
+        await bob.insert(0, "> ", {"bold": True})
+        await bob.settle()
+    await ada.sees("> é😀 one")
+    await ada.saved()
+    services = [name for name in system.processes if name != "redis"]
+    for name in services:
+        await asyncio.to_thread(system.processes[name].kill)
+    await asyncio.to_thread(system.wipe_redis)
+    for name in services:
+        system.restart(name)
+    await ada.type_at_end(" two")
+    await ada.saved()
+    async with connect(system.url, author="Carol") as session:
+        carol = await session.open("given back")
+        assert carol.text == "> é😀 one two"
+        assert (carol.state.epoch, carol.losses) == (1, [])
+        assert carol.content.to_json()[0] == {"insert": "> ", "attributes": {"bold": True}}
+
+
 async def test_edits_made_offline_are_counted_and_saved_later(
     page_system: System, open_page: OpenPage
 ) -> None:

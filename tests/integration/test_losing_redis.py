@@ -2,10 +2,8 @@
 
 import asyncio
 import random
-import shutil
 import urllib.request
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,23 +28,6 @@ _FEW_SNAPSHOTS = {
     "COEDIT_SNAPSHOTTER_SEGMENT_COMMITS": "5",
 }
 _NAMES = ("one", "two", "three")
-
-
-def _wipe(system: System) -> None:
-    """Delete the data folder under a running Redis, and start another one that is empty."""
-    system.processes["redis"].kill()
-    shutil.rmtree(system.folder / "redis")
-    (system.folder / "redis").mkdir()
-    system.restart("redis")
-
-
-def _truncate(system: System) -> None:
-    """Cut off the newer half of what Redis has on disk."""
-    system.processes["redis"].kill()
-    for file in Path(system.folder / "redis").rglob("*.incr.aof"):
-        with file.open("r+b") as aof:
-            aof.truncate(file.stat().st_size // 2)
-    system.restart("redis")
 
 
 async def _macs(system: System, name: str) -> dict[int, str]:
@@ -112,7 +93,7 @@ async def _stored_text(system: System, name: str) -> str:
 
 
 @pytest.mark.parametrize("settings", [_NO_SNAPSHOTS, _FEW_SNAPSHOTS], ids=["no snapshot", "snapshots"])
-@pytest.mark.parametrize("lose", [_wipe, _truncate], ids=["wiped", "truncated"])
+@pytest.mark.parametrize("lose", [System.wipe_redis, System.truncate_redis], ids=["wiped", "truncated"])
 async def test_what_redis_loses_under_load_comes_back_revision_by_revision(
     make_system: MakeSystem, seed: int, settings: dict[str, str], lose: Any
 ) -> None:
@@ -144,7 +125,7 @@ async def test_clients_alone_give_back_what_every_server_forgot(make_system: Mak
         services = [name for name in system.processes if name != "redis"]
         for name in services:
             system.processes[name].kill()
-        await asyncio.to_thread(_wipe, system)
+        await asyncio.to_thread(system.wipe_redis)
         for name in services:
             system.restart(name)
         await _type(writers, 5)
@@ -189,7 +170,7 @@ async def test_what_nobody_alive_held_is_lost_and_reported_in_another_epoch(make
         for name in everything:
             system.processes[name].kill()
         await witness.insert(0, "pending")
-        await asyncio.to_thread(_wipe, system)
+        await asyncio.to_thread(system.wipe_redis)
         for name in everything:
             system.restart(name)
         await witness.settle()
@@ -218,7 +199,7 @@ async def test_other_history_at_a_revision_is_answered_diverged_and_what_is_pend
         await away.insert(3, " mine")
         for name in ("gateway-0", "transformer-0"):
             system.processes[name].kill()
-        await asyncio.to_thread(_wipe, system)
+        await asyncio.to_thread(system.wipe_redis)
         for name in ("gateway-0", "transformer-0"):
             system.restart(name)
         there = await _document(system.url, stack, "there", "notes")
@@ -244,7 +225,7 @@ async def test_forged_offer_is_refused_and_a_true_one_is_taken_after_the_secret_
         held = {"epoch": 1, "revision": 1, "mac": donor.state.mac}
     for name in services:
         system.processes[name].kill()
-    await asyncio.to_thread(_wipe, system)
+    await asyncio.to_thread(system.wipe_redis)
     changed = {"COEDIT_SECRET": "another secret of thirty-two bytes", "COEDIT_OLD_SECRETS": SECRET}
     for name in services:
         system.processes[name].environment |= changed

@@ -21,9 +21,10 @@ export function signOf(status: Status, document: DocumentSession, savingForMs: n
   }
   if (!document.loaded) return { kind: "waiting", text: status.kind === "offline" ? "Offline – trying to connect" : "Opening…", short: "Opening…" };
   if (status.kind !== "online") return offline(document, unsaved);
-  if (document.saved) return document.access === "read"
-    ? { kind: "saved", text: "Read only", short: "Read only" }
-    : { kind: "saved", text: "Saved", short: "Saved" };
+  if (document.saved) {
+    const text = document.access === "read" ? "Read only" : "Saved";
+    return { kind: "saved", text: text + lossOf(document), short: text };
+  }
   const text = savingForMs < SLOW_AFTER_MS ? "Saving…" : `Saving… ${unsaved} not saved yet`;
   return { kind: "saving", text, short: "Saving…" };
 }
@@ -31,6 +32,12 @@ export function signOf(status: Status, document: DocumentSession, savingForMs: n
 function offline(document: DocumentSession, unsaved: string): Sign {
   if (document.saved) return { kind: "offline", text: "Offline – everything is saved", short: "Offline" };
   return { kind: "offline", text: `Offline – ${unsaved} not saved yet`, short: `Offline – ${document.unsaved} unsaved` };
+}
+
+/** What is gone for good is said as long as the page is open. */
+function lossOf(document: DocumentSession): string {
+  const loss = document.losses.at(-1);
+  return loss === undefined ? "" : ` – the server lost ${countOf(loss.last - loss.first + 1)} of before`;
 }
 
 function countOf(edits: number): string {

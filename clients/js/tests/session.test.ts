@@ -134,7 +134,7 @@ describe("a session", () => {
     client.tell({ type: "recall", document: "notes", epoch: 1, revision: 0, mac: "" });
     const all = client.last("offer");
     const common = { epoch: 1, key_id: "k", at: 1 };
-    expect(all).toEqual({ type: "offer", document: "notes", before: "", commits: [
+    expect(all).toEqual({ type: "offer", document: "notes", before: "mac-1-0", commits: [
       { ...common, revision: 1, delta: [{ insert: "x" }], author: "bob", client_id: "other", client_sequence: 1, mac: "mac-1-1",
         caret: { anchor: 1, head: 1 } },
       { ...common, revision: 2, delta: [{ retain: 1 }, { insert: "é😀" }], author: "ada", client_id: "client1", client_sequence: 1,
