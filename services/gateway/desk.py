@@ -286,6 +286,7 @@ class GatewayDesk:
                 raise UnavailableError("the document is being restored; send again in a while")
             submission = self._submission(connection, subscription, message)
             self._submitter.submit(document_id, submission, on_error)
+            subscription.in_flight = sequence
         except CoeditError as error:
             on_error(error)
 
@@ -363,6 +364,9 @@ def _check_submit(subscription: Subscription, message: Submit) -> None:
         raise ForbiddenError("the token grants reading only")
     if subscription.rejected:
         raise SequenceError("a submission of this client was rejected: open the document with renew")
+    if subscription.in_flight not in (None, message.client_sequence):
+        # Each would be rebased over all those before it, which takes the square of their number.
+        raise UnexpectedMessageError(f"submission {subscription.in_flight} is not answered yet")
 
 
 def _forget(

@@ -62,7 +62,7 @@ class DocumentRoutes:
 
 
 def add_page(app: web.Application, folder: str) -> None:
-    """Serve the built page in ``folder``: at ``/``, at ``/d/{document}``, and its files beside it.
+    """Serve the built page in ``folder``: at ``/``, at ``/d/{document}``, and its files in ``/assets``.
 
     Raises:
         SettingsError: there is no page in the folder.
@@ -80,7 +80,8 @@ def add_page(app: web.Application, folder: str) -> None:
 
     app.router.add_get("/", index)
     app.router.add_get("/d/{document:.*}", index)
-    app.router.add_static("/", root)
+    # Nothing else: a path that names no file would be answered with an empty one, which browsers offer to save.
+    app.router.add_static("/assets", root / "assets")
 
 
 def _document_id(request: web.Request) -> DocumentId:

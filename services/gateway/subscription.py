@@ -52,6 +52,7 @@ class Subscription:
         "client_id",
         "document_id",
         "durability",
+        "in_flight",
         "is_live",
         "outlet",
         "parts",
@@ -73,6 +74,8 @@ class Subscription:
         self.parts: list[bytes] = []
         """What of a large document is still to be sent, before any commit."""
         self.parts_count = 0
+        self.in_flight: int | None = None
+        """The sequence of the submission that was forwarded and not answered yet."""
         self.rejected = False
         """A submission was definitely rejected: this client id has no more say in this document."""
 
@@ -103,6 +106,7 @@ class Subscription:
             if commit["client_id"] == self.client_id:
                 self._send_others(others)
                 others = []
+                self._answered(commit["client_sequence"])
                 self.outlet.send(ack_message(self.document_id, commit, self.durability))
             else:
                 if others and others[0]["epoch"] != commit["epoch"]:
@@ -116,6 +120,7 @@ class Subscription:
 
     def reject(self, event: Rejected) -> None:
         """Tell of a refused submission."""
+        self._answered(event.client_sequence)
         self.rejected = self.rejected or event.definite
         ERRORS.labels(event.code).inc()
         answer = refusal(event.code, event.message, event.definite, event.retryable)
@@ -124,6 +129,7 @@ class Subscription:
     def repeat(self, event: Repeated, commit: dict[str, Any] | None) -> None:
         """Tell of a submission that was committed before; one not yet delivered gets its ack in order."""
         if event.revision <= self.revision and commit is not None:
+            self._answered(event.client_sequence)
             self.outlet.send(ack_message(self.document_id, commit, self.durability) | {"repeat": True})
 
     def fall_behind(self) -> None:
@@ -131,6 +137,10 @@ class Subscription:
         if self.is_live:
             self.is_live = False
             self.outlet.left_behind(self)
+
+    def _answered(self, sequence: int) -> None:
+        if sequence == self.in_flight:
+            self.in_flight = None
 
     def _send_others(self, commits: list[dict[str, Any]]) -> None:
         if commits:

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import re
 import time
+import urllib.error
 import urllib.request
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -50,6 +53,36 @@ async def test_people_and_their_carets_are_shown_and_move(page_system: System, o
     assert moved["x"] < at_end["x"]
     await ada.page.close()
     await expect(caret).to_have_count(0, timeout=DEADLINE_MS)
+
+
+async def test_phone_counts_everyone_and_keeps_its_buttons_on_the_screen(
+    page_system: System, open_page: OpenPage
+) -> None:
+    ada = await open_page("Ada")
+    await ada.page.set_viewport_size({"width": 390, "height": 844})
+    await ada.go(page_system.url, "a name that is longer than a phone is wide")
+    async with AsyncExitStack() as stack:
+        for number in range(5):
+            session = await stack.enter_async_context(connect(page_system.url, author=f"guest {number}"))
+            await (await session.open("a name that is longer than a phone is wide")).move_caret(0)
+        await expect(ada.page.locator(".avatars .avatar:visible")).to_have_text(
+            [re.compile("G"), re.compile("G"), "+3"], timeout=DEADLINE_MS
+        )
+        await ada.page.context.set_offline(True)
+        await ada.type_at_end("0123456789" * 12)
+        await expect(ada.sign).to_contain_text("120 unsaved", timeout=DEADLINE_MS)
+        assert await ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_address_of_nothing_is_no_download(page_system: System) -> None:
+    def ask() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"{page_system.url}/nothing", timeout=10) as answer:
+                return answer.status, answer.headers.get_content_type()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers.get_content_type()
+
+    assert await asyncio.to_thread(ask) == (404, "text/plain")
 
 
 async def test_whoever_comes_later_sees_where_the_writer_is(page_system: System, open_page: OpenPage) -> None:

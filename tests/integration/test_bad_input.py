@@ -260,6 +260,27 @@ async def test_flood_from_one_client_is_answered_and_bounded(system: System, bys
             assert (await client.expect("error"))["code"] == "unknown-message"
 
 
+async def test_second_submission_before_the_ack_is_refused(system: System, bystander: Document) -> None:
+    """Thousands in flight would each be rebased over all those before, for minutes, and the others wait."""
+    async with RawClient(system.url) as client:
+        await client.hello()
+        opened = await client.open("shared")
+        head = opened["revision"]
+        for sequence in range(1, 2001):
+            await client.send(
+                _submit(
+                    [{"insert": "a"}], client_sequence=sequence, base_revision=head, epoch=opened["epoch"]
+                )
+            )
+        answers: dict[str, Any] = {}
+        while not {"ack", "error"} <= answers.keys():
+            answer = await client.receive()
+            assert isinstance(answer, dict)
+            answers.setdefault(answer["type"], answer)
+        assert answers["ack"]["client_sequence"] == 1
+        assert (answers["error"]["code"], answers["error"]["client_sequence"]) == ("unexpected-message", 2)
+
+
 async def test_client_that_vanishes_amid_pings_is_no_defect(system: System) -> None:
     before = system.processes["gateway-0"].log.read_text().count('"defect"')
     async with RawClient(system.url) as client:

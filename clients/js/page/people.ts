@@ -5,6 +5,8 @@ import { element } from "./dom.js";
 import { COLOURS, type Me, NAME_MOST, colourOf, initials } from "./me.js";
 
 const AVATARS_MOST = 5;
+const AVATARS_MOST_NARROW = 3;
+const NARROW = matchMedia("(max-width: 40rem)");
 
 export class People {
   readonly root = element("div", { class: "people" });
@@ -23,16 +25,18 @@ export class People {
     this.showOwn();
   }
 
+  /** Whoever has no avatar is counted in the last one. */
   show(participants: readonly Participant[], author: string | null): void {
     if (author !== this.author) {
       this.author = author;
       this.showOwn();
     }
     const people = participants.map(({ clientId, name, colour }) => ({ name, colour: colourOf(colour, clientId) }));
-    const key = JSON.stringify(people);
+    const places = NARROW.matches ? AVATARS_MOST_NARROW : AVATARS_MOST;
+    const key = JSON.stringify([places, people]);
     if (key === this.shown) return;
     this.shown = key;
-    const most = people.length > AVATARS_MOST ? AVATARS_MOST - 1 : AVATARS_MOST;
+    const most = people.length > places ? places - 1 : places;
     const avatars = people.slice(0, most).map(({ name, colour }) => avatar(name, colour));
     if (people.length > most) avatars.push(rest(people.slice(most).map((one) => one.name)));
     this.others.replaceChildren(...avatars);
