@@ -63,6 +63,10 @@ class Process:
             self.signal(signal.SIGTERM)
         return self._wait()
 
+    def ended(self) -> int:
+        """Wait for the end of a process that was told to; return the exit code."""
+        return self._wait()
+
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections.abc import Awaitable
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -37,6 +38,8 @@ from services.gateway.submit import Submitter
 
 logger = logging.getLogger(__name__)
 
+_ANSWERS_SECONDS = 1.0
+"""How long the answers to what was submitted are waited for, on the way out."""
 _OFFERED = tuple(codec.value for codec in Codec)
 
 
@@ -78,15 +81,17 @@ class Gateway:
             "presence": self._presences.report_step,
             "alive": self._presences.alive_step,
         }
+        drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(survive(name, step, stop, LOOP_ERRORS.labels(name).inc))
+                tasks.create_task(survive(name, step, drained, LOOP_ERRORS.labels(name).inc))
                 for name, step in loops.items()
             ]
             lines: Lanes[Redis] = Lanes(tasks, "channels", stop, LOOP_ERRORS.labels("channels").inc)
             self._channels.run_on(lines)
             await stop.wait()
             await self._drain()
+            drained.set()
             for task in running:
                 task.cancel()
             lines.end_all()
@@ -137,22 +142,20 @@ class Gateway:
         return socket
 
     async def _drain(self) -> None:
-        """Let what was submitted reach Redis, then ask every client to come back elsewhere; bounded."""
+        """Let what was submitted be answered, then ask every client to come back elsewhere; bounded."""
         self._is_draining = True
-        try:
-            async with asyncio.timeout(self._settings.gateway_drain_seconds):
-                await self._submitter.drain()
-        except TimeoutError:
-            # Their clients have no ack for it, and send it again.
-            logger.warning("not every submission reached Redis", extra={"event": "drain-timeout"})
+        begun_at = asyncio.get_running_loop().time()
+        seconds = self._settings.gateway_drain_seconds
+        # What has no answer by then is sent again, elsewhere.
+        answers_until = begun_at + min(_ANSWERS_SECONDS, seconds / 2)
+        await _within(answers_until, self._desk.drain(), "not every submission was answered")
         going = list(self._connections)
         for connection in going:
             connection.close(CloseCode.SHUTTING_DOWN, "shutting down")
-        try:
-            async with asyncio.timeout(self._settings.gateway_drain_seconds):
-                await asyncio.gather(*(connection.ended.wait() for connection in going))
-        except TimeoutError:
-            logger.warning("not every client has gone", extra={"event": "drain-timeout"})
+        gone = asyncio.gather(*(connection.ended.wait() for connection in going))
+        await _within(begun_at + seconds, gone, "not every client has gone")
+        facts = {"event": "drained", "clients": len(going)}
+        logger.info("clients were sent elsewhere", extra=facts | {"seconds": _since(begun_at)})
 
     async def _ready(self) -> str:
         if self._is_draining:
@@ -162,3 +165,16 @@ class Gateway:
         except TROUBLE as error:
             return f"Redis: {error!r}"
         return ""
+
+
+async def _within(deadline: float, work: Awaitable[object], otherwise: str) -> None:
+    """Wait for ``work`` until ``deadline``, by the loop's clock; then log that it was not done."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            await work
+    except TimeoutError:
+        logger.warning(otherwise, extra={"event": "drain-timeout"})
+
+
+def _since(moment: float) -> float:
+    return round(asyncio.get_running_loop().time() - moment, 3)

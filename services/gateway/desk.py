@@ -53,6 +53,7 @@ from services.gateway.subscription import Subscription
 logger = logging.getLogger(__name__)
 
 _ROSTER_ATTEMPTS = 10
+_LOOK_AGAIN_SECONDS = 0.005
 
 
 class GatewayDesk:
@@ -80,6 +81,17 @@ class GatewayDesk:
         self._secret = settings.secret.get_secret_value()
         self._clients: dict[ClientId, Connection] = {}
         self._open: dict[Subscription, OpenDocument] = {}
+        self._is_draining = False
+
+    async def drain(self) -> None:
+        """Take no more submissions; return when those that were taken are answered.
+
+        What comes now gets no answer here: its client sends it again, to another gateway.
+        """
+        self._is_draining = True
+        await self._submitter.drain()
+        while any(subscription.in_flight is not None for subscription in self._open):
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def welcome(self, connection: Connection, hello: Hello) -> None:
         """Answer a hello.
@@ -273,11 +285,14 @@ class GatewayDesk:
         return ClientId(client_id)
 
     def _submit(self, connection: Connection, message: Submit) -> None:
+        if self._is_draining:
+            return
         document_id = DocumentId(message.document)
         subscription = connection.subscriptions[document_id]
         sequence = message.client_sequence
 
         def on_error(error: CoeditError) -> None:
+            subscription.answered(sequence)
             connection.send_error(error, document_id, sequence)
 
         try:

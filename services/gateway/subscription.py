@@ -106,7 +106,7 @@ class Subscription:
             if commit["client_id"] == self.client_id:
                 self._send_others(others)
                 others = []
-                self._answered(commit["client_sequence"])
+                self.answered(commit["client_sequence"])
                 self.outlet.send(ack_message(self.document_id, commit, self.durability))
             else:
                 if others and others[0]["epoch"] != commit["epoch"]:
@@ -120,7 +120,7 @@ class Subscription:
 
     def reject(self, event: Rejected) -> None:
         """Tell of a refused submission."""
-        self._answered(event.client_sequence)
+        self.answered(event.client_sequence)
         self.rejected = self.rejected or event.definite
         ERRORS.labels(event.code).inc()
         answer = refusal(event.code, event.message, event.definite, event.retryable)
@@ -129,7 +129,7 @@ class Subscription:
     def repeat(self, event: Repeated, commit: dict[str, Any] | None) -> None:
         """Tell of a submission that was committed before; one not yet delivered gets its ack in order."""
         if event.revision <= self.revision and commit is not None:
-            self._answered(event.client_sequence)
+            self.answered(event.client_sequence)
             self.outlet.send(ack_message(self.document_id, commit, self.durability) | {"repeat": True})
 
     def fall_behind(self) -> None:
@@ -138,7 +138,8 @@ class Subscription:
             self.is_live = False
             self.outlet.left_behind(self)
 
-    def _answered(self, sequence: int) -> None:
+    def answered(self, sequence: int) -> None:
+        """Take note that a submission has its answer."""
         if sequence == self.in_flight:
             self.in_flight = None
 

@@ -95,7 +95,7 @@ class PresenceService:
                 "held": len(self._leases.held),
             }
             logger.info("shards changed hands", extra=facts)
-        await until_stopped(stop, self._leases.interval_seconds)
+        await self._leases.wait_for_move(stop)
 
     def _place(self, lanes: Lanes[Redis], stop: asyncio.Event) -> None:
         """Give each node's loop the shards that are ours and lie there."""

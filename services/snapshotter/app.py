@@ -129,7 +129,7 @@ class Snapshotter:
                 SHARDS.set(len(self._leases.held))
                 facts = {"gained": len(gained), "lost": len(lost), "held": len(self._leases.held)}
                 logger.info("shards changed hands", extra={"event": "shards", **facts})
-            await until_stopped(stop, self._leases.interval_seconds)
+            await self._leases.wait_for_move(stop)
 
         await survive("leases", step, stop, ERRORS.labels("leases").inc)
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import add_health_routes, serve
 from coedit.runtime.lanes import Lanes
-from coedit.runtime.lifecycle import survive, until_stopped
+from coedit.runtime.lifecycle import survive
 from coedit.store.archive import Archive
 from coedit.store.commit_script import CommitScript
 from coedit.store.discovery import connect_nodes
@@ -109,6 +109,7 @@ class Transformer:
                 survive("recover", self._recovery.step, stop, ERRORS.labels("recover").inc)
             )
             await stop.wait()
+            consumers.interrupt()
             await lanes.join()
             announcing.cancel()
             recovering.cancel()
@@ -132,7 +133,7 @@ class Transformer:
                     "held": len(self._leases.held),
                 }
                 logger.info("shards changed hands", extra=facts)
-            await until_stopped(stop, self._leases.interval_seconds)
+            await self._leases.wait_for_move(stop)
 
         await survive("leases", step, stop, ERRORS.labels("leases").inc)
 

@@ -67,13 +67,24 @@ class Consumer:
         self._wanted: frozenset[Shard] = frozenset()
         self._followed: frozenset[Shard] = self._wanted
         """What `_wanted` was when it was followed last; compared by identity, on every step."""
-        self._wanted_changed = asyncio.Event()
+        self._awake = asyncio.Event()
+        """Ends the wait for shards."""
+        self._reader: asyncio.Task[Any] | None = None
+        """The task of `step`, while it waits for submissions."""
+        self._is_interrupted = False
 
     def own(self, held: frozenset[Shard]) -> None:
         """Say which shards to consume from now on; takes effect with the next step."""
         if held != self._wanted:
             self._wanted = held
-            self._wanted_changed.set()
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        """End the step if it only waits; one that is dealing with submissions goes on to its end."""
+        self._awake.set()
+        if self._reader is not None and not self._is_interrupted:
+            self._is_interrupted = True
+            self._reader.cancel()
 
     async def step(self) -> None:
         """Deal with what waits, or with nothing after at most a second.
@@ -85,7 +96,8 @@ class Consumer:
         arrived = await self._read() if self._cursors else {}
         if not arrived:
             if not self._cursors:
-                await until_stopped(self._wanted_changed, _BLOCK_MS / 1000)
+                await until_stopped(self._awake, _BLOCK_MS / 1000)
+                self._awake.clear()
             return
         started = time.perf_counter()
         batches = [
@@ -120,7 +132,6 @@ class Consumer:
         wanted = self._wanted
         if wanted is self._followed:
             return
-        self._wanted_changed.clear()
         held = frozenset(self._shards.values())
         changed = held ^ wanted
         for document_id in self._documents.held():
@@ -146,7 +157,16 @@ class Consumer:
 
     async def _read(self) -> dict[bytes, list[Entry]]:
         streams: dict[Any, Any] = self._cursors  # redis-py's type of keys is invariant
-        reply = await self._redis.xread(streams, count=self._batch_entries, block=_BLOCK_MS)
+        self._reader = asyncio.current_task()
+        try:
+            reply = await self._redis.xread(streams, count=self._batch_entries, block=_BLOCK_MS)
+        except asyncio.CancelledError:
+            # Cancelled by `interrupt` alone, or by somebody else as well? What was read, if anything, is read again.
+            if not self._is_interrupted or self._reader is None or self._reader.uncancel():
+                raise
+            return {}
+        finally:
+            self._reader, self._is_interrupted = None, False
         return {name: _bounded(entries) for name, entries in _pairs(reply)}
 
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:

@@ -46,6 +46,11 @@ class ConsumerLanes:
         finally:
             self._place()
 
+    def interrupt(self) -> None:
+        """End every wait for submissions, as `Consumer.interrupt` does."""
+        for consumer in self._consumers.values():
+            consumer.interrupt()
+
     def _place(self) -> None:
         placed = self._nodes.by_node(self._recovery.sound())
         for redis in self._consumers.keys() - set(self._nodes.masters()):

@@ -24,6 +24,7 @@ presence:{s}:CLIENT:ID  string      one client's presence in one document; expir
 roster:{s}:ID           set         the client ids that are present in a document
 deadlines:{s}           sorted set  CLIENT:ID by the time of expiry (ms)
 members:ROLE            sorted set  the living processes of a role, by the time of their last sign of life (ms)
+moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
 ======================  ==========  ====================================================================
 
 The fields of document:{s}:ID:
@@ -144,3 +145,8 @@ def shard_of(document_id: DocumentId, shard_count: int) -> Shard:
 def members(role: str) -> str:
     """Return the key of the living processes of ``role``."""
     return f"members:{role}"
+
+
+def moves(role: str) -> str:
+    """Return the key of the stream on which the processes of ``role`` tell one another that shards are to be had."""
+    return f"moves:{role}"

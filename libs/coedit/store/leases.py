@@ -7,14 +7,16 @@ fenced by the scripts, which compare the token with the one in Redis before they
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from coedit.store.keys import Shard, members
+from coedit.store.keys import Shard, members, moves
 from coedit.store.redis_connection import TROUBLE
 from coedit.store.topology import Nodes
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_BLOCK_MS = 2000
 
 # Both compare and act in one step: a lease that expired and went to somebody else is left alone.
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
@@ -24,9 +26,9 @@ _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL
 class ShardLeases:
     """The leases that one process holds on the shards of a deployment, in one role.
 
-    ``keep`` is called every third of ``ttl_seconds``. Each member takes free shards until it has its fair share, and
-    gives back what is above it, so that shards move when members come and go. Trouble with one node of several
-    leaves the leases on the others alone.
+    ``keep`` is called every third of ``ttl_seconds``, and when `wait_for_move` says so. Each member takes free shards
+    until it has its fair share, and gives back what is above it, so that shards move when members come and go. Trouble
+    with one node of several leaves the leases on the others alone.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class ShardLeases:
         self._shards = [Shard(number) for number in range(shard_count)]
         self._ttl_ms = int(ttl_seconds * 1000)
         self._member_count = 0
+        self._last_move = "0-0"
+        self._is_member = False
         self.token = secrets.token_urlsafe(12)
         self.held: set[Shard] = set()
 
@@ -55,22 +59,66 @@ class ShardLeases:
         kept = await self._renewed()
         self.held = set(kept)
         share = await self._share()
-        for shard in sorted(self.held, key=lambda shard: shard.number)[share:]:
-            await self.release(shard)
+        surplus = sorted(self.held, key=lambda shard: shard.number)[share:]
+        if surplus:
+            await self._release(surplus)
         if len(self.held) < share:
             await self._take(share - len(self.held))
         return self.held - kept, (before - kept) | (kept - self.held)
 
-    async def release(self, shard: Shard) -> None:
-        """Give a shard back, so that another takes it at once."""
-        self.held.discard(shard)
-        await self._nodes.at(shard).eval(_RELEASE, 1, self._key(shard), self.token)
+    async def wait_for_move(self, stop: asyncio.Event) -> None:
+        """Return when a member came or gave shards back, on ``stop``, or after `interval_seconds`.
+
+        Raises:
+            RedisError, OSError: Redis cannot be asked now.
+        """
+        listening = asyncio.create_task(self._listen())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                listening.result()
+        finally:
+            listening.cancel()
+            stopping.cancel()
 
     async def leave(self) -> None:
-        """Give everything back and be counted no more."""
+        """Give everything back, so that others take it at once, and be counted no more."""
+        self._is_member = False
         name = members(self._role)
-        await self._nodes.of(name).zrem(name, self.token)
-        await asyncio.gather(*(self.release(shard) for shard in list(self.held)))
+        try:
+            await self._nodes.of(name).zrem(name, self.token)
+            await self._release(list(self.held))
+        except TROUBLE as error:
+            facts = {"event": "leave-error", "role": self._role, "error": repr(error)}
+            logger.warning("leases could not be given back; they end by themselves", extra=facts)
+
+    async def _release(self, shards: Collection[Shard]) -> None:
+        """Give shards back. Where that fails the lease ends by itself, renewed no more."""
+        self.held -= set(shards)
+        await self._nodes.each(
+            list(shards),
+            lambda shard: shard,
+            lambda pipe, shard: pipe.eval(_RELEASE, 1, self._key(shard), self.token),
+            raise_on_error=False,
+        )
+        await self._tell_move()
+
+    async def _tell_move(self) -> None:
+        """Wake the others of the role; they would look by themselves, but only a third of a lease later."""
+        name = moves(self._role)
+        await self._nodes.of(name).xadd(name, {"member": self.token}, maxlen=1, approximate=False)
+
+    async def _listen(self) -> None:
+        """Wait for a move, in blocking reads that are each shorter than Redis may take to answer."""
+        left_ms, name = self._ttl_ms // 3, moves(self._role)
+        while left_ms > 0:
+            block_ms = min(left_ms, _LONGEST_BLOCK_MS)
+            found = await self._nodes.of(name).xread({name: self._last_move}, block=block_ms)
+            if found:
+                self._last_move = _last_id(found)
+                return
+            left_ms -= block_ms
 
     async def _share(self) -> int:
         try:
@@ -92,6 +140,9 @@ class ShardLeases:
             pipe.zremrangebyscore(members(self._role), "-inf", now_ms - self._ttl_ms)
             pipe.zcard(members(self._role))
             *_, count = await pipe.execute()
+        if not self._is_member:
+            self._is_member = True
+            await self._tell_move()
         return max(1, int(count))
 
     async def _renewed(self) -> set[Shard]:
@@ -134,3 +185,10 @@ def _refuse_only_errors(answers: list[Any]) -> None:
     """Raise the first of the errors, if there is no other answer: then it is not one node's trouble."""
     if answers and all(isinstance(answer, Exception) for answer in answers):
         raise answers[0]
+
+
+def _last_id(reply: Any) -> str:
+    """Return the id of the last entry that XREAD found in one stream, in either protocol version of Redis."""
+    pages = next(iter(reply.values())) if isinstance(reply, dict) else [reply[0][1]]
+    entry_id: bytes = pages[0][-1][0]
+    return entry_id.decode()
