@@ -35,8 +35,9 @@ client does about each stand in ``docs/protocol.md``::
 
 from typing import ClassVar, Literal
 
-DamageReason = Literal["object", "log", "entry", "chain", "fold"]
-"""A stored object, a gap in the log, an entry that is no commit, a broken MAC chain, OT and Yjs differing."""
+DamageReason = Literal["position", "object", "log", "entry", "chain", "fold"]
+"""Where Redis has the document, a stored object, a gap in the log, an entry that is no commit, a broken MAC chain, a
+commit that does not fit or that OT and Yjs make different documents of."""
 
 
 class CoeditError(Exception):
@@ -188,11 +189,15 @@ class QuarantinedError(CoeditError):
 
 
 class DamagedError(QuarantinedError):
-    """What is stored of a document does not fit together; ``reason`` says which part, for metrics."""
+    """What is stored of a document does not fit together; ``reason`` says which part, for metrics.
 
-    def __init__(self, message: str, reason: DamageReason) -> None:
+    ``revision`` is the first one that is concerned; 0: none in particular.
+    """
+
+    def __init__(self, message: str, reason: DamageReason, revision: int = 0) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason: DamageReason = reason
+        self.revision = revision
 
 
 class OverloadedError(CoeditError):

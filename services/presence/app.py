@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from coedit.runtime.health import add_health_routes, serve
 from coedit.runtime.lanes import Lanes
-from coedit.runtime.lifecycle import survive, until_stopped
+from coedit.runtime.lifecycle import survive
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases

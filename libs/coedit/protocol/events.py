@@ -60,6 +60,18 @@ class EpochBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class DamageFound:
+    """The document takes no writes from now on; the message says why."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DamageRepaired:
+    """The document takes writes again; what is kept of it in memory may be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotStored:
     """A snapshot covers everything up to ``revision``."""
 
@@ -75,7 +87,17 @@ class PresenceChanged:
     left: tuple[ClientId, ...]
 
 
-Event = Committed | Rejected | Repeated | HeadAt | EpochBegun | SnapshotStored | PresenceChanged
+Event = (
+    Committed
+    | Rejected
+    | Repeated
+    | HeadAt
+    | EpochBegun
+    | DamageFound
+    | DamageRepaired
+    | SnapshotStored
+    | PresenceChanged
+)
 
 _NAMES: dict[type[Event], str] = {
     Committed: "committed",
@@ -83,6 +105,8 @@ _NAMES: dict[type[Event], str] = {
     Repeated: "repeated",
     HeadAt: "head",
     EpochBegun: "epoch",
+    DamageFound: "damaged",
+    DamageRepaired: "repaired",
     SnapshotStored: "snapshot",
     PresenceChanged: "presence",
 }

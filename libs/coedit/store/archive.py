@@ -9,6 +9,7 @@ do, they hold the same entries.
 
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class Archive:
         if await self._objects.create(_key(document_id, segment), encode_segment(entries)):
             return segment
         # Somebody was here before, perhaps we ourselves; what counts is that it is the same.
-        if await self._load(document_id, segment) != list(entries):
+        if await self.load(document_id, segment) != list(entries):
             raise DamagedError(f"segment {segment} holds another history than the log", "object")
         return segment
 
@@ -61,10 +62,23 @@ class Archive:
         found: list[bytes] = []
         wanted = first
         for segment in covering(await self.segments(document_id), first, last):
-            entries = await self._load(document_id, segment)
+            entries = await self.load(document_id, segment)
             found += entries[wanted - segment.first : last - segment.first + 1]
             wanted = segment.last + 1
         return found
+
+    async def run_from(self, document_id: DocumentId, first: int, count: int) -> list[bytes]:
+        """Return entries from revision ``first`` on, at most ``count``; fewer where no sound segment has them.
+
+        Raises:
+            ObjectStoreError: the store cannot answer.
+        """
+        for segment in await self.segments(document_id):
+            if segment.first <= first <= segment.last:
+                with suppress(DamagedError):
+                    entries = await self.load(document_id, segment)
+                    return entries[first - segment.first :][:count]
+        return []
 
     async def segments(self, document_id: DocumentId) -> list[Segment]:
         """Return which segments a document has, by their first revision.
@@ -74,7 +88,13 @@ class Archive:
         """
         return [_segment(key) for key in await self._objects.list(_folder(document_id))]
 
-    async def _load(self, document_id: DocumentId, segment: Segment) -> list[bytes]:
+    async def load(self, document_id: DocumentId, segment: Segment) -> list[bytes]:
+        """Return what a segment holds.
+
+        Raises:
+            DamagedError: it is not what was written.
+            ObjectStoreError: the store cannot answer.
+        """
         body = await self._objects.read(_key(document_id, segment))
         if body is None:
             raise ObjectStoreError(f"the object store listed segment {segment} and does not have it")

@@ -1,8 +1,13 @@
 """Where a document stands, and its commits, as Redis holds them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+from redis.exceptions import ResponseError
+
+from coedit.errors import DamagedError, DamageReason
 from coedit.identifiers import DocumentId, Revision
 from coedit.store.keys import Shard, shard_of
 from coedit.store.topology import Nodes
@@ -45,21 +50,36 @@ class DocumentLog:
         return shard_of(document_id, self._shard_count)
 
     async def position(self, document_id: DocumentId) -> Position | None:
-        """Return where a document stands, or None if Redis does not hold it."""
+        """Return where a document stands, or None if Redis does not hold it.
+
+        Raises:
+            DamagedError: it is not what the scripts wrote.
+        """
+        with _of_its_type("position"):
+            shard = self.shard(document_id)
+            values = await self._nodes.at(shard).hmget(shard.document(document_id), list(_FIELDS))
+        return _position(values) if any(value is not None for value in values) else None
+
+    async def left_behind(self, document_id: DocumentId) -> bool:
+        """Return whether Redis has something of a document that it should hold no position of."""
         shard = self.shard(document_id)
-        values = await self._nodes.at(shard).hmget(shard.document(document_id), list(_FIELDS))
-        return None if values[0] is None else _position(values)
+        async with self._nodes.at(shard).pipeline(transaction=False) as pipe:
+            pipe.exists(shard.log(document_id))
+            pipe.zscore(shard.changed, document_id)
+            has_log, changed_at = await pipe.execute()
+        return bool(has_log) or changed_at is not None
 
     async def read(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
         """Return the entries of revisions ``first`` to ``last``, both included, as far as the log has them.
 
         That is one run that ends at ``last``: what a trim takes away meanwhile leaves no hole in it.
+
+        Raises:
+            DamagedError: the log is no log.
         """
         entries: list[bytes] = []
-        shard = self.shard(document_id)
-        redis, key = self._nodes.at(shard), shard.log(document_id)
         while first <= last:
-            page = cast("_Page", await redis.xrange(key, f"{first}-0", f"{last}-0", count=_PAGE))
+            page = await self._page(document_id, f"{first}-0", f"{last}-0", _PAGE)
             if not page:
                 return []
             begin, end = _revision(page[0]), _revision(page[-1])
@@ -67,9 +87,57 @@ class DocumentLog:
                 return []
             if begin != first:
                 entries.clear()
-            entries += [fields[b"commit"] for _, fields in page]
+            entries += [_commit(fields) for _, fields in page]
             first = end + 1
         return entries
+
+    async def run_from(self, document_id: DocumentId, first: int, count: int) -> list[bytes]:
+        """Return entries from revision ``first`` on, at most ``count``, up to where the log ends or has a gap.
+
+        Raises:
+            DamagedError: the log is no log.
+        """
+        entries: list[bytes] = []
+        for entry in await self._page(document_id, f"{first}-0", "+", count):
+            if entry[0] != f"{first + len(entries)}-0".encode():
+                break
+            entries.append(_commit(entry[1]))
+        return entries
+
+    async def whole(self, document_id: DocumentId) -> list[tuple[str, bytes]]:
+        """Return every entry of a log as it stands, with its id.
+
+        Raises:
+            DamagedError: the log is no log.
+        """
+        found: list[tuple[str, bytes]] = []
+        start = "-"
+        while page := await self._page(document_id, start, "+", _PAGE):
+            found += [(name.decode(), _commit(fields)) for name, fields in page]
+            start = f"({found[-1][0]}"
+        return found
+
+    async def _page(self, document_id: DocumentId, first: str, last: str, count: int) -> _Page:
+        with _of_its_type("log"):
+            shard = self.shard(document_id)
+            page = await self._nodes.at(shard).xrange(shard.log(document_id), first, last, count=count)
+            return cast("_Page", page)
+
+
+@contextmanager
+def _of_its_type(reason: DamageReason) -> Iterator[None]:
+    """Tell a key of a wrong type, which is one document's damage, from trouble of Redis."""
+    try:
+        yield
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        raise DamagedError(f"the {reason} in Redis is of a wrong type", reason) from error
+
+
+def _commit(fields: dict[bytes, bytes]) -> bytes:
+    """Return an entry's commit; one that has none is no commit, as whoever decodes it finds."""
+    return fields.get(b"commit", b"")
 
 
 def _revision(entry: tuple[bytes, dict[bytes, bytes]]) -> int:
@@ -77,6 +145,13 @@ def _revision(entry: tuple[bytes, dict[bytes, bytes]]) -> int:
 
 
 def _position(values: list[Any]) -> Position:
+    try:
+        return _parsed_position(values)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DamagedError(f"the position in Redis is incomplete: {error!r}", "position") from error
+
+
+def _parsed_position(values: list[Any]) -> Position:
     epoch, head, mac, floor, snapshot, number, incarnation, lost = values
     return Position(
         int(epoch),

@@ -2,26 +2,36 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from coedit.errors import BehindSnapshotError, CoeditError, QuarantinedError, RevisionTooOldError
+from coedit.errors import (
+    BehindSnapshotError,
+    CoeditError,
+    DamagedError,
+    InvalidDeltaError,
+    RevisionTooOldError,
+    UnavailableError,
+)
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.apply import apply
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
-from coedit.protocol.log_entry import ChainKey, decode_commit
+from coedit.protocol.history import follow
+from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.keys import Shard
-from coedit.store.snapshots import Snapshots
+from coedit.store.snapshots import Snapshot, Snapshots
 
 _ATTEMPTS = 5
 _LONG_BYTES = 256 * 1024
 """Entries that take tens of milliseconds to decode; a loop has leases to renew and others to serve meanwhile."""
 MAX_HISTORY_BYTES = 16 * 1024 * 1024
 """What is decoded to rebase one submission, at most: about two seconds in which its neighbours wait."""
+_PAGE = 500
 FIRST_EPOCH = 1
 
 T = TypeVar("T")
@@ -66,26 +76,52 @@ class DocumentReader:
         """Return the document at its head; from ``known`` on, where that saves reading.
 
         Raises:
-            QuarantinedError: the log has a gap, or a commit that is damaged or does not continue the one before.
+            DamagedError: what is stored does not fit together.
             BehindSnapshotError: Redis lost something.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
-        is_behind = False
+        before: Position | None = None
         for _ in range(_ATTEMPTS):
             position = await self._log.position(document_id)
             if position is None:
-                return await self._from_snapshot(document_id)
+                return await self._evicted(document_id)
             start = await self._start(document_id, position, known)
             is_behind = start.revision > position.head
-            if is_behind:  # the snapshot is newer than the position that was read
-                continue
-            entries = await self._log.read(document_id, start.revision + 1, position.head)
-            if len(entries) == position.head - start.revision:
-                return await _beside(entries, partial(self._advance, document_id, start, position))
-            known = None  # the log was trimmed between the two reads
-        if is_behind:
-            raise BehindSnapshotError("Redis is behind the newest snapshot")
-        raise QuarantinedError("the log does not reach from the newest snapshot to the head")
+            if not is_behind:
+                entries = await self._log.read(document_id, start.revision + 1, position.head)
+                if len(entries) == position.head - start.revision:
+                    return await _beside(entries, partial(self._advance, document_id, start, position))
+            if position == before:
+                raise _stuck(is_behind, position)
+            # The log was trimmed, or a snapshot was made, between two reads.
+            before, known = position, None
+        raise UnavailableError("the document changes while it is read")
+
+    async def load_readable(
+        self, document_id: DocumentId, known: LoadedDocument | None = None
+    ) -> tuple[LoadedDocument, DamagedError | None]:
+        """Return the document, and what is wrong with it: then it is at the last revision that can be vouched for.
+
+        Raises:
+            BehindSnapshotError: Redis lost something.
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
+        """
+        try:
+            return await self.load(document_id, known), None
+        except DamagedError as damage:
+            return await self._salvage(document_id), damage
+
+    async def verify(self, document_id: DocumentId, first: int) -> None:
+        """Read the document, and its history from revision ``first`` on, as if nothing of it were known.
+
+        Raises:
+            DamagedError: what is stored does not fit together.
+            RedisError, OSError, CoeditError: it cannot be known.
+        """
+        loaded = await self.load(document_id)
+        floor = 0 if loaded.stored is None else loaded.stored.floor
+        for start in range(max(1, min(first, floor + 1)), loaded.revision + 1, _PAGE):
+            await self.history(document_id, start, min(start + _PAGE - 1, loaded.revision))
 
     async def load_furthest(self, document_id: DocumentId) -> LoadedDocument:
         """Return the document where it is known to have come to, be that by Redis or by a snapshot alone.
@@ -113,12 +149,24 @@ class DocumentReader:
 
         Raises:
             RevisionTooOldError: a revision is kept nowhere, or they are too large to be held at once.
-            QuarantinedError: a commit is damaged.
+            DamagedError: a commit is damaged.
         """
-        entries = await self.entries(document_id, first, last)
+        if first > last:
+            return []
+        # With the one below, whose mac the first is sealed behind.
+        below = max(1, first - 1)
+        before = "" if first == 1 else None
+        try:
+            entries = await self.entries(document_id, below, last)
+        except RevisionTooOldError:
+            below, entries = first, await self.entries(document_id, first, last)
         if sum(map(len, entries)) > MAX_HISTORY_BYTES:
             raise RevisionTooOldError(f"{len(entries)} commits behind, which are too large to rebase over")
-        return await _beside(entries, decode_commits)
+
+        def followed(entries: Sequence[bytes]) -> list[Commit]:
+            return list(follow(document_id, entries, below - 1, before, self._chain_key))
+
+        return (await _beside(entries, followed))[first - below :]
 
     async def entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
         """Return the same as `history`, as the log's own bytes."""
@@ -130,20 +178,21 @@ class DocumentReader:
             return await self._archive.read(document_id, first, first + missing - 1) + entries
         return entries
 
-    async def _from_snapshot(self, document_id: DocumentId) -> LoadedDocument:
+    async def _evicted(self, document_id: DocumentId) -> LoadedDocument:
+        """Return a document that Redis has no position of: a new one, or one that was evicted whole."""
+        loaded = await self._from_snapshot(document_id)
+        # A position that is gone while its log is there, or while the document waits for a snapshot, was not evicted.
+        if await self._log.left_behind(document_id) and await self._log.position(document_id) is None:
+            raise DamagedError(
+                "the position in Redis is gone, and the log or the list of changes is not", "position"
+            )
+        return loaded
+
+    async def _from_snapshot(self, document_id: DocumentId, at_least: int = 0) -> LoadedDocument:
         snapshot = await self._snapshots.newest(document_id)
-        if snapshot is None:
-            return EMPTY
-        return LoadedDocument(
-            snapshot.epoch,
-            snapshot.revision,
-            snapshot.mac,
-            snapshot.document,
-            last_sequences=tuple(snapshot.last_sequences.items()),
-            floor=snapshot.revision,
-            snapshot=snapshot.revision,
-            number=snapshot.number,
-        )
+        if at_least > (snapshot.number if snapshot else 0):
+            raise DamagedError(f"snapshot {at_least} is noted in Redis, and is not there", "object")
+        return EMPTY if snapshot is None else _loaded(snapshot)
 
     async def _start(
         self, document_id: DocumentId, position: Position, known: LoadedDocument | None
@@ -156,36 +205,96 @@ class DocumentReader:
             return known
         if position.number == 0:
             return EMPTY
-        return await self._from_snapshot(document_id)
+        return await self._from_snapshot(document_id, position.number)
 
     def _advance(
         self, document_id: DocumentId, start: LoadedDocument, position: Position, entries: Sequence[bytes]
     ) -> LoadedDocument:
-        commits = decode_commits(entries)
-        document, mac, revision = start.document, start.mac, start.revision
-        sequences = dict(start.last_sequences)
-        for commit in commits:
-            if commit.revision != revision + 1 or not self._continues(document_id, commit, mac):
-                raise QuarantinedError(f"revision {revision + 1} does not continue the history before it")
-            document, mac, revision = apply(document, commit.delta), commit.mac, commit.revision
-            sequences[commit.client_id] = commit.client_sequence
-        return LoadedDocument(
-            position.epoch,
-            revision,
-            mac,
-            document,
-            tuple(commits),
-            tuple(sequences.items()),
-            position.floor,
-            position.snapshot,
-            position.number,
-            position,
-        )
+        walk = _Walk(document_id, start, self._chain_key)
+        walk.take(entries)
+        if walk.mac != position.mac:
+            raise DamagedError(
+                "the history ends in another mac than the position in Redis names", "chain", position.head
+            )
+        return walk.reached(position)
 
-    def _continues(self, document_id: DocumentId, commit: Commit, before: str) -> bool:
-        key = self._chain_key
-        # A commit made under another secret cannot be checked, which is no offence.
-        return key is None or not key.knows(commit.key_id) or key.holds(document_id, commit, before)
+    async def _salvage(self, document_id: DocumentId) -> LoadedDocument:
+        """Return a damaged document at the last revision that can be vouched for."""
+        position = await self._sound_position(document_id)
+        walk = _Walk(document_id, await self._newest_sound(document_id), self._chain_key)
+        while position is None or walk.revision < position.head:
+            before = walk.revision
+            count = _PAGE if position is None else min(_PAGE, position.head - before)
+            for read in (self._log.run_from, self._archive.run_from):
+                with suppress(DamagedError):
+                    await _beside(await read(document_id, before + 1, count), walk.take)
+                if walk.revision > before:
+                    break
+            else:
+                break
+        return walk.reached(position)
+
+    async def _sound_position(self, document_id: DocumentId) -> Position | None:
+        try:
+            return await self._log.position(document_id)
+        except DamagedError:
+            return None
+
+    async def _newest_sound(self, document_id: DocumentId) -> LoadedDocument:
+        for number in reversed(await self._snapshots.numbers(document_id)):
+            with suppress(DamagedError):
+                snapshot = await self._snapshots.read(document_id, number)
+                if snapshot is not None:
+                    return _loaded(snapshot)
+        return EMPTY
+
+
+class _Walk:
+    """A document that commits are applied to, one by one, as far as they are good."""
+
+    def __init__(self, document_id: DocumentId, start: LoadedDocument, chain_key: ChainKey | None) -> None:
+        self._document_id = document_id
+        self._start = start
+        self._chain_key = chain_key
+        self._document = start.document
+        self._sequences = dict(start.last_sequences)
+        self._commits: list[Commit] = []
+        self.revision = start.revision
+        self.mac = start.mac
+
+    def take(self, entries: Sequence[bytes]) -> None:
+        """Apply the entries that come next.
+
+        Raises:
+            DamagedError: one cannot be; those before it are applied.
+        """
+        for commit in follow(self._document_id, entries, self.revision, self.mac, self._chain_key):
+            try:
+                self._document = apply(self._document, commit.delta)
+            except InvalidDeltaError as error:
+                message = f"revision {commit.revision} does not fit: {error}"
+                raise DamagedError(message, "fold", commit.revision) from error
+            self.revision, self.mac = commit.revision, commit.mac
+            self._sequences[commit.client_id] = commit.client_sequence
+            self._commits.append(commit)
+
+    def reached(self, position: Position | None) -> LoadedDocument:
+        """Return the document where it stands now; ``position`` is where Redis has it."""
+        start, commits = self._start, self._commits
+        epoch = commits[-1].epoch if commits else start.epoch
+        reached = replace(
+            start,
+            epoch=epoch if position is None else position.epoch,
+            revision=self.revision,
+            mac=self.mac,
+            document=self._document,
+            recent=tuple(commits),
+            last_sequences=tuple(self._sequences.items()),
+        )
+        if position is None:
+            return reached
+        floor, snapshot, number = position.floor, position.snapshot, position.number
+        return replace(reached, floor=floor, snapshot=snapshot, number=number, stored=position)
 
 
 async def _beside(entries: Sequence[bytes], decode: Callable[[Sequence[bytes]], T]) -> T:
@@ -195,13 +304,21 @@ async def _beside(entries: Sequence[bytes], decode: Callable[[Sequence[bytes]], 
     return await asyncio.to_thread(decode, entries)
 
 
-def decode_commits(entries: Sequence[bytes]) -> list[Commit]:
-    """Return the commits that ``entries`` of a log are.
+def _loaded(snapshot: Snapshot) -> LoadedDocument:
+    return LoadedDocument(
+        snapshot.epoch,
+        snapshot.revision,
+        snapshot.mac,
+        snapshot.document,
+        last_sequences=tuple(snapshot.last_sequences.items()),
+        floor=snapshot.revision,
+        snapshot=snapshot.revision,
+        number=snapshot.number,
+    )
 
-    Raises:
-        QuarantinedError: one is damaged.
-    """
-    try:
-        return [decode_commit(entry) for entry in entries]
-    except CoeditError as error:
-        raise QuarantinedError(f"the log is damaged: {error}") from error
+
+def _stuck(is_behind: bool, position: Position) -> CoeditError:
+    """Return what is wrong where two readings in a row found the same, and what they found does not meet."""
+    if is_behind:
+        return BehindSnapshotError("Redis is behind the newest snapshot")
+    return DamagedError("the log does not reach from the newest snapshot to the head", "log", position.head)

@@ -13,7 +13,9 @@ refused:{s}             stream      entries of ops:{s} that could not be decoded
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
 document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
+staged:{s}:ID           stream      a repaired log, before it takes the place of the damaged one; expires
 events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
+damaged:{s}             hash        documents that take no writes until they are repaired, and why
 incarnation:{s}         hash        id, server, suspect_until: whether Redis still holds what it held
 offers:{s}              stream      commits that are given back to a shard that lost some; bounded
 folder:{s}              string      the token of the snapshotter that works on the shard; expires
@@ -79,6 +81,11 @@ class Shard:
         return f"changed:{self.tag}"
 
     @property
+    def damaged(self) -> str:
+        """The documents that are quarantined."""
+        return f"damaged:{self.tag}"
+
+    @property
     def incarnation(self) -> str:
         """Whether Redis still holds what it held."""
         return f"incarnation:{self.tag}"
@@ -124,6 +131,10 @@ class Shard:
     def events(self, document_id: DocumentId) -> str:
         """The channel of a document."""
         return f"events:{self.tag}:{document_id}"
+
+    def staged(self, document_id: DocumentId) -> str:
+        """A log that is being put together again, before it takes the place of the damaged one; expires."""
+        return f"staged:{self.tag}:{document_id}"
 
     def roster(self, document_id: DocumentId) -> str:
         """Who is present in a document."""

@@ -81,6 +81,14 @@ class Snapshots:
             raise ObjectStoreError(f"the object store listed {keys[-1]} and does not have it")
         return snapshot
 
+    async def numbers(self, document_id: DocumentId) -> list[int]:
+        """Return the numbers of a document's snapshots, in order.
+
+        Raises:
+            ObjectStoreError: the store cannot answer.
+        """
+        return [_number(key) for key in await self._objects.list(_folder(document_id))]
+
     async def read(self, document_id: DocumentId, number: int) -> Snapshot | None:
         """Return one snapshot of a document; None if there is no such number.
 
