@@ -17,6 +17,7 @@ from coedit.store.fold_scripts import FoldScripts
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
+from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import refuse_unsafe
 from coedit.store.snapshots import Snapshots
 from services.snapshotter.fold import Folder
@@ -58,11 +59,12 @@ class Snapshotter:
             Archive(objects),
         )
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
-        chain_key = ChainKey.derive(settings.secret.get_secret_value().encode())
+        chain_key = ChainKey.derive(*settings.chain_secrets())
         trimmer = Trimmer(
             log,
             archive,
             scripts,
+            chain_key,
             tail=settings.snapshotter_tail,
             segment_commits=settings.snapshotter_segment_commits,
         )
@@ -70,7 +72,8 @@ class Snapshotter:
             DocumentReader(log, snapshots, archive), snapshots, chain_key, settings.snapshotter_keep
         )
         replica_count = settings.replica_count if settings.durability == "replicated" else 0
-        return Worker(log, scripts, folder, trimmer, replica_count=replica_count)
+        quarantine = Quarantine(self._nodes, settings.shard_count, "snapshotter")
+        return Worker(log, scripts, folder, trimmer, quarantine, replica_count=replica_count)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
@@ -109,7 +112,7 @@ class Snapshotter:
             scan_seconds = loop.time() - started_at
             for document_id in scan.due:
                 await slots.acquire()
-                holds = self._worker.quarantine.holds(document_id, scan.now_ms)
+                holds = self._worker.pauses.holds(document_id, scan.now_ms)
                 if holds or document_id in at_work or stop.is_set():
                     slots.release()
                     continue

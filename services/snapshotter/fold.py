@@ -2,17 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
-from coedit.crdt.audit import audited_update
-from coedit.crdt.document import YjsDocument
-from coedit.errors import DamagedError, InvalidDeltaError, RevisionTooOldError
-from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
-from coedit.ot.commit import Commit
-from coedit.protocol.log_entry import ChainKey, decode_commit
+from coedit.errors import CoeditError, DamagedError, RevisionTooOldError, UnavailableError
+from coedit.identifiers import DocumentId, Revision
+from coedit.protocol.log_entry import ChainKey
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader
+from coedit.store.folding import Fold
+from coedit.store.redis_connection import TROUBLE
 from coedit.store.snapshots import Snapshot, Snapshots
 from services.snapshotter.metrics import COMMITS, SNAPSHOTS
 
@@ -21,88 +19,6 @@ logger = logging.getLogger(__name__)
 _PAGE = 500
 """Commits that are read and folded at once."""
 _RACES = 5
-_LAST_SEQUENCES = 1000
-"""How many clients' last sequences a snapshot keeps: those that committed last."""
-
-
-@dataclass(slots=True)
-class Fold:
-    """A document on its way from one snapshot to the next."""
-
-    document_id: DocumentId
-    yjs: YjsDocument
-    number: int
-    revision: Revision
-    mac: str
-    last_sequences: dict[ClientId, ClientSequence]
-
-    @classmethod
-    def begin(cls, document_id: DocumentId, snapshot: Snapshot | None) -> "Fold":
-        """Return the fold that goes on from a snapshot, or from the empty document.
-
-        Raises:
-            DamagedError: the snapshot's Yjs update is another document than its rendered one.
-        """
-        if snapshot is None:
-            return cls(document_id, YjsDocument(document_id), 0, Revision(0), "", {})
-        yjs = YjsDocument(document_id, snapshot.update)
-        if yjs.content != snapshot.document:
-            raise DamagedError(f"snapshot {snapshot.number} holds two documents", "object")
-        return cls(
-            document_id, yjs, snapshot.number, snapshot.revision, snapshot.mac, dict(snapshot.last_sequences)
-        )
-
-    def add(self, entry: bytes, chain_key: ChainKey) -> None:
-        """Fold in the next entry of the log.
-
-        Raises:
-            DamagedError: it is not a commit, does not continue the history, or does not fit the document.
-        """
-        commit = self._next(entry, chain_key)
-        try:
-            self.yjs.fold(commit.delta)
-        except InvalidDeltaError as error:
-            raise DamagedError(f"revision {commit.revision} does not fit: {error}", "fold") from error
-        self.revision, self.mac = commit.revision, commit.mac
-        # Put last, so that the first in the map are those who have been silent longest.
-        self.last_sequences.pop(commit.client_id, None)
-        self.last_sequences[commit.client_id] = commit.client_sequence
-
-    def add_all(self, entries: Sequence[bytes], chain_key: ChainKey) -> None:
-        """Fold in the next entries of the log; raises as `add` does."""
-        for entry in entries:
-            self.add(entry, chain_key)
-
-    def finish(self, epoch: int) -> Snapshot:
-        """Return the next snapshot, checked.
-
-        Raises:
-            DamagedError: OT and Yjs disagree, or the Yjs update does not load as this document.
-        """
-        update = audited_update(self.document_id, self.yjs)
-        return Snapshot(
-            document_id=self.document_id,
-            number=self.number + 1,
-            revision=self.revision,
-            epoch=epoch,
-            mac=self.mac,
-            state_vector=self.yjs.state_vector(),
-            update=update,
-            document=self.yjs.content,
-            last_sequences=dict(list(self.last_sequences.items())[-_LAST_SEQUENCES:]),
-        )
-
-    def _next(self, entry: bytes, chain_key: ChainKey) -> Commit:
-        try:
-            commit = decode_commit(entry)
-        except InvalidDeltaError as error:
-            raise DamagedError(f"behind revision {self.revision}: {error}", "entry") from error
-        if commit.revision != self.revision + 1:
-            raise DamagedError(f"revision {commit.revision} stands behind {self.revision}", "log")
-        # What was sealed with another secret cannot be checked, which is no offence.
-        if commit.key_id == chain_key.key_id and not chain_key.holds(self.document_id, commit, self.mac):
-            raise DamagedError(f"revision {commit.revision} does not continue the history before it", "chain")
-        return commit
 
 
 class Folder:
@@ -133,22 +49,35 @@ class Folder:
         """
         for _ in range(_RACES):
             newest = await self._snapshots.newest(document_id, position.number)
+            if (newest.number if newest else 0) < position.number:
+                raise DamagedError(
+                    f"snapshot {position.number} is noted in Redis, and is not there", "object"
+                )
             if newest is not None and newest.revision >= position.head:
                 _refuse_fork(newest, position)
                 return newest
+            snapshot = await self._folded(document_id, position, newest)
+            if await self._snapshots.create(snapshot):
+                _count(snapshot, newest)
+                return snapshot
+            # Somebody else stored this number; what is there may be older or newer than this one.
+        raise UnavailableError(f"lost {_RACES} races for the next snapshot")
+
+    async def _folded(self, document_id: DocumentId, position: Position, newest: Snapshot | None) -> Snapshot:
+        """Return the snapshot that follows ``newest``; what fails in the fold itself is the document's damage."""
+        try:
             # In threads, one after the other: a single commit of very many ops keeps Yjs busy for longer than a lease.
             fold = await asyncio.to_thread(Fold.begin, document_id, newest)
-            first = fold.revision
             async for page in self._pages(document_id, fold.revision + 1, position.head):
                 await asyncio.to_thread(fold.add_all, page, self._chain_key)
             if fold.mac != position.mac:
                 raise DamagedError("the log ends in another history than the document's head", "chain")
-            snapshot = await asyncio.to_thread(fold.finish, position.epoch)
-            if await self._snapshots.create(snapshot):
-                _count(snapshot, first)
-                return snapshot
-            # Somebody else stored this number; what is there may be older or newer than this one.
-        raise DamagedError(f"lost {_RACES} races for the next snapshot", "object")
+            return await asyncio.to_thread(fold.finish, position.epoch)
+        except (CoeditError, *TROUBLE):
+            raise
+        except Exception as error:
+            logger.exception("a defect in folding", extra={"event": "defect", "document_id": document_id})
+            raise DamagedError(f"the document cannot be folded: {error!r}", "fold") from error
 
     async def _pages(self, document_id: DocumentId, first: int, last: int) -> AsyncIterator[list[bytes]]:
         for start in range(first, last + 1, _PAGE):
@@ -164,7 +93,8 @@ def _refuse_fork(snapshot: Snapshot, position: Position) -> None:
         raise DamagedError(f"snapshot {snapshot.number} is of another history than the document", "chain")
 
 
-def _count(snapshot: Snapshot, first: Revision) -> None:
+def _count(snapshot: Snapshot, newest: Snapshot | None) -> None:
+    first = newest.revision if newest else Revision(0)
     SNAPSHOTS.inc()
     COMMITS.inc(snapshot.revision - first)
     logger.info(

@@ -6,7 +6,7 @@ read again when it is dealt with. All times are those of the Redis that has the 
 
 import asyncio
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -68,12 +68,20 @@ class Schedule:
             edited,
             lambda item: item.shard,
             lambda pipe, item: pipe.hmget(item.shard.document(item.document_id), ["head", "snapshot"]),
+            raise_on_error=False,
         )
-        return [
-            item
-            for item, (head, snapshot) in zip(edited, positions, strict=True)
-            if int(head or 0) - int(snapshot or 0) >= self._commits
-        ]
+        return [item for item, found in zip(edited, positions, strict=True) if self._is_long(found)]
+
+    def _is_long(self, found: Any) -> bool:
+        """Return whether there are enough commits, by the reply of Redis.
+
+        What cannot be read is due: whoever deals with the document finds out what is wrong with it.
+        """
+        try:
+            head, snapshot = found
+            return int(head or 0) - int(snapshot or 0) >= self._commits
+        except (TypeError, ValueError):
+            return True
 
 
 async def _changed_on(redis: Redis, shards: list[Shard]) -> tuple[int, list[Changed]]:

@@ -4,6 +4,8 @@ import logging
 
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision
+from coedit.protocol.history import follow
+from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.fold_scripts import FoldScripts
@@ -20,11 +22,19 @@ class Trimmer:
     """Keeps logs short; ``tail`` and ``segment_commits`` count commits."""
 
     def __init__(
-        self, log: DocumentLog, archive: Archive, scripts: FoldScripts, *, tail: int, segment_commits: int
+        self,
+        log: DocumentLog,
+        archive: Archive,
+        scripts: FoldScripts,
+        chain_key: ChainKey,
+        *,
+        tail: int,
+        segment_commits: int,
     ) -> None:
         self._log = log
         self._archive = archive
         self._scripts = scripts
+        self._chain_key = chain_key
         self._tail = tail
         self._segment_commits = segment_commits
 
@@ -42,6 +52,7 @@ class Trimmer:
             if not entries:
                 await self._refuse_gap(document_id, floor)
                 return
+            self._check(document_id, floor, entries)
             segment = await self._archive.store(document_id, Revision(floor + 1), entries)
             outcome = await self._scripts.trim(document_id, position.epoch, floor, segment.last)
             facts = {
@@ -69,6 +80,16 @@ class Trimmer:
             entries += page
             size_bytes += sum(map(len, page))
         return entries
+
+    def _check(self, document_id: DocumentId, floor: Revision, entries: list[bytes]) -> None:
+        """Refuse to take out of the log what has been damaged in it since it was folded.
+
+        Raises:
+            DamagedError: an entry is not what was committed.
+        """
+        before = None if floor else ""  # the mac at the floor stands in the archive
+        for _ in follow(document_id, entries, floor, before, self._chain_key):
+            pass
 
     async def _refuse_gap(self, document_id: DocumentId, floor: Revision) -> None:
         """Tell a log that somebody else is trimming from one with a gap."""

@@ -1,15 +1,17 @@
 """What is done for one due document, whose errors stay its own."""
 
 import logging
+from contextlib import suppress
 
 from coedit.errors import DamagedError, UnavailableError
 from coedit.identifiers import DocumentId
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
+from coedit.store.pauses import Pauses
+from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
 from services.snapshotter.fold import Folder
 from services.snapshotter.metrics import FAILURES, SECONDS
-from services.snapshotter.quarantine import Quarantine
 from services.snapshotter.trim import Trimmer
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ class Worker:
         scripts: FoldScripts,
         folder: Folder,
         trimmer: Trimmer,
+        quarantine: Quarantine,
         *,
         replica_count: int = 0,
     ) -> None:
@@ -35,26 +38,33 @@ class Worker:
         self._folder = folder
         self._trimmer = trimmer
         self._replica_count = replica_count
-        self.quarantine = Quarantine()
+        self._quarantine = quarantine
+        self.pauses = Pauses()
 
     async def work(self, document_id: DocumentId, now_ms: int) -> None:
         """Store a snapshot, trim the log, settle the document; an error is logged, counted and kept here."""
         try:
             with SECONDS.time():
                 await self._deal_with(document_id)
+                await self._lift(document_id)
         except Exception as error:  # noqa: BLE001 - one document's error, whatever it is, must not hurt the others
-            self._put_aside(document_id, now_ms, error)
+            await self._put_aside(document_id, now_ms, error)
         else:
-            self.quarantine.succeeded(document_id)
+            self.pauses.succeeded(document_id)
 
     async def _deal_with(self, document_id: DocumentId) -> None:
         position = await self._log.position(document_id)
+        if position is None and await self._log.left_behind(document_id):
+            raise DamagedError(
+                "the position in Redis is gone, and the document is on the list of changes", "position"
+            )
         if position is not None and position.snapshot < position.head:
             if self._replica_count:
                 await self._scripts.await_replicas(document_id, self._replica_count)
             snapshot = await self._folder.fold(document_id, position)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
-                raise DamagedError("the snapshot is ahead of the document, or of another epoch", "log")
+                # Redis lost something, or another epoch began: the owner sees to that.
+                raise UnavailableError("the document was put elsewhere while it was folded")
             await self._folder.prune(snapshot)
             position = await self._log.position(document_id)
         if position is not None:
@@ -62,10 +72,16 @@ class Worker:
         # Last of all, so that whoever dies before has left the document on the list.
         await self._scripts.settle(document_id)
 
-    def _put_aside(self, document_id: DocumentId, now_ms: int, error: Exception) -> None:
+    async def _lift(self, document_id: DocumentId) -> None:
+        """Let a document take writes again that was found damaged here, and is not any more."""
+        damage = await self._quarantine.of(document_id)
+        if damage is not None and damage.found_by == "snapshotter":
+            await self._quarantine.lift(document_id, damage)
+
+    async def _put_aside(self, document_id: DocumentId, now_ms: int, error: Exception) -> None:
         reason = _reason(error)
         FAILURES.labels(reason).inc()
-        pause_seconds = self.quarantine.failed(document_id, now_ms)
+        pause_seconds = self.pauses.failed(document_id, now_ms)
         facts = {
             "document_id": document_id,
             "reason": reason,
@@ -73,8 +89,11 @@ class Worker:
             "pause_seconds": pause_seconds,
         }
         logger.error(
-            "a document is put aside", extra={"event": "quarantine", **facts}, exc_info=reason == "unexpected"
+            "a document is put aside", extra={"event": "put-aside", **facts}, exc_info=reason == "unexpected"
         )
+        if isinstance(error, DamagedError):
+            with suppress(*TROUBLE):  # it is found again, after the pause
+                await self._quarantine.enter(document_id, error)
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,7 @@ from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
+from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import refuse_unsafe
 from coedit.store.restore_script import RestoreScript
 from coedit.store.server_pin import Pins
@@ -30,6 +31,7 @@ from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.lanes import ConsumerLanes
 from services.transformer.metrics import ERRORS, SHARDS
+from services.transformer.recheck import Recheck
 from services.transformer.recover import Recovery
 from services.transformer.settings import TransformerSettings
 
@@ -59,6 +61,7 @@ class Transformer:
         self._incarnations = Incarnations(
             self._nodes, objects, self._leases.token, settings.shard_count, grace
         )
+        self._quarantine = Quarantine(self._nodes, settings.shard_count, "transformer")
         self._recovery = Recovery(
             self._nodes,
             pins,
@@ -69,12 +72,20 @@ class Transformer:
             self._chain_key,
         )
 
+        self._recheck = Recheck(
+            self._reader,
+            self._quarantine,
+            lambda: self._leases.held,
+            settings.transformer_recheck_seconds,
+        )
+
     def _consumer(self, redis: Redis) -> Consumer:
         """Return the consumer of a node, which shares the memory for documents with those of the others."""
         settings = self._settings
         documents = WorkingDocuments(
             self._reader,
             self._recovery,
+            self._quarantine,
             capacity=max(1, settings.transformer_documents // len(self._nodes.masters())),
             max_units=settings.transformer_document_units,
         )
@@ -108,11 +119,15 @@ class Transformer:
             recovering = tasks.create_task(
                 survive("recover", self._recovery.step, stop, ERRORS.labels("recover").inc)
             )
+            rechecking = tasks.create_task(
+                survive("recheck", self._recheck.step, stop, ERRORS.labels("recheck").inc)
+            )
             await stop.wait()
             consumers.interrupt()
             await lanes.join()
             announcing.cancel()
             recovering.cancel()
+            rechecking.cancel()
         await self._leases.leave()
         await health.cleanup()
         await self._nodes.aclose()

@@ -13,9 +13,9 @@ import msgpack
 
 from coedit.errors import (
     CoeditError,
+    DamagedError,
     FutureRevisionError,
     InternalError,
-    QuarantinedError,
     RevisionTooOldError,
     UnavailableError,
 )
@@ -31,7 +31,7 @@ from coedit.store.object_store import ObjectStoreError
 from coedit.store.ops_stream import Entry, decode_entry
 from coedit.store.redis_connection import TROUBLE
 from services.transformer.documents import WorkingDocument, WorkingDocuments
-from services.transformer.metrics import ERRORS, QUARANTINES, REFUSED, REJECTIONS, REPEATS
+from services.transformer.metrics import ERRORS, REFUSED, REJECTIONS, REPEATS
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +85,6 @@ class BatchDecider:
     def __init__(self, documents: WorkingDocuments, chain_key: ChainKey) -> None:
         self._documents = documents
         self._chain_key = chain_key
-        self.quarantined: set[DocumentId] = set()
-        """Documents that cannot be written; their submissions are rejected unseen."""
 
     async def decide(self, shard: Shard, cursor: str, entries: Sequence[Entry]) -> BatchWrite:
         """Return what to write for ``entries``; the documents in memory then stand where the write will put them.
@@ -116,15 +114,18 @@ class BatchDecider:
 
     async def _decide_all(self, document_id: DocumentId, waiting: Sequence[Arrived]) -> DocumentWrite:
         try:
-            if document_id in self.quarantined:
-                raise QuarantinedError("the document is damaged; an operator must look at it")
             working = await self._documents.get(document_id)
         except CoeditError as error:
             self._documents.drop(document_id)
-            return _refuse_all(document_id, waiting, _as_answer(document_id, error))
+            return _refuse_all(document_id, waiting, _as_answer(error))
         outcome = Outcome(working.stored)
-        for arrival in waiting:
-            await self._decide_one(document_id, working, arrival, outcome)
+        try:
+            for arrival in waiting:
+                await self._decide_one(document_id, working, arrival, outcome)
+        except DamagedError as error:
+            # What was accepted of this batch before is given up with the rest: none of it is written yet.
+            await self._documents.quarantine(document_id, error)
+            return _refuse_all(document_id, waiting, error)
         return DocumentWrite(
             document_id,
             outcome.before,
@@ -147,8 +148,10 @@ class BatchDecider:
                 submission, UnavailableError("the document is behind what was committed; wait for it")
             )
             return
+        except DamagedError:
+            raise
         except CoeditError as error:
-            answer = _as_answer(document_id, error)
+            answer = _as_answer(error)
             outcome.reject(submission, answer)
             if answer.definite:
                 authority.end(submission.client_id)
@@ -221,17 +224,11 @@ def _by_document(entries: Sequence[Entry], refused: list[bytes]) -> dict[Documen
     return arrived
 
 
-def _as_answer(document_id: DocumentId, error: CoeditError) -> CoeditError:
-    """Return what a client is told: trouble of a store passes, damage is counted and kept to the document."""
+def _as_answer(error: CoeditError) -> CoeditError:
+    """Return what a client is told: trouble of a store passes."""
     if isinstance(error, ObjectStoreError):
         ERRORS.labels("object-store").inc()
         return UnavailableError("the object store cannot be read at the moment")
-    if isinstance(error, QuarantinedError):
-        QUARANTINES.inc()
-        logger.error(
-            "document quarantined",
-            extra={"event": "quarantine", "document_id": document_id, "error": str(error)},
-        )
     return error
 
 

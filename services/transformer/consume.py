@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId
 from coedit.runtime.lifecycle import until_stopped
 from coedit.store.commit_script import (
@@ -182,8 +183,8 @@ class Consumer:
                     "documents are not where they were expected",
                     extra={"event": "misfit", "documents": document_ids, "broken": broken},
                 )
-                if broken:
-                    self._decider.quarantined.update(document_ids)
+                for document_id in document_ids if broken else ():
+                    await self._quarantine_broken(document_id)
                 await asyncio.sleep(_MISFIT_SECONDS)
             case Moved(cursor):
                 self._drop_batch(batch)
@@ -197,6 +198,11 @@ class Consumer:
                 logger.warning(
                     "the shard is somebody else's", extra={"event": "fenced", "shard": batch.shard.number}
                 )
+
+    async def _quarantine_broken(self, document_id: DocumentId) -> None:
+        """Quarantine a document that cannot be written, unless it is already."""
+        message = "the log in Redis does not end where the position says"
+        await self._documents.quarantine(document_id, DamagedError(message, "log"))
 
     def _note_written(self, write: DocumentWrite) -> None:
         if write.commits:

@@ -5,13 +5,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from coedit.errors import BehindSnapshotError
+from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
 from coedit.ot.commit import Commit
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
-from services.transformer.metrics import DOCUMENTS
+from coedit.store.quarantine import Quarantine
+from services.transformer.metrics import DOCUMENTS, QUARANTINES
 from services.transformer.recover import Recovery, Remembered
 
 logger = logging.getLogger(__name__)
@@ -36,27 +37,56 @@ class WorkingDocument:
 class WorkingDocuments:
     """A bounded cache, least recently used first out; what is dropped is read again when needed."""
 
-    def __init__(self, reader: DocumentReader, recovery: Recovery, *, capacity: int, max_units: int) -> None:
+    def __init__(
+        self,
+        reader: DocumentReader,
+        recovery: Recovery,
+        quarantine: Quarantine,
+        *,
+        capacity: int,
+        max_units: int,
+    ) -> None:
         self._reader = reader
         self._recovery = recovery
+        self._quarantine = quarantine
         self._capacity = capacity
         self._max_units = max_units
         self._documents: OrderedDict[DocumentId, WorkingDocument] = OrderedDict()
 
     async def get(self, document_id: DocumentId) -> WorkingDocument:
-        """Return the document at its head.
+        """Return the document at its head; one that turns out to be damaged is quarantined.
 
         Raises:
-            QuarantinedError: what is stored of it is damaged.
+            QuarantinedError: it is quarantined.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
         working = self._documents.get(document_id)
         if working is None:
-            working = self._working(document_id, await self._load(document_id))
+            working = self._working(document_id, await self._load_sound(document_id))
             self._documents[document_id] = working
             DOCUMENTS.set(len(self._documents))
         self._documents.move_to_end(document_id)
         return working
+
+    async def _load_sound(self, document_id: DocumentId) -> LoadedDocument:
+        damage = await self._quarantine.of(document_id)
+        if damage is not None:
+            raise QuarantinedError(f"the document is damaged: {damage.message}")
+        try:
+            return await self._load(document_id)
+        except DamagedError as error:
+            await self.quarantine(document_id, error)
+            raise
+
+    async def quarantine(self, document_id: DocumentId, error: DamagedError) -> None:
+        """Quarantine a document, and forget it.
+
+        Raises:
+            RedisError, OSError: it may or may not be quarantined.
+        """
+        self.drop(document_id)
+        if await self._quarantine.enter(document_id, error):
+            QUARANTINES.labels(error.reason).inc()
 
     async def _load(self, document_id: DocumentId) -> LoadedDocument:
         try:
@@ -83,6 +113,7 @@ class WorkingDocuments:
 
         Raises:
             RevisionTooOldError: they are kept nowhere.
+            DamagedError: one of them is damaged.
         """
         authority = working.authority
         recent = authority.since(base)

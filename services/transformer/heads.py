@@ -4,15 +4,19 @@ Whoever missed a message learns of it from this, and fills the gap from the log;
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import cast
 
+from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import HeadAt, encode_events
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import FIRST_EPOCH
 from coedit.store.keys import Shard
 from coedit.store.topology import Nodes
+
+logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 1.0
 
@@ -55,7 +59,13 @@ class HeadAnnouncer:
     async def announce(self, document_id: DocumentId) -> None:
         """Publish where Redis has a document now."""
         nowhere = Position(FIRST_EPOCH, Revision(0), "", Revision(0), Revision(0), 0)
-        await self._publish(document_id, await self._log.position(document_id) or nowhere)
+        try:
+            position = await self._log.position(document_id)
+        except DamagedError as error:
+            facts = {"event": "damaged", "document_id": document_id, "error": str(error)}
+            logger.warning("where a document stands cannot be told", extra=facts)
+            return
+        await self._publish(document_id, position or nowhere)
 
     async def _publish(self, document_id: DocumentId, position: Position) -> None:
         message = encode_events([HeadAt(position.epoch, position.head, position.mac)])

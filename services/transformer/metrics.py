@@ -13,8 +13,11 @@ MISFITS = Counter(
 )
 ERRORS = Counter("coedit_transformer_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 QUARANTINES = Counter(
-    "coedit_transformer_quarantines_total", "Times that a document was set apart as damaged."
+    "coedit_transformer_quarantines_total",
+    "Documents that this process found damaged, by reason.",
+    ["reason"],
 )
+QUARANTINED = Gauge("coedit_transformer_quarantined", "Documents of the owned shards that are quarantined.")
 SUSPICIONS = Counter(
     "coedit_transformer_suspicions_total",
     "Times that Redis may have lost commits of a shard, by reason.",

@@ -16,6 +16,8 @@ class TransformerSettings(SharedSettings):
     """How long a shard waits for what Redis lost, where it was emptied or a replica took over."""
     transformer_restart_grace_seconds: float = Field(default=3.0, ge=0)
     """The same after a restart of Redis on its data."""
+    transformer_recheck_seconds: float = Field(default=30.0, gt=0)
+    """How often quarantined documents are looked at again, in case that what was damaged has been put right."""
     transformer_batch_entries: int = Field(default=256, ge=1)
     """How many entries of a shard are dealt with in one batch, at most."""
     transformer_documents: int = Field(default=1000, ge=1)

@@ -17,11 +17,13 @@ from coedit.store.archive import Archive, Segment
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.fold_scripts import FoldScripts
+from coedit.store.folding import Fold
 from coedit.store.object_store import ObjectStoreError, open_object_store
+from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshot, Snapshots
 from coedit.store.topology import Nodes
-from services.snapshotter.fold import Fold, Folder
+from services.snapshotter.fold import Folder
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.trim import Trimmer
 from services.snapshotter.work import Worker
@@ -108,7 +110,7 @@ async def test_trim_leaves_the_head(redis: Redis, ada: Author) -> None:
 async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author, tmp_path: Path) -> None:
     store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(Nodes(redis), "mine", SHARDS)
     await scripts.note(snapshot(ada, 10, 1), 1)
-    trimmer = Trimmer(store.log, _FullArchive(), scripts, tail=2, segment_commits=3)
+    trimmer = Trimmer(store.log, _FullArchive(), scripts, CHAIN_KEY, tail=2, segment_commits=3)
     with pytest.raises(ObjectStoreError):
         await trimmer.trim(ada.document_id, await store.position(ada))
     assert (await store.position(ada)).floor == 0
@@ -158,8 +160,9 @@ def worker(redis: Redis, objects_url: str, replica_count: int = 0) -> Worker:
     folder = Folder(
         DocumentReader(store.log, store.snapshots, store.archive), store.snapshots, CHAIN_KEY, keep=2
     )
-    trimmer = Trimmer(store.log, store.archive, scripts, tail=2, segment_commits=3)
-    return Worker(store.log, scripts, folder, trimmer, replica_count=replica_count)
+    trimmer = Trimmer(store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3)
+    quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
+    return Worker(store.log, scripts, folder, trimmer, quarantine, replica_count=replica_count)
 
 
 async def test_race_for_one_document_has_one_winner_a_round(
@@ -171,7 +174,7 @@ async def test_race_for_one_document_has_one_winner_a_round(
     for round_number in range(1, 6):
         await ada.type(4)
         await asyncio.gather(*(racer.work(ada.document_id, 0) for racer in racers))
-        assert not any(racer.quarantine.holds(ada.document_id, 1) for racer in racers)
+        assert not any(racer.pauses.holds(ada.document_id, 1) for racer in racers)
         newest = await store.snapshots.newest(ada.document_id)
         assert newest is not None
         assert (newest.number, newest.revision) == (round_number, ada.head)
@@ -203,7 +206,7 @@ async def test_snapshot_of_another_history_is_not_noted(redis: Redis, ada: Autho
     await redis.hdel(ada.shard.document(ada.document_id), "snapshot", "number")
     suspicious = worker(redis, objects_url)
     await suspicious.work(ada.document_id, 0)
-    assert suspicious.quarantine.holds(ada.document_id, 1)
+    assert suspicious.pauses.holds(ada.document_id, 1)
 
 
 class OvertakenSnapshots(Snapshots):

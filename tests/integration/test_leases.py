@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.redis_connection import connect
+from coedit.store.topology import Nodes
 from tests.redis_server import redis_server
 from tests.system import eventually
 
@@ -36,7 +37,7 @@ class Member:
     """A process that keeps leases, without the work."""
 
     def __init__(self, redis: Redis) -> None:
-        self.leases = ShardLeases(redis, "transformer", Shard.owner.__get__, SHARDS, TTL_SECONDS)
+        self.leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, TTL_SECONDS)
         self.gained: list[Shard] = []
         self.lost: list[Shard] = []
         self._stop = asyncio.Event()

@@ -58,7 +58,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Nothing was written: these documents are not where they were expected, or cannot be written at all."""
+    """Nothing was written: these documents are not where they were expected, or are damaged (``broken``)."""
 
     documents: tuple[DocumentId, ...]
     broken: bool
@@ -149,7 +149,7 @@ class CommitScript:
 
 def _keys(batch: BatchWrite) -> list[str]:
     shard = batch.shard
-    keys = [shard.owner, shard.cursor, shard.ops, shard.changed, shard.refused]
+    keys = [shard.owner, shard.cursor, shard.ops, shard.changed, shard.refused, shard.damaged]
     for write in batch.documents:
         keys += [
             shard.document(write.document_id),

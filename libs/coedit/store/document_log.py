@@ -146,7 +146,9 @@ def _revision(entry: tuple[bytes, dict[bytes, bytes]]) -> int:
 
 def _position(values: list[Any]) -> Position:
     try:
-        return _parsed_position(values)
+        position = _parsed_position(values)
+        _ = position.lost_revisions
+        return position
     except (AttributeError, TypeError, ValueError) as error:
         raise DamagedError(f"the position in Redis is incomplete: {error!r}", "position") from error
 

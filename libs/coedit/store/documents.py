@@ -129,8 +129,10 @@ class DocumentReader:
         For a Redis that may have lost what came last; raises as `load` does.
         """
         position = await self._log.position(document_id)
+        if position is None:
+            return await self._evicted(document_id)
         snapshot = await self._from_snapshot(document_id)
-        if position is None or snapshot.revision > position.head:
+        if snapshot.revision > position.head:
             return replace(snapshot, stored=position)
         return await self.load(document_id)
 

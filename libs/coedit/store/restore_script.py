@@ -48,6 +48,7 @@ class RestoreScript:
             shard.document(document_id),
             shard.log(document_id),
             shard.events(document_id),
+            shard.damaged,
         ]
         events = list(restoration.events)
         answer = await self._script.run(

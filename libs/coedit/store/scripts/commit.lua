@@ -2,7 +2,7 @@
 --
 -- A script that fails halfway keeps what it wrote, so everything is compared before the first write.
 --
--- KEYS  owner, cursor, ops, changed, refused, then per document: document, log, events
+-- KEYS  owner, cursor, ops, changed, refused, damaged, then per document: document, log, events
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
 --       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
 --       message to publish (may be empty), count of commits, each commit
@@ -22,12 +22,13 @@ while at <= #ARGV do
     local document = {
         id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
         snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], message = ARGV[at + 10],
-        count = tonumber(ARGV[at + 11]), first = at + 12, key = KEYS[6 + index * 3], log = KEYS[7 + index * 3], events = KEYS[8 + index * 3],
+        count = tonumber(ARGV[at + 11]), first = at + 12, key = KEYS[7 + index * 3], log = KEYS[8 + index * 3], events = KEYS[9 + index * 3],
     }
     local expected_epoch, expected_head = ARGV[at + 1], ARGV[at + 2]
     if document.count > 0 then
         local kind, key_kind = redis.call('TYPE', document.log).ok, redis.call('TYPE', document.key).ok
-        if (kind ~= 'stream' and kind ~= 'none') or (key_kind ~= 'hash' and key_kind ~= 'none') then
+        if (kind ~= 'stream' and kind ~= 'none') or (key_kind ~= 'hash' and key_kind ~= 'none')
+            or redis.call('HEXISTS', KEYS[6], document.id) == 1 then
             broken[#broken + 1] = index
         else
             local now = redis.call('HMGET', document.key, 'epoch', 'head', 'floor')

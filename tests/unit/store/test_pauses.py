@@ -1,16 +1,16 @@
 from coedit.identifiers import DocumentId
-from services.snapshotter.quarantine import Quarantine
+from coedit.store.pauses import Pauses
 
 NAME = DocumentId("notes")
 
 
 def test_pause_doubles_up_to_ten_minutes() -> None:
-    quarantine = Quarantine()
+    quarantine = Pauses()
     assert [quarantine.failed(NAME, 0) for _ in range(11)] == [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
 
 
 def test_document_is_left_alone_until_its_pause_is_over() -> None:
-    quarantine = Quarantine()
+    quarantine = Pauses()
     quarantine.failed(NAME, 1000)
     assert quarantine.holds(NAME, 2999)
     assert not quarantine.holds(NAME, 3000)
@@ -18,7 +18,7 @@ def test_document_is_left_alone_until_its_pause_is_over() -> None:
 
 
 def test_success_is_a_clean_slate() -> None:
-    quarantine = Quarantine()
+    quarantine = Pauses()
     quarantine.failed(NAME, 0)
     quarantine.succeeded(NAME)
     assert not quarantine.holds(NAME, 0)
@@ -26,7 +26,7 @@ def test_success_is_a_clean_slate() -> None:
 
 
 def test_oldest_are_forgotten_above_the_bound() -> None:
-    quarantine = Quarantine()
+    quarantine = Pauses()
     for number in range(10_001):
         quarantine.failed(DocumentId(str(number)), 0)
     assert not quarantine.holds(DocumentId("0"), 1)

@@ -9,7 +9,7 @@ _LAST_SECONDS = 600.0
 _BOUND = 10_000
 
 
-class Quarantine:
+class Pauses:
     """Doubles the pause of a document with each failure; forgets it when it succeeds.
 
     Times are milliseconds of one clock, which is an argument. Above a bound the oldest are forgotten, which
