@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from coedit.errors import ForbiddenError, UnsupportedVersionError
 from coedit.protocol.codec import Codec, choose_codec
+from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.server_session import CloseCode
 from coedit.runtime.health import add_health_routes, serve
 from coedit.runtime.lanes import Lanes
@@ -22,6 +23,7 @@ from coedit.store.object_store import open_object_store
 from coedit.store.offers_stream import OffersStream
 from coedit.store.ops_stream import OpsStream
 from coedit.store.presence_store import PresenceStore
+from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE, refuse_unsafe
 from coedit.store.snapshots import Snapshots
 from services.gateway.auth import Access
@@ -52,7 +54,9 @@ class Gateway:
         self._nodes = connect_nodes(settings.redis_url)
         log = DocumentLog(self._nodes, settings.shard_count)
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
-        self._reader = DocumentReader(log, Snapshots(objects), Archive(objects))
+        chain_key = ChainKey.derive(*settings.chain_secrets())
+        self._reader = DocumentReader(log, Snapshots(objects), Archive(objects), chain_key)
+        self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
         self._channels = Channels(self._nodes)
         self._submitter = Submitter(OpsStream(self._nodes), log, settings.gateway_backlog_entries)
         rosters = PresenceStore(
@@ -60,7 +64,7 @@ class Gateway:
         )
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
         offers = OffersStream(self._nodes)
-        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard))
+        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine)
         self._desk = GatewayDesk(
             settings, self._access, hub, self._submitter, self._presences, rosters, offers
         )
@@ -104,7 +108,7 @@ class Gateway:
         app = web.Application()
         add_health_routes(app, self._ready)
         app.router.add_get("/v1/ws", self._serve_socket)
-        DocumentRoutes(self._access, self._reader).add_to(app)
+        DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from coedit.errors import (
     CoeditError,
+    DamagedError,
     DivergedError,
     ForbiddenError,
     ForgedOfferError,
     FutureRevisionError,
+    QuarantinedError,
     SequenceError,
     TooLargeError,
     UnavailableError,
@@ -199,18 +201,11 @@ class GatewayDesk:
             "author": identity.author,
         }
         subscription = Subscription(connection, document_id, client_id, right, self._settings.durability)
+        await document.look_for_damage()
         if message.epoch is not None and message.revision is not None and message.mac is not None:
             held = message.epoch, Revision(message.revision), message.mac
-            try:
-                place = await document.check_held(*held)
-            except BehindClientError as behind:
-                place = await self._take_back(connection, document, behind.place, held)
-            answer |= {
-                "epoch": place.epoch,
-                "revision": message.revision,
-                "mac": message.mac,
-                "mode": "resumed",
-            }
+            epoch = await self._check_held(connection, document, held)
+            answer |= {"epoch": epoch, "revision": message.revision, "mac": message.mac, "mode": "resumed"}
         else:
             content = await document.content()
             subscription.parts = list(content.parts)
@@ -219,10 +214,30 @@ class GatewayDesk:
             answer |= content.answer()
         if document.feed.lost is not None:
             answer["lost"] = {"first": document.feed.lost[0], "last": document.feed.lost[1]}
+        if document.damage:
+            subscription.access, subscription.is_damaged = "read", True
+            answer |= {"access": "read", "damaged": True}
         return subscription, answer | {
             "head": document.feed.head,
             "snapshot_revision": document.feed.snapshot_revision,
         }
+
+    async def _check_held(
+        self, connection: Connection, document: OpenDocument, held: tuple[int, Revision, str]
+    ) -> int:
+        """Return the epoch in which a client can go on from what it holds, or keep it while ours is damaged.
+
+        Raises:
+            DivergedError: it holds another history.
+        """
+        try:
+            if not document.damage:
+                return (await document.check_held(*held)).epoch
+        except BehindClientError as behind:
+            return (await self._take_back(connection, document, behind.place, held)).epoch
+        except DamagedError as error:
+            await document.found(error)
+        return held[0]
 
     async def _take_back(
         self, connection: Connection, document: OpenDocument, place: Place, held: tuple[int, Revision, str]
@@ -373,6 +388,8 @@ class GatewayDesk:
 
 
 def _check_submit(subscription: Subscription, message: Submit) -> None:
+    if subscription.is_damaged:
+        raise QuarantinedError("the document is damaged, and takes no writes until it is repaired")
     if message.base_revision > subscription.revision:
         raise FutureRevisionError(f"revision {message.base_revision} was not told to this client")
     if subscription.access != "write":

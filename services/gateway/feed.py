@@ -4,10 +4,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coedit.errors import ProtocolError
+from coedit.errors import DamagedError, ProtocolError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import (
     Committed,
+    DamageFound,
+    DamageRepaired,
     EpochBegun,
     Event,
     HeadAt,
@@ -41,9 +43,15 @@ class Feed:
     """The newest commits of a document, and who wants them.
 
     ``on_gap`` is called when commits are missing or may be; who was called reads the log and calls `take`.
+    ``on_damage`` is called with what is wrong with the document, and with nothing when it has been repaired.
     """
 
-    def __init__(self, document_id: DocumentId, on_gap: Callable[["Feed"], None]) -> None:
+    def __init__(
+        self,
+        document_id: DocumentId,
+        on_gap: Callable[["Feed"], None],
+        on_damage: Callable[[str], None],
+    ) -> None:
         self.document_id = document_id
         self.epoch = 0
         self.head = Revision(0)
@@ -56,6 +64,7 @@ class Feed:
         """Of changes of the roster that came so far."""
         self.subscriptions: set[Subscription] = set()
         self._on_gap = on_gap
+        self._on_damage = on_damage
         self._recent = RecentCommits()
 
     @property
@@ -74,7 +83,7 @@ class Feed:
         try:
             for event in decode_events(packed):
                 self._on_event(event)
-        except ProtocolError as error:
+        except (ProtocolError, DamagedError) as error:
             LOOP_ERRORS.labels("feed").inc()
             facts = {"event": "bad-message", "document_id": self.document_id, "error": str(error)}
             logger.warning("a channel's message cannot be read", extra=facts)
@@ -131,6 +140,16 @@ class Feed:
             case EpochBegun(epoch, revision, _, last_lost):
                 self.broadcast(lost_message(self.document_id, epoch, revision + 1, last_lost))
                 self._miss()
+            case _:
+                self._on_news(event)
+
+    def _on_news(self, event: Event) -> None:
+        """Take in what is not about a revision."""
+        match event:
+            case DamageFound(what):
+                self._on_damage(what)
+            case DamageRepaired():
+                self._on_damage("")
             case SnapshotStored(revision):
                 self.snapshot_revision = revision
                 self.broadcast({"type": "snapshot", "document": self.document_id, "revision": revision})

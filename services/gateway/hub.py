@@ -10,18 +10,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import msgpack
-
-from coedit.errors import CoeditError, DivergedError, UnavailableError
+from coedit.errors import (
+    CoeditError,
+    DamagedError,
+    DivergedError,
+    QuarantinedError,
+    UnavailableError,
+)
 from coedit.identifiers import DocumentId, Revision
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
+from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.feed import Feed, Place
 from services.gateway.heal import Healer
-from services.gateway.metrics import DOCUMENTS, LOOP_ERRORS, SUBSCRIPTIONS
+from services.gateway.metrics import DOCUMENTS, LOOP_ERRORS, QUARANTINES, SUBSCRIPTIONS
 from services.gateway.recent import Logged, page_of
 from services.gateway.subscription import Subscription
 
@@ -51,9 +56,11 @@ class OpenDocument:
         reader: DocumentReader,
         channels: Channels,
         healer: Healer,
+        quarantine: Quarantine,
     ) -> None:
-        self.feed = Feed(document_id, self._mend)
+        self.feed = Feed(document_id, self._mend, self._on_damage)
         self._healer = healer
+        self._quarantine = quarantine
         self._log = log
         self._reader = reader
         self._channels = channels
@@ -66,29 +73,69 @@ class OpenDocument:
         self._mend_again = False
         self.is_behind = False
         """Whether Redis has the document at a lower revision than this gateway: what is submitted has to wait."""
+        self.damage = ""
+        """What is wrong with the document, which then takes no writes; empty: nothing is known to be."""
+        self._is_salvaged = False
+        """Whether the content is not that of the head, but of the last revision that can be vouched for."""
+        self._begin_anew = False
         self.users = 0
         """How many subscriptions, and opens under way, need the document."""
 
     async def content(self) -> Content:
         """Return the document at, or a little below, its head: subscribed, built and encoded once for all joiners.
 
+        One that is damaged is returned at the last revision that can be vouched for.
+
         Raises:
-            QuarantinedError: it is damaged.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
         async with self._lock:
             await self._subscribe()
-            if self._content is None or self.feed.head - self._content.revision > self._content.may_lag:
-                self._loaded = await self._reader.load(self.feed.document_id, self._loaded)
+            if self._content is None or self._is_out_of_date(self._content):
+                self._loaded, self._is_salvaged = await self._read(self._loaded)
                 # Encoding a large document takes long enough to be felt by everyone else.
                 self._content = await asyncio.to_thread(Content, self._loaded)
-                self._catch_feed_up(self._loaded)
+                if not self._is_salvaged:
+                    self._catch_feed_up(self._loaded)
             return self._content
+
+    async def look_for_damage(self) -> str:
+        """Return what is known to be wrong with the document, now and, since it is subscribed, from now on.
+
+        Raises:
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
+        """
+        async with self._lock:
+            await self._subscribe()
+            damage = await self._quarantine.of(self.feed.document_id)
+        self.damage = "" if damage is None else damage.message
+        return self.damage
+
+    async def found(self, error: DamagedError) -> None:
+        """Quarantine the document for what was found here.
+
+        Raises:
+            RedisError, OSError: it may or may not be quarantined.
+        """
+        if await self._quarantine.enter(self.feed.document_id, error):
+            QUARANTINES.labels(error.reason).inc()
+        self.damage = str(error)
+
+    async def _read(self, known: LoadedDocument | None = None) -> tuple[LoadedDocument, bool]:
+        """Return the document as far as it is sound, and whether that is not all of it."""
+        loaded, damage = await self._reader.load_readable(self.feed.document_id, known)
+        if damage is not None:
+            await self.found(damage)
+        return loaded, damage is not None
+
+    def _is_out_of_date(self, content: Content) -> bool:
+        return not self._is_salvaged and self.feed.head - content.revision > content.may_lag
 
     async def check_held(self, epoch: int, revision: Revision, mac: str) -> Place:
         """Refuse a client whose history is not ours; return where the document stands.
 
         Raises:
+            DamagedError: that cannot be told.
             BehindClientError: we never came that far in its epoch: it may have what we lost.
             DivergedError: we have another mac at its revision, or it is ahead of an epoch that ended.
         """
@@ -114,7 +161,7 @@ class OpenDocument:
         if revision in (0, place.head):
             return place.mac if revision else ""
         entries = await self._reader.entries(self.feed.document_id, revision, revision)
-        mac: str = msgpack.unpackb(entries[0])["mac"]
+        mac: str = Logged.read(entries[0]).fields["mac"]
         return mac
 
     def join(self, subscription: Subscription, revision: Revision) -> None:
@@ -127,13 +174,25 @@ class OpenDocument:
         subscription.fall_behind()
 
     async def page_after(self, revision: Revision) -> list[dict[str, Any]]:
-        """Return commits above ``revision``, at most a page, from memory, the log or the archive; none at the head."""
+        """Return commits above ``revision``, at most a page, from memory, the log or the archive; none at the head.
+
+        Of a damaged document none are told: its clients are as far as they can get.
+        """
         recent = self.feed.recent_since(revision)
         if recent is None:
-            last = min(self.feed.head, revision + _PAGE_REVISIONS)
-            entries = await self._reader.entries(self.feed.document_id, revision + 1, last)
-            recent = [Logged.read(entry) for entry in entries]
+            if self.damage:
+                return []
+            recent = await self._logged(revision, min(self.feed.head, revision + _PAGE_REVISIONS))
         return page_of(recent)
+
+    async def _logged(self, revision: Revision, last: int) -> list[Logged]:
+        """Return the commits above ``revision`` up to ``last``, each checked to follow the one before."""
+        try:
+            entries = await self._reader.checked_entries(self.feed.document_id, revision + 1, last)
+            return [Logged.read(entry) for entry in entries]
+        except DamagedError as error:
+            await self.found(error)
+            raise
 
     async def close(self) -> None:
         """Leave the channel."""
@@ -152,12 +211,14 @@ class OpenDocument:
                 self._mend(self.feed)
 
     async def _place(self) -> Place:
-        position = await self._log.position(self.feed.document_id)
+        position = None
+        with suppress(DamagedError):  # whoever reads on finds it again
+            position = await self._log.position(self.feed.document_id)
         if position is not None:
             return Place(
                 position.epoch, position.head, position.mac, position.snapshot, position.lost_revisions
             )
-        loaded = await self._reader.load(self.feed.document_id)
+        loaded, _ = await self._read()
         return Place(loaded.epoch, loaded.revision, loaded.mac, loaded.snapshot)
 
     def _on_subscribed_again(self) -> None:
@@ -165,6 +226,18 @@ class OpenDocument:
         self._mend(self.feed)
         for subscription in self.feed.subscriptions:
             subscription.outlet.refresh_roster(subscription)
+
+    def _on_damage(self, message: str) -> None:
+        """The document was quarantined, or is no more: its clients open it again, and learn what they may do."""
+        self.damage = message
+        if not message:
+            self._begin_anew = True
+            self._mend(self.feed)
+            return
+        error = QuarantinedError(f"the document is damaged, and takes no writes: {message}")
+        for subscription in list(self.feed.subscriptions):
+            if not subscription.is_damaged:
+                subscription.outlet.drop(subscription, error)
 
     def _catch_feed_up(self, loaded: LoadedDocument) -> None:
         if loaded.epoch != self.feed.epoch or loaded.revision > self.feed.head:
@@ -183,6 +256,10 @@ class OpenDocument:
             self._mend_again = False
             try:
                 await self._read_to_head()
+            except DamagedError as error:
+                facts = {"event": "gap-damaged", "document_id": self.feed.document_id, "error": str(error)}
+                logger.warning("a gap cannot be filled: the document is damaged", extra=facts)
+                return  # until it is repaired, which is told
             except (*TROUBLE, CoeditError) as error:
                 LOOP_ERRORS.labels("fill-gap").inc()
                 facts = {"event": "gap-error", "document_id": self.feed.document_id, "error": repr(error)}
@@ -195,10 +272,17 @@ class OpenDocument:
 
     async def _read_to_head(self) -> None:
         feed = self.feed
+        damage, before = await self._quarantine.of(feed.document_id), self.damage
+        if (damage is not None) != bool(before):  # its message was missed
+            self._on_damage("" if damage is None else damage.message)
+        if self._begin_anew:
+            self._begin_anew = False
+            self._restart(await self._place())
+            return
         # While the answer is on its way the channel brings more: only what was known before may be compared with it.
         known, mac = feed.head, feed.mac
         place = await self._place()
-        if place.head < known and place.epoch == feed.epoch:
+        if place.head < known and place.epoch == feed.epoch and not self.damage:
             self.is_behind = True
             try:
                 place = await self._healer.heal(feed, self._place)
@@ -209,13 +293,12 @@ class OpenDocument:
             return
         head = place.head
         while feed.head < head:
-            last = min(head, feed.head + _PAGE_REVISIONS)
-            entries = await self._reader.entries(feed.document_id, feed.head + 1, last)
-            feed.take([Logged.read(entry) for entry in entries])
+            feed.take(await self._logged(feed.head, min(head, feed.head + _PAGE_REVISIONS)))
 
     def _restart(self, place: Place) -> None:
         """The document has another history now: its clients open it again, and learn whether theirs is another too."""
         self._loaded = self._content = None
+        self._is_salvaged = False
         self.feed.start(place)
         facts = {"event": "another-history", "document_id": self.feed.document_id, "epoch": place.epoch}
         logger.warning("a document has another history now", extra=facts | {"revision": place.head})
@@ -229,9 +312,16 @@ class OpenDocument:
 class Hub:
     """All open documents; one is there as long as a client has it open."""
 
-    def __init__(self, log: DocumentLog, reader: DocumentReader, channels: Channels, healer: Healer) -> None:
+    def __init__(
+        self,
+        log: DocumentLog,
+        reader: DocumentReader,
+        channels: Channels,
+        healer: Healer,
+        quarantine: Quarantine,
+    ) -> None:
         self._make: Callable[[DocumentId], OpenDocument] = lambda document_id: OpenDocument(
-            document_id, log, reader, channels, healer
+            document_id, log, reader, channels, healer, quarantine
         )
         self._documents: dict[DocumentId, OpenDocument] = {}
 

@@ -15,6 +15,9 @@ CLOSED = Counter(
 LAGGING = Counter(
     "coedit_gateway_lagging_total", "Times that a client was left behind, to be caught up from the log."
 )
+QUARANTINES = Counter(
+    "coedit_gateway_quarantines_total", "Documents that this process found damaged, by reason.", ["reason"]
+)
 GAPS = Counter("coedit_gateway_gaps_total", "Gaps in a document's channel that were filled from the log.")
 RECALLS = Counter("coedit_gateway_recalls_total", "Clients that were asked for commits that Redis lost.")
 OFFERED = Counter(

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgpack
 
+from coedit.errors import DamagedError
+
 _MAX_COMMITS = 1024
 _MAX_BYTES = 1024 * 1024
 _PAGE_BYTES = 256 * 1024
@@ -22,8 +24,17 @@ class Logged:
 
     @classmethod
     def read(cls, entry: bytes) -> "Logged":
-        """Return the commit in an entry of the log."""
-        return cls(msgpack.unpackb(entry), len(entry))
+        """Return the commit in an entry of the log.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        try:
+            fields = msgpack.unpackb(entry)
+            fields["revision"], fields["mac"], fields["epoch"], fields["client_id"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"an entry cannot be read: {error!r}", "entry") from error
+        return cls(fields, len(entry))
 
     @property
     def revision(self) -> int:

@@ -9,6 +9,7 @@ from coedit.errors import CoeditError, ForbiddenError, InvalidIdentifierError, U
 from coedit.identifiers import DocumentId, document_id_from_url
 from coedit.runtime.settings import SettingsError
 from coedit.store.documents import DocumentReader
+from coedit.store.quarantine import Quarantine
 from services.gateway.auth import Access
 from services.gateway.connection import as_answer
 from services.gateway.metrics import ERRORS
@@ -30,9 +31,10 @@ _PAGE_HEADERS = {
 class DocumentRoutes:
     """``GET /v1/documents/{id}``; the id is percent-encoded, slashes and all."""
 
-    def __init__(self, access: Access, reader: DocumentReader) -> None:
+    def __init__(self, access: Access, reader: DocumentReader, quarantine: Quarantine) -> None:
         self._access = access
         self._reader = reader
+        self._quarantine = quarantine
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -42,17 +44,20 @@ class DocumentRoutes:
         try:
             document_id = _document_id(request)
             self._authorize(request, document_id)
-            loaded = await self._reader.load(document_id)
+            loaded, damage = await self._reader.load_readable(document_id)
+            is_damaged = damage is not None or await self._quarantine.of(document_id) is not None
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - every error is answered with its code
             return _error_response(as_answer(error))
         if _wants_text(request):
-            return web.Response(text=loaded.document.text, headers={"Coedit-Revision": str(loaded.revision)})
+            headers = {"Coedit-Revision": str(loaded.revision)}
+            if is_damaged:
+                headers["Coedit-Damaged"] = "true"
+            return web.Response(text=loaded.document.text, headers=headers)
         content = loaded.document.to_json()
-        return web.json_response(
-            {"document": document_id, "epoch": loaded.epoch, "revision": loaded.revision, "content": content}
-        )
+        answer = {"document": document_id, "epoch": loaded.epoch, "revision": loaded.revision}
+        return web.json_response(answer | {"content": content} | ({"damaged": True} if is_damaged else {}))
 
     def _authorize(self, request: web.Request, document_id: DocumentId) -> None:
         self._access.check_origin(request.headers.get("Origin"), request.host)

@@ -53,6 +53,7 @@ class Subscription:
         "document_id",
         "durability",
         "in_flight",
+        "is_damaged",
         "is_live",
         "outlet",
         "parts",
@@ -71,6 +72,8 @@ class Subscription:
         self.durability = durability
         self.revision = Revision(0)
         self.is_live = False
+        self.is_damaged = False
+        """Opened while the document is damaged: its client knows, and may not write."""
         self.parts: list[bytes] = []
         """What of a large document is still to be sent, before any commit."""
         self.parts_count = 0

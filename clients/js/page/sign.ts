@@ -21,6 +21,10 @@ export function signOf(status: Status, document: DocumentSession, savingForMs: n
   }
   if (!document.loaded) return { kind: "waiting", text: status.kind === "offline" ? "Offline – trying to connect" : "Opening…", short: "Opening…" };
   if (status.kind !== "online") return offline(document, unsaved);
+  if (document.damaged) {
+    const text = document.saved ? "Damaged – read only" : `Damaged – ${unsaved} not saved`;
+    return { kind: "refused", text, short: document.saved ? "Damaged" : "Not saved" };
+  }
   if (document.saved) {
     const text = document.access === "read" ? "Read only" : "Saved";
     return { kind: "saved", text: text + lossOf(document), short: text };

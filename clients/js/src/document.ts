@@ -35,6 +35,8 @@ const MISFIT: Refusal = {
 export class DocumentSession {
   state: DocumentState = "closed";
   access: "read" | "write" = "read";
+  /** The server found it damaged: it shows what it can vouch for, and takes no writes. */
+  damaged = false;
   /** Why it is `stopped`. */
   refusal: Refusal | null = null;
   /** The document with one's own edits: what the user sees. */
@@ -95,7 +97,7 @@ export class DocumentSession {
     if (this.state === "opening") return this.openAgainAt;
     if (this.state !== "open") return null;
     if (this.saved) return this.own.dueAt;
-    return this.revision < this.holdBelow ? null : (this.submission?.againAt ?? 0);
+    return this.damaged || this.revision < this.holdBelow ? null : (this.submission?.againAt ?? 0);
   }
 
   /** A connection is there. */
@@ -226,6 +228,7 @@ export class DocumentSession {
     this.access = opened.access;
     this.author = opened.author;
     if (opened.lost !== null) this.noteLoss(opened.lost);
+    this.damaged = opened.damaged;
     this.openRefusals = 0;
     const { body } = opened;
     if (body.mode === "content") return this.install(body.content, opened, now);
@@ -386,6 +389,7 @@ export class DocumentSession {
         if (this.submission !== null) this.submission = { ...later(this.submission, now), failed: true };
         return [];
       case "open-later":
+        if (this.state !== "opening") this.disconnected();
         this.state = "opening";
         this.openAgainAt = now + Math.min(30_000, 1_000 * 2 ** this.openRefusals);
         this.openRefusals += 1;

@@ -36,7 +36,8 @@ export function recoveryFrom(
 function aboutSubmission(error: ErrorMessage, submission: Submission | null): Recovery {
   // An answer to what was answered before, or to what another connection sent.
   if (submission === null || submission.sequence !== error.clientSequence) return "ignore";
-  if (error.retryable) return "submit-later";
+  // A damaged document takes writes again once it is repaired.
+  if (error.retryable || error.code === "quarantined") return "submit-later";
   if (error.code === "internal") return submission.failed ? "stop" : "submit-once-more";
   if (SPENT.has(error.code)) return "renew";
   return ANOTHER_HISTORY.has(error.code) ? "open-afresh" : "stop";
@@ -45,7 +46,7 @@ function aboutSubmission(error: ErrorMessage, submission: Submission | null): Re
 function aboutOpening(error: ErrorMessage, resumes: boolean): Recovery {
   // The answer to our close of a document that the server had closed already.
   if (error.code === "unexpected-message") return "ignore";
-  if (error.retryable || error.code === "internal") return "open-later";
+  if (error.retryable || error.code === "internal" || error.code === "quarantined") return "open-later";
   if (ANOTHER_HISTORY.has(error.code)) return "open-afresh";
   return error.code === "unauthorized" && resumes ? "open-anonymously" : "stop";
 }

@@ -20,6 +20,8 @@ export class FakeServer {
   /** How the next documents are sent. */
   mode: "content" | "parts" = "content";
   epoch = 1;
+  /** Whether it takes no writes, and says so. */
+  damaged = false;
   private readonly open = new Map<string, (frame: Fields) => void>();
   private readonly connections = new Map<(frame: Fields) => void, string>();
   private clients = 0;
@@ -47,6 +49,16 @@ export class FakeServer {
     for (const [listener, reply] of this.open) reply(this.commitFrame(this.log.length, listener));
   }
 
+  /** Quarantines the document, or takes it out again: whoever has it open must open it again. */
+  becomeDamaged(damaged: boolean): void {
+    this.damaged = damaged;
+    const [code, retryable] = damaged ? ["quarantined", false] : ["unavailable", true];
+    for (const reply of this.open.values()) {
+      reply({ type: "error", code, message: "", definite: false, retryable, document: "notes" });
+    }
+    this.open.clear();
+  }
+
   private welcome(client: string | undefined, channel: (frame: Fields) => void): Fields {
     const clientId = client ?? this.newClient();
     this.connections.set(channel, clientId);
@@ -68,6 +80,7 @@ export class FakeServer {
     const common = {
       type: "opened", document: "notes", client_id: client, resume_token: `token-${client}`, access: "write",
       author: "ada", epoch: this.epoch, head, snapshot_revision: 0,
+      ...(this.damaged ? { access: "read", damaged: true } : {}),
     };
     const at = message.revision;
     if (at !== undefined && (message.epoch !== this.epoch || message.mac !== this.mac(at))) {

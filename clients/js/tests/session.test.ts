@@ -5,6 +5,7 @@ import { Delta, textOf } from "../src/ot/index.js";
 import { inflateParts } from "../src/protocol/parts.js";
 import type { ClientMessage } from "../src/protocol/messages.js";
 import { Session } from "../src/session.js";
+import { signOf } from "../page/sign.js";
 import { FakeServer } from "./fake_server.js";
 import { Random, randomDelta } from "./random.js";
 
@@ -179,6 +180,38 @@ describe("a session", () => {
     expect(textOf(client.server.content)).toBe("xab");
     expect([textOf(client.shown), client.document.saved]).toEqual(["xab", true]);
     expect(client.last("open")).toMatchObject({ epoch: 1, revision: 0, client_id: "client1" });
+  });
+
+  test("a damaged document is read-only, never saved while edits wait, and takes them once it is repaired", () => {
+    const client = opened();
+    client.type(0, "a");
+    client.settle();
+    client.server.becomeDamaged(true);
+    client.type(1, "b");
+    client.settle();
+    expect(client.document.state).toBe("opening");
+    client.tick(1_000);
+    client.settle(1_000);
+    const { document } = client;
+    expect([document.state, document.damaged, document.access, document.saved]).toEqual(["open", true, "read", false]);
+    expect(signOf({ kind: "online" }, document, 0).text).toBe("Damaged – 1 edit not saved");
+    client.tick(60_000);
+    expect([client.count("submit"), client.reconnects]).toEqual([2, 0]);
+    client.server.becomeDamaged(false);
+    client.settle(60_000);
+    client.tick(61_000);
+    client.settle(61_000);
+    expect([document.damaged, document.access, document.saved]).toEqual([false, "write", true]);
+    expect(textOf(client.server.content)).toBe("ab");
+  });
+
+  test("a submission to a document that was just found damaged is sent again later", () => {
+    const client = opened();
+    client.type(0, "a");
+    reject(client, "quarantined", false);
+    expect([client.document.state, client.document.saved]).toEqual(["open", false]);
+    client.tick(1_000);
+    expect(client.count("submit")).toBe(2);
   });
 
   test("what others left nothing of is sent again and acknowledged", () => {

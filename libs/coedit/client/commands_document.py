@@ -54,10 +54,17 @@ async def run_cat(options: argparse.Namespace) -> int:
     if options.json:
         answer = orjson.loads(await fetch_json(options.url, options.document, options.token))
         print(orjson.dumps(answer["content"]).decode())
+        _warn_if(answer.get("damaged", False), answer["revision"])
     else:
-        text = (await fetch_text(options.url, options.document, options.token)).text
-        sys.stdout.buffer.write(text.encode())
+        found = await fetch_text(options.url, options.document, options.token)
+        sys.stdout.buffer.write(found.text.encode())
+        _warn_if(found.is_damaged, found.revision)
     return 0
+
+
+def _warn_if(is_damaged: bool, revision: int) -> None:
+    if is_damaged:
+        print(f"coedit: the document is damaged; this is revision {revision}, the last sound one", file=sys.stderr)
 
 
 async def run_edit(options: argparse.Namespace) -> int:
@@ -74,6 +81,8 @@ async def run_edit(options: argparse.Namespace) -> int:
         options.url, token=options.token, author=options.author, patience_seconds=options.patience
     ) as session:
         document = await session.open(options.document)
+        if document.damaged:
+            raise DocumentError("quarantined", "the document is damaged, and takes no writes until it is repaired")
         if document.state.access != "write":
             raise DocumentError("forbidden", "the token grants only reading")
         if text is not None:

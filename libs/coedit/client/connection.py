@@ -202,7 +202,7 @@ class Session:
         elif (document := self._documents.get(message.get("document", ""))) is not None:
             await self._inbox.receive(document, message)
             # A repeated ack says nothing of what is in flight now, so not every ack is an answer.
-            if document.saved:
+            if document.state.saved:
                 self._sent_at.pop(document.state.document_id, None)
 
     async def _on_welcome(self, message: Message) -> None:

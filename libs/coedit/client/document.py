@@ -54,8 +54,13 @@ class Document:
 
     @property
     def saved(self) -> bool:
-        """Whether the server has acknowledged every edit."""
-        return self.state.saved
+        """Whether the server has acknowledged every edit, and has not found the document damaged since."""
+        return self.state.saved and not self.state.damaged
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the server has found the document damaged: it takes no writes until it is repaired."""
+        return self.state.damaged
 
     @property
     def people(self) -> list[Presence]:
@@ -154,7 +159,7 @@ class Document:
         Raises:
             DocumentError: the document cannot be used any more.
         """
-        await self.until(lambda: self.saved)
+        await self.until(lambda: self.state.saved)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` holds; it is looked at after everything that arrives.

@@ -17,6 +17,8 @@ class TextAtHead(NamedTuple):
 
     text: str
     revision: Revision
+    is_damaged: bool = False
+    """Then the revision is the last that the server can vouch for."""
 
 
 async def fetch_text(url: str, name: str, token: str | None = None) -> TextAtHead:
@@ -28,7 +30,8 @@ async def fetch_text(url: str, name: str, token: str | None = None) -> TextAtHea
         UnavailableError: there is no answer.
     """
     body, headers = await _get(url, name, token, "text/plain")
-    return TextAtHead(body.decode(), Revision(int(headers["Coedit-Revision"])))
+    is_damaged = headers.get("Coedit-Damaged") == "true"
+    return TextAtHead(body.decode(), Revision(int(headers["Coedit-Revision"])), is_damaged)
 
 
 async def fetch_json(url: str, name: str, token: str | None = None) -> bytes:

@@ -74,6 +74,8 @@ class ClientDocument:
     client_id: ClientId = ClientId("")
     resume_token: str = ""
     access: str = ""
+    damaged: bool = False
+    """Whether the server has found the document damaged: it shows what it can vouch for, and takes no writes."""
     author: str = ""
     """Who one is in this document, as the server knows one."""
     snapshot_revision: Revision = Revision(0)
@@ -129,6 +131,7 @@ class ClientDocument:
             self.client_id, self._sequence = ClientId(message["client_id"]), 0
             self.carets = RemoteCarets(self.client_id, self.revision)
         self.resume_token, self.access = message["resume_token"], message["access"]
+        self.damaged = message.get("damaged", False)
         self.author, self.epoch = message.get("author", ""), message["epoch"]
         self.snapshot_stored(Revision(message["snapshot_revision"]))
         if content is None:
@@ -189,9 +192,9 @@ class ClientDocument:
         return self.resend()
 
     def resend(self) -> Sequence[Message]:
-        """Return the submission in flight, as it stands now; nothing where there is none or no one to send it to."""
+        """Return the submission in flight, as it stands now; nothing where there is none, or nobody takes it now."""
         replica = self.replica
-        if isinstance(replica, Synchronized) or not self.is_open:
+        if isinstance(replica, Synchronized) or not self.is_open or self.damaged:
             return ()
         message: Message = {
             "type": "submit",

@@ -153,15 +153,7 @@ class DocumentReader:
             RevisionTooOldError: a revision is kept nowhere, or they are too large to be held at once.
             DamagedError: a commit is damaged.
         """
-        if first > last:
-            return []
-        # With the one below, whose mac the first is sealed behind.
-        below = max(1, first - 1)
-        before = "" if first == 1 else None
-        try:
-            entries = await self.entries(document_id, below, last)
-        except RevisionTooOldError:
-            below, entries = first, await self.entries(document_id, first, last)
+        entries, below, before = await self._with_one_below(document_id, first, last)
         if sum(map(len, entries)) > MAX_HISTORY_BYTES:
             raise RevisionTooOldError(f"{len(entries)} commits behind, which are too large to rebase over")
 
@@ -169,6 +161,30 @@ class DocumentReader:
             return list(follow(document_id, entries, below - 1, before, self._chain_key))
 
         return (await _beside(entries, followed))[first - below :]
+
+    async def checked_entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the same as `history`, as the log's own bytes; for whoever sends them on as they are."""
+        entries, below, before = await self._with_one_below(document_id, first, last)
+
+        def checked(entries: Sequence[bytes]) -> int:
+            return sum(1 for _ in follow(document_id, entries, below - 1, before, self._chain_key))
+
+        await _beside(entries, checked)
+        return entries[first - below :]
+
+    async def _with_one_below(
+        self, document_id: DocumentId, first: int, last: int
+    ) -> tuple[list[bytes], int, str | None]:
+        """Return the entries with the one below, behind whose mac the first is sealed, if that is kept.
+
+        And the revision with which they begin, and the mac before that, if it is known.
+        """
+        below = max(1, first - 1)
+        try:
+            entries = await self.entries(document_id, below, last) if first <= last else []
+        except RevisionTooOldError:
+            below, entries = first, await self.entries(document_id, first, last)
+        return entries, below, "" if below == 1 else None
 
     async def entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
         """Return the same as `history`, as the log's own bytes."""

@@ -14,6 +14,7 @@ from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Offer, OffersStream
+from coedit.store.quarantine import Quarantine
 from services.gateway.channels import Channels
 from services.gateway.heal import Healer
 from services.gateway.hub import OpenDocument
@@ -43,7 +44,15 @@ class FakeStore:
 
     def document(self) -> OpenDocument:
         reader, healer = cast("DocumentReader", self), Healer(cast("OffersStream", self), self.shard)
-        return OpenDocument(DOCUMENT, cast("DocumentLog", self), reader, cast("Channels", self), healer)
+        log, channels, quarantine = (
+            cast("DocumentLog", self),
+            cast("Channels", self),
+            cast("Quarantine", self),
+        )
+        return OpenDocument(DOCUMENT, log, reader, channels, healer, quarantine)
+
+    async def of(self, _: DocumentId) -> None:
+        """Nothing is quarantined."""
 
     async def add(self, _: Shard, *offers: Offer) -> None:
         """Take what a gateway gives back."""
@@ -79,6 +88,14 @@ class FakeStore:
         loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta())
         await self.after_load()
         return loaded
+
+    async def load_readable(
+        self, document_id: DocumentId, known: LoadedDocument | None = None
+    ) -> tuple[LoadedDocument, None]:
+        return await self.load(document_id, known), None
+
+    async def checked_entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        return await self.entries(document_id, first, last)
 
     async def entries(self, _: DocumentId, first: int, last: int) -> list[bytes]:
         return [self._entry(revision) for revision in range(first, last + 1)]

@@ -1,4 +1,7 @@
 import msgpack
+import pytest
+
+from coedit.errors import DamagedError
 
 from services.gateway.recent import Logged, RecentCommits, page_of
 
@@ -35,8 +38,15 @@ def test_page_is_bounded_in_bytes_and_never_empty() -> None:
 
 
 def test_entry_is_read_with_its_size() -> None:
-    entry = msgpack.packb({"revision": 7, "delta": []})
-    assert Logged.read(entry) == Logged({"revision": 7, "delta": []}, len(entry))
+    fields = {"revision": 7, "delta": [], "mac": "ab", "epoch": 1, "client_id": "c"}
+    entry = msgpack.packb(fields)
+    assert Logged.read(entry) == Logged(fields, len(entry))
+
+
+@pytest.mark.parametrize("entry", [b"", b"\xc1", msgpack.packb([1]), msgpack.packb({"revision": 7})])
+def test_entry_that_is_no_commit_is_damage(entry: bytes) -> None:
+    with pytest.raises(DamagedError):
+        Logged.read(entry)
 
 
 def test_what_is_kept_above_a_revision_names_the_mac_below_it() -> None:

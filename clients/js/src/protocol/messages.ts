@@ -45,6 +45,7 @@ export interface Opened extends Identity, Held {
   readonly type: "opened";
   readonly document: string;
   readonly access: "read" | "write";
+  readonly damaged: boolean;
   readonly head: number;
   readonly snapshotRevision: number;
   /** Who one is in this document. */

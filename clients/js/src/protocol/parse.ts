@@ -73,6 +73,7 @@ function readOpened(fields: Fields): Opened {
     clientId: fields.text("client_id"),
     resumeToken: fields.text("resume_token"),
     access: fields.text("access") === "write" ? "write" : "read",
+    damaged: fields.raw("damaged") === true,
     ...readHeld(fields),
     head: fields.count("head"),
     snapshotRevision: fields.count("snapshot_revision"),
