@@ -16,10 +16,11 @@ _MAY_IMPORT = {
     "crdt": _LEAVES | {"ot", "crdt"},
     "protocol": _LEAVES | {"ot", "presence", "protocol"},
     "store": _LEAVES | {"ot", "protocol", "presence", "crdt", "store"},
-    "client": _LEAVES | {"ot", "protocol", "presence", "crdt", "store", "client"},
+    "client": _LEAVES | {"ot", "protocol", "presence", "crdt", "store", "client", "doctor"},
+    "doctor": _LEAVES | {"ot", "protocol", "crdt", "store", "runtime", "doctor"},
     "runtime": {"errors", "runtime"},
 }
-_SERVICE_MAY_IMPORT = {*_MAY_IMPORT} - {"client"}
+_SERVICE_MAY_IMPORT = {*_MAY_IMPORT} - {"client", "doctor"}
 _PURE = {"identifiers", "errors", "ot", "protocol", "presence", "crdt"}
 _IMPURE = {
     "asyncio",
@@ -55,6 +56,13 @@ def test_layer_imports_only_what_it_may(layer: str) -> None:
 def test_pure_layer_does_no_input_or_output(layer: str) -> None:
     for path, name in _imports(ROOT / "libs/coedit", layer):
         assert name.split(".")[0] not in _IMPURE, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("module", ["diagnosis", "plan", "report"])
+def test_what_the_doctor_thinks_is_pure(module: str) -> None:
+    """Of the store it knows the values alone."""
+    names = list(_names(ROOT / f"libs/coedit/doctor/{module}.py"))
+    assert not {name.split(".")[0] for name in names} & _IMPURE
 
 
 @pytest.mark.parametrize("service", sorted(_SERVICES))

@@ -1,7 +1,7 @@
 """``coedit``: read and edit documents, make tokens, and replay recorded sessions, from a shell.
 
 Exit codes: 0 done; 1 a check failed, or an edit was refused; 2 wrong usage; 3 the server cannot be reached;
-4 the server refuses who one is, or what one asks for; 130 interrupted.
+4 the server refuses who one is, or what one asks for; 5 a document cannot be repaired without loss; 130 interrupted.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from coedit.client import commands_document, commands_replay, commands_token
+from coedit.client import commands_doctor, commands_document, commands_replay, commands_token
 from coedit.client.events import DocumentError
 from coedit.errors import (
     CoeditError,
@@ -71,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands_document.add_to(commands, shared)
     commands_token.add_to(commands)
     commands_replay.add_to(commands, shared)
+    commands_doctor.add_to(commands)
     return parser
 
 

@@ -64,7 +64,10 @@ async def run_cat(options: argparse.Namespace) -> int:
 
 def _warn_if(is_damaged: bool, revision: int) -> None:
     if is_damaged:
-        print(f"coedit: the document is damaged; this is revision {revision}, the last sound one", file=sys.stderr)
+        print(
+            f"coedit: the document is damaged; this is revision {revision}, the last sound one",
+            file=sys.stderr,
+        )
 
 
 async def run_edit(options: argparse.Namespace) -> int:
@@ -82,7 +85,9 @@ async def run_edit(options: argparse.Namespace) -> int:
     ) as session:
         document = await session.open(options.document)
         if document.damaged:
-            raise DocumentError("quarantined", "the document is damaged, and takes no writes until it is repaired")
+            raise DocumentError(
+                "quarantined", "the document is damaged, and takes no writes until it is repaired"
+            )
         if document.state.access != "write":
             raise DocumentError("forbidden", "the token grants only reading")
         if text is not None:

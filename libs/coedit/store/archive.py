@@ -44,7 +44,7 @@ class Archive:
             ObjectStoreError: they may or may not be stored.
         """
         segment = Segment(first, Revision(first + len(entries) - 1))
-        if await self._objects.create(_key(document_id, segment), encode_segment(entries)):
+        if await self._objects.create(segment_key(document_id, segment), encode_segment(entries)):
             return segment
         # Somebody was here before, perhaps we ourselves; what counts is that it is the same.
         if await self.load(document_id, segment) != list(entries):
@@ -95,7 +95,7 @@ class Archive:
             DamagedError: it is not what was written.
             ObjectStoreError: the store cannot answer.
         """
-        body = await self._objects.read(_key(document_id, segment))
+        body = await self._objects.read(segment_key(document_id, segment))
         if body is None:
             raise ObjectStoreError(f"the object store listed segment {segment} and does not have it")
         entries = decode_segment(body)
@@ -151,7 +151,8 @@ def _folder(document_id: DocumentId) -> str:
     return f"{escape(document_id)}/history/"
 
 
-def _key(document_id: DocumentId, segment: Segment) -> str:
+def segment_key(document_id: DocumentId, segment: Segment) -> str:
+    """Return the key of a segment's object."""
     return f"{_folder(document_id)}{segment.first:016d}-{segment.last:016d}"
 
 

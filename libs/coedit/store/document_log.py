@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from coedit.errors import DamagedError, DamageReason
@@ -122,6 +123,21 @@ class DocumentLog:
             shard = self.shard(document_id)
             page = await self._nodes.at(shard).xrange(shard.log(document_id), first, last, count=count)
             return cast("_Page", page)
+
+
+async def raw_position(redis: Redis, shard: Shard, document_id: DocumentId) -> tuple[bytes, ...] | None:
+    """Return the fields of a position as they stand, an absent one as nothing; None where it is no hash at all.
+
+    Raises:
+        RedisError, OSError: Redis cannot tell now.
+    """
+    try:
+        values = await redis.hmget(shard.document(document_id), list(_FIELDS))
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return None
+    return tuple(value or b"" for value in cast("list[bytes | None]", values))
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class Snapshots:
             DamagedError: the newest one is damaged.
             ObjectStoreError: the store cannot answer.
         """
-        after = _key(document_id, known_number - 1) if known_number > 1 else ""
+        after = snapshot_key(document_id, known_number - 1) if known_number > 1 else ""
         keys = await self._objects.list(_folder(document_id), after)
         if not keys:
             return None
@@ -96,7 +96,7 @@ class Snapshots:
             DamagedError: it is not what was written, or belongs elsewhere.
             ObjectStoreError: the store cannot answer.
         """
-        body = await self._objects.read(_key(document_id, number))
+        body = await self._objects.read(snapshot_key(document_id, number))
         if body is None:
             return None
         snapshot = decode_snapshot(body)
@@ -111,7 +111,7 @@ class Snapshots:
             ObjectStoreError: it may or may not be stored.
         """
         return await self._objects.create(
-            _key(snapshot.document_id, snapshot.number), encode_snapshot(snapshot)
+            snapshot_key(snapshot.document_id, snapshot.number), encode_snapshot(snapshot)
         )
 
     async def prune(self, document_id: DocumentId, keep: int) -> int:
@@ -204,7 +204,8 @@ def _folder(document_id: DocumentId) -> str:
     return f"{escape(document_id)}/snapshot/"
 
 
-def _key(document_id: DocumentId, number: int) -> str:
+def snapshot_key(document_id: DocumentId, number: int) -> str:
+    """Return the key of a snapshot's object."""
     return f"{_folder(document_id)}{number:012d}"
 
 

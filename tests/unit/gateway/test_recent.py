@@ -2,7 +2,6 @@ import msgpack
 import pytest
 
 from coedit.errors import DamagedError
-
 from services.gateway.recent import Logged, RecentCommits, page_of
 
 
