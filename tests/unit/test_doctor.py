@@ -1,5 +1,6 @@
 """What the doctor thinks of a document, from what is stored of it; no store is needed for that."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgpack
@@ -59,7 +60,7 @@ def healthy() -> Stored:
     return Stored(
         document_id=NAME,
         position=POSITION,
-        fields=(b"",) * 7,
+        fields=(b"",) * 8,
         log=[(f"{revision}-0", ENTRIES[revision - 1]) for revision in range(7, HEAD + 1)],
         segments={
             Segment(Revision(1), Revision(3)): ENTRIES[:3],
@@ -93,7 +94,7 @@ def test_healthy_document_is_found_healthy_and_would_be_left_as_it_is() -> None:
 
 
 def test_new_document_is_healthy() -> None:
-    stored = Stored(NAME, None, (b"",) * 7, [], {}, {}, None, is_changed=False, is_owned=True)
+    stored = Stored(NAME, None, (b"",) * 8, [], {}, {}, None, is_changed=False, is_owned=True)
     assert check(stored).is_healthy
 
 
@@ -172,13 +173,11 @@ def test_commit_sealed_under_an_unknown_secret_is_no_offence() -> None:
 
 
 def test_damaged_segment_is_made_again_of_what_another_one_has() -> None:
-    segments = (
-        healthy().segments
-        | {  # type: ignore[operator]
-            Segment(Revision(4), Revision(6)): DamagedError("x", "object"),
-            Segment(Revision(3), Revision(5)): ENTRIES[2:5],
-        }
-    )
+    segments: dict[Segment, Sequence[bytes] | DamagedError] = {
+        Segment(Revision(1), Revision(3)): ENTRIES[:3],
+        Segment(Revision(4), Revision(6)): DamagedError("x", "object"),
+        Segment(Revision(3), Revision(5)): ENTRIES[2:5],
+    }
     plan = make_plan(check(replace(healthy(), segments=segments)))
     assert plan.bad_segments == (Segment(Revision(4), Revision(6)),)
     assert plan.new_segments == ()
@@ -202,7 +201,7 @@ def test_position_and_log_both_gone_leave_the_end_unknown() -> None:
 
 def test_cut_back_document_loses_the_segments_above_it() -> None:
     """The archive reaches further than the history can be followed: what is above would be in the way."""
-    segments = {
+    segments: dict[Segment, Sequence[bytes] | DamagedError] = {
         Segment(Revision(1), Revision(3)): ENTRIES[:3],
         Segment(Revision(4), Revision(6)): DamagedError("x", "object"),
         Segment(Revision(7), Revision(8)): ENTRIES[6:8],

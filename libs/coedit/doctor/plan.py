@@ -52,6 +52,7 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
         reached.revision if makes_snapshot else covered,
         max(newest, noted),
         position.incarnation if position else "",
+        _lost(diagnosis),
     )
     return Plan(
         after,
@@ -64,6 +65,14 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
         tuple(revision for revision in range(1, reached.revision + 1) if revision not in diagnosis.commits),
         diagnosis.loses,
     )
+
+
+def _lost(diagnosis: Diagnosis) -> str:
+    """Return what clients that come back later are told of what was lost when the epoch began."""
+    if diagnosis.lost:
+        return f"{diagnosis.lost[0]}-{diagnosis.lost[-1]}"
+    position = diagnosis.stored.sound_position
+    return position.lost if position is not None and not diagnosis.loses else ""
 
 
 def _floor(diagnosis: Diagnosis) -> Revision:

@@ -154,8 +154,10 @@ class DocumentReader:
             DamagedError: a commit is damaged.
         """
         entries, below, before = await self._with_one_below(document_id, first, last)
-        if sum(map(len, entries)) > MAX_HISTORY_BYTES:
-            raise RevisionTooOldError(f"{len(entries)} commits behind, which are too large to rebase over")
+        if sum(map(len, entries[first - below :])) > MAX_HISTORY_BYTES:
+            raise RevisionTooOldError(
+                f"{last - first + 1} commits behind, which are too large to rebase over"
+            )
 
         def followed(entries: Sequence[bytes]) -> list[Commit]:
             return list(follow(document_id, entries, below - 1, before, self._chain_key))

@@ -12,6 +12,7 @@ from coedit.errors import CoeditError, RevisionTooOldError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
+from coedit.protocol import history
 from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
 from coedit.store import documents
 from coedit.store.archive import Archive
@@ -89,7 +90,7 @@ async def test_large_history_is_decoded_beside_the_loop(monkeypatch: pytest.Monk
         threads.add(threading.get_ident())
         return decode_commit(packed)
 
-    monkeypatch.setattr(documents, "decode_commit", watched)
+    monkeypatch.setattr(history, "decode_commit", watched)
     stream = Stream()
     stream.entries = _commits(4, 100_000)
     reader = await _reader(stream, 0)
