@@ -53,7 +53,8 @@ class Stream(Redis):
         return page
 
     async def hmget(self, _: Any, fields: Any, *__: Any) -> Any:
-        known = {"epoch": b"1", "head": b"%d" % max(self.entries), "mac": b""}
+        mac = msgpack.unpackb(self.entries[max(self.entries)]).get("mac", "")
+        known = {"epoch": b"1", "head": b"%d" % max(self.entries), "mac": mac.encode()}
         return [known.get(field) for field in fields]
 
     def trim(self, floor: int) -> None:
