@@ -169,6 +169,8 @@ class Consumer:
                 self._drop_batch(batch)
                 MISFITS.labels("moved").inc()
                 self._cursors[batch.shard.ops.encode()] = cursor
+                # Written, and then the connection was lost: where it must be waited for, nobody was told.
+                await self._heads.announce_changed(batch.shard)
             case Fenced():
                 self._drop_batch(batch)
                 MISFITS.labels("fenced").inc()
