@@ -94,6 +94,18 @@ class Topology:
             self.logs,
         )
 
+    def until_replaced(self, server: Server) -> None:
+        """Wait until as many others are masters as there should be, without a server that is down or asleep."""
+        until(
+            lambda: len(self.masters_but(server)) == self._master_count,
+            f"somebody took over from {server.process.name}",
+            self.logs,
+        )
+
+    def masters_but(self, server: Server) -> list[Server]:
+        """The masters among the others."""
+        return [one for one in self._data_servers() if one is not server and _says(one, "role", "master")]
+
     def setting(self, name: str) -> str:
         """What the first server is set to."""
         found: dict[str, str] = self.servers[0].client.config_get(name)  # type: ignore[assignment]
@@ -135,7 +147,7 @@ class Sentinels(Topology):
     """A master, a replica, and three Sentinels that watch them."""
 
     def __init__(self, folder: Path, kind: ServerKind = "valkey") -> None:
-        data = ("--min-replicas-to-write", "0")
+        data = ("--min-replicas-to-write", "1")
         self.data = [
             Server(f"redis-{number}", kind, folder, (*_SAFE, *data, "--dir", str(folder / f"redis-{number}")))
             for number in range(2)
@@ -188,7 +200,10 @@ class Cluster(Topology):
     _master_count = 3
 
     def __init__(self, folder: Path, kind: ServerKind = "valkey") -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS), *_SAFE)
+        options = (
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
+            *("--min-replicas-to-write", "1", *_SAFE),
+        )
         self.servers = [
             Server(f"node-{number}", kind, folder, (*options, "--dir", str(folder / f"node-{number}")))
             for number in range(6)

@@ -80,7 +80,7 @@ class Transformer:
             max_units=settings.transformer_document_units,
         )
         return Consumer(
-            redis,
+            self._nodes.reader(redis),
             documents,
             BatchDecider(documents, self._chain_key),
             CommitScript(redis, self._leases.token, self._durability),

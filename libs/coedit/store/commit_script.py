@@ -110,10 +110,8 @@ class CommitScript:
             for batch in batches:
                 keys = _keys(batch)
                 pipe.evalsha(self._sha, len(keys), *keys, *self._arguments(batch))
-            self._durability.ask(pipe)
-            replies, answers = self._durability.split(await pipe.execute(raise_on_error=False))
-        self._durability.confirm(answers)
-        return replies
+            asked = self._durability.ask(pipe)
+            return self._durability.confirmed(await pipe.execute(raise_on_error=False), asked)
 
     def _arguments(self, batch: BatchWrite) -> list[str | bytes | int]:
         arguments: list[str | bytes | int] = [

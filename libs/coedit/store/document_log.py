@@ -56,12 +56,14 @@ class DocumentLog:
             RedisError, OSError: Redis cannot be asked.
         """
         shard = self.shard(document_id)
-        async with self._nodes.at(shard).pipeline(transaction=False) as pipe:
-            pipe.hmget(shard.document(document_id), list(_FIELDS))
-            self._durability.ask_after_reading(pipe, shard)
-            replies, answers = self._durability.split(await pipe.execute())
-        self._durability.confirm(answers)
-        values = replies[0]
+        redis, key = self._nodes.at(shard), shard.document(document_id)
+        if not self._durability.must_wait:
+            values = await redis.hmget(key, list(_FIELDS))
+        else:
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.hmget(key, list(_FIELDS))
+                asked = self._durability.ask_after_reading(pipe, shard)
+                (values,) = self._durability.confirmed(await pipe.execute(), asked)
         return None if values[0] is None else _position(values)
 
     async def read(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:

@@ -8,8 +8,8 @@
 Who waits tells nobody before: not by publishing, and not by reading either.
 """
 
+import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -42,32 +42,35 @@ class Durability:
         self._level = level
         self._replica_count = replica_count if level == "replicated" else 0
         self._waits_for_disk = False
+        self._watching: set[asyncio.Task[None]] = set()
 
     @property
     def must_wait(self) -> bool:
         """Whether what was written must not be told yet when Redis replies."""
         return self._waits_for_disk or self._replica_count > 0
 
-    def ask(self, pipe: Pipeline) -> None:
+    def ask(self, pipe: Pipeline) -> int:
         """Add to a pipeline that has written something what waits for it, and for all that was written before.
 
         In the same pipeline, since WAIT and WAITAOF are about the writes of their own connection, and a client's
-        commands may each take another one of its pool.
+        commands may each take another one of its pool. Return how many of the last replies `confirmed` is to check.
         """
         if self._replica_count:
             pipe.execute_command("WAIT", self._replica_count, _WAIT_MS)
         if self._waits_for_disk:
             pipe.execute_command("WAITAOF", 1, 0, _WAIT_MS)
+        return (self._replica_count > 0) + self._waits_for_disk
 
-    def ask_after_reading(self, pipe: Pipeline, shard: Shard) -> None:
+    def ask_after_reading(self, pipe: Pipeline, shard: Shard) -> int:
         """Add to a pipeline that only read what waits for all that it can have seen, whoever wrote it.
 
         That takes a write: Redis 7.0 waits for all that was there before its connection's last command, Valkey 9.1
-        only for what the connection itself wrote (both tried).
+        only for what the connection itself wrote (both tried). Return what `ask` does, with that write counted.
         """
-        if self.must_wait:
-            pipe.set(shard.barrier, b"")
-            self.ask(pipe)
+        if not self.must_wait:
+            return 0
+        pipe.set(shard.barrier, b"")
+        return 1 + self.ask(pipe)
 
     async def wait(self, redis: Redis, shard: Shard) -> None:
         """Return once all that a shard's node has now is durable.
@@ -76,35 +79,32 @@ class Durability:
             TimeoutError: it is not within two seconds.
             RedisError, OSError: Redis cannot say.
         """
-        if not self.must_wait:
-            return
         async with redis.pipeline(transaction=False) as pipe:
-            self.ask_after_reading(pipe, shard)
-            _, answers = self.split(await pipe.execute())
-        self.confirm(answers)
+            if asked := self.ask_after_reading(pipe, shard):
+                self.confirmed(await pipe.execute(raise_on_error=False), asked)
 
-    def split(self, replies: list[Any]) -> tuple[list[Any], list[Any]]:
-        """Return the replies to the pipeline's own commands, and those to what `ask` has added."""
-        count = len(replies) - (self._replica_count > 0) - self._waits_for_disk
-        return replies[:count], replies[count:]
-
-    def confirm(self, answers: Sequence[Any]) -> None:
-        """Return if the answers to what `ask` has added say that all of it is durable.
+    def confirmed(self, replies: list[Any], asked: int) -> list[Any]:
+        """Return the replies to what a pipeline was for, if the last ``asked`` say that all of it is durable.
 
         Raises:
             TimeoutError: it is not, or not known to be.
             RedisError: Redis could not say.
         """
-        for answer in answers:
+        own = len(replies) - asked
+        for answer in replies[own:]:
             if isinstance(answer, Exception):
                 raise answer
-        if self._waits_for_disk and answers[-1][0] < 1:
-            raise TimeoutError("it is not on disk yet")
-        if self._replica_count and answers[0] < self._replica_count:
-            raise TimeoutError(f"{answers[0]} of {self._replica_count} replicas have it")
+            if isinstance(answer, list) and answer[0] < 1:
+                raise TimeoutError("it is not on disk yet")
+            # Not True, which is the answer to the write of a reader.
+            if type(answer) is int and answer < self._replica_count:
+                raise TimeoutError(f"{answer} of {self._replica_count} replicas have it")
+        return replies[:own]
 
     async def check(self, nodes: Nodes) -> None:
         """Look the masters up, and refuse one that would lose what an ack promises.
+
+        A server that becomes a master later is looked at then: it is too late to refuse it, but not to say so.
 
         Raises:
             UnsafeRedisError: with the reason and the remedy.
@@ -113,13 +113,32 @@ class Durability:
         try:
             await nodes.refresh()
             for redis in nodes.masters():
-                await self._check(redis)
+                facts = await redis.info()
+                _refuse_server(facts, is_cluster=nodes.is_cluster)
+                await self._check_settings(redis, facts)
+                if self._level == "replicated":
+                    self._check_replicas(facts, await _setting(redis, "min-replicas-to-write"))
         except TROUBLE as error:
             raise UnavailableError(f"Redis does not answer: {error}") from error
+        nodes.on_change(lambda: self._watch(nodes))
 
-    async def _check(self, redis: Redis) -> None:
-        facts = await redis.info()
-        _refuse_server(facts)
+    def _watch(self, nodes: Nodes) -> None:
+        task = asyncio.get_running_loop().create_task(self._look_again(nodes))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+
+    async def _look_again(self, nodes: Nodes) -> None:
+        for redis in nodes.masters():
+            try:
+                await self._check_settings(redis, await redis.info())
+            except UnsafeRedisError as error:
+                logger.error("a master breaks the level", extra={"event": error.code, "reason": str(error)})
+            except TROUBLE as error:
+                logger.warning(
+                    "a master cannot be checked", extra={"event": "unchecked", "error": repr(error)}
+                )
+
+    async def _check_settings(self, redis: Redis, facts: dict[str, Any]) -> None:
         policy = await _setting(redis, "maxmemory-policy")
         if policy not in ("noeviction", None):
             raise UnsafeRedisError(
@@ -127,8 +146,6 @@ class Durability:
             )
         if self._level != "memory":
             await self._check_disk(redis, facts)
-        if self._level == "replicated":
-            self._check_replicas(facts, await _setting(redis, "min-replicas-to-write"))
 
     async def _check_disk(self, redis: Redis, facts: dict[str, Any]) -> None:
         if await _setting(redis, "appendonly") == "no":
@@ -175,10 +192,14 @@ class Durability:
             )
 
 
-def _refuse_server(facts: dict[str, Any]) -> None:
+def _refuse_server(facts: dict[str, Any], *, is_cluster: bool) -> None:
     version = tuple(int(part) for part in str(facts["redis_version"]).split(".")[:2])
     if version < _MINIMUM_VERSION:
         raise UnsafeRedisError(f"{_name(facts)} is too old; coedit needs Redis 7.0 or newer, or Valkey")
+    if facts.get("redis_mode") == "cluster" and not is_cluster:
+        raise UnsafeRedisError(
+            "it is a node of a cluster, which has only a part of the documents: use redis+cluster://"
+        )
     if facts.get("role") != "master":
         raise UnsafeRedisError(
             "it is a replica, which takes no writes: let COEDIT_REDIS_URL name the master, or use redis+sentinel://"

@@ -154,10 +154,14 @@ async def test_everysec_is_accepted_where_the_disk_can_be_waited_for(
         assert durability.must_wait
 
 
+async def test_cluster_is_refused_as_one_server() -> None:
+    node = cast("Redis", Fake(redis_version="7.0.15", redis_mode="cluster"))
+    await _refused(node, Durability("memory"), "it is a node of a cluster", "use redis[+]cluster")
+
+
 async def test_old_version_is_refused() -> None:
-    await _refused(
-        cast("Redis", Old()), Durability("memory"), "Redis 6.2.14 is too old", "7.0 or newer, or Valkey"
-    )
+    old = cast("Redis", Fake(redis_version="6.2.14"))
+    await _refused(old, Durability("memory"), "Redis 6.2.14 is too old", "7.0 or newer, or Valkey")
 
 
 async def test_waiting_for_the_disk_is_done_once_for_all_batches_and_told_after_it(
@@ -240,11 +244,14 @@ class Several(Nodes):
         return self._masters
 
 
-class Old:
-    """A Redis that coedit cannot work with."""
+class Fake:
+    """A master that says ``facts`` of itself."""
+
+    def __init__(self, **facts: str) -> None:
+        self._facts = facts
 
     async def info(self) -> dict[str, Any]:
-        return {"redis_version": "6.2.14", "role": "master"}
+        return {"role": "master", **self._facts}
 
 
 async def _refused(redis: Redis, durability: Durability, reason: str, remedy: str) -> None:
