@@ -16,10 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Deals with one document at a time, and puts those that fail aside.
-
-    Nothing is folded before ``replica_count`` replicas have it.
-    """
+    """Deals with one document at a time, and puts those that fail aside."""
 
     def __init__(
         self,
@@ -27,14 +24,11 @@ class Worker:
         scripts: FoldScripts,
         folder: Folder,
         trimmer: Trimmer,
-        *,
-        replica_count: int = 0,
     ) -> None:
         self._log = log
         self._scripts = scripts
         self._folder = folder
         self._trimmer = trimmer
-        self._replica_count = replica_count
         self.quarantine = Quarantine()
 
     async def work(self, document_id: DocumentId, now_ms: int) -> None:
@@ -50,8 +44,6 @@ class Worker:
     async def _deal_with(self, document_id: DocumentId) -> None:
         position = await self._log.position(document_id)
         if position is not None and position.snapshot < position.head:
-            if self._replica_count:
-                await self._scripts.await_replicas(document_id, self._replica_count)
             snapshot = await self._folder.fold(document_id, position)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 raise DamagedError("the snapshot is ahead of the document, or of another epoch", "log")

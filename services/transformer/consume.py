@@ -8,9 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
-
-from redis.asyncio import Redis
+from typing import cast
 
 from coedit.identifiers import DocumentId
 from coedit.runtime.lifecycle import until_stopped
@@ -26,6 +24,7 @@ from coedit.store.commit_script import (
 )
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Entry
+from coedit.store.stream_reader import StreamReader
 from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
@@ -45,7 +44,7 @@ class Consumer:
 
     def __init__(
         self,
-        redis: Redis,
+        reader: StreamReader,
         documents: WorkingDocuments,
         decider: BatchDecider,
         script: CommitScript,
@@ -53,7 +52,7 @@ class Consumer:
         shard_of: Callable[[DocumentId], Shard],
         batch_entries: int,
     ) -> None:
-        self._redis = redis
+        self._reader = reader
         self._documents = documents
         self._decider = decider
         self._script = script
@@ -141,13 +140,12 @@ class Consumer:
         self._shards.pop(name, None)
 
     async def _stored_cursor(self, shard: Shard) -> str:
-        cursor = cast("bytes | None", await self._redis.get(shard.cursor))
+        cursor = cast("bytes | None", await self._reader.redis.get(shard.cursor))
         return cursor.decode() if cursor else START
 
     async def _read(self) -> dict[bytes, list[Entry]]:
-        streams: dict[Any, Any] = self._cursors  # redis-py's type of keys is invariant
-        reply = await self._redis.xread(streams, count=self._batch_entries, block=_BLOCK_MS)
-        return {name: _bounded(entries) for name, entries in _pairs(reply)}
+        found = await self._reader.read(self._cursors, count=self._batch_entries, block_ms=_BLOCK_MS)
+        return {name: _bounded(entries) for name, entries in found.items()}
 
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
         match outcome:
@@ -169,6 +167,8 @@ class Consumer:
                 self._drop_batch(batch)
                 MISFITS.labels("moved").inc()
                 self._cursors[batch.shard.ops.encode()] = cursor
+                # Written, and then the connection was lost: where it must be waited for, nobody was told.
+                await self._heads.announce_changed(batch.shard)
             case Fenced():
                 self._drop_batch(batch)
                 MISFITS.labels("fenced").inc()
@@ -200,10 +200,3 @@ def _bounded(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]
         name = entry_id.decode()
         bounded.append(Entry(name, int(name.split("-")[0]), fields))
     return bounded
-
-
-def _pairs(reply: object) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
-    """Return the reply of XREAD as pairs, in either protocol version of Redis."""
-    if isinstance(reply, dict):
-        return [(name, pages[0]) for name, pages in reply.items()]
-    return list(reply or ())  # type: ignore[call-overload, no-any-return]

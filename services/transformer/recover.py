@@ -26,6 +26,7 @@ from coedit.store.keys import Shard
 from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.restore_script import Restoration, RestoreScript
 from coedit.store.server_pin import Pins
+from coedit.store.stream_reader import StreamReader
 from coedit.store.topology import Nodes
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import LOST, OFFERS, RESTORED, SUSPECT, SUSPICIONS
@@ -95,6 +96,7 @@ class Recovery:
         self._chain_key = chain_key
         self._shard_of = reader.shard
         self._offers = OffersStream(nodes)
+        self._readers: dict[Redis, StreamReader] = {}
         self._watched: dict[Shard, Watched] = {}
         self._awake = asyncio.Event()
         self._following = asyncio.Lock()
@@ -158,6 +160,7 @@ class Recovery:
         for shard in suspects:
             await self._ask(shard)
         placed = self._nodes.by_node(self._watched)
+        self._readers = {redis: self._readers.get(redis) or self._nodes.reader(redis) for redis in placed}
         await asyncio.gather(*(self._read(redis, shards) for redis, shards in placed.items()))
         if suspects:
             await self._finish_due(suspects)
@@ -172,7 +175,7 @@ class Recovery:
 
     async def _read(self, redis: Redis, shards: list[Shard]) -> None:
         places = {shard: self._watched[shard].place for shard in shards if shard in self._watched}
-        for shard, offers in (await self._offers.read(redis, places, _BLOCK_MS)).items():
+        for shard, offers in (await self._offers.read(self._readers[redis], places, _BLOCK_MS)).items():
             await self._take(shard, offers)
 
     async def _examine(self, shard: Shard, redis: Redis) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from coedit.identifiers import DocumentId, Revision
+from coedit.store.durability import Durability
 from coedit.store.keys import Shard, shard_of
 from coedit.store.topology import Nodes
 
@@ -36,8 +37,9 @@ class Position:
 class DocumentLog:
     """Reads positions and logs; only the commit script writes them."""
 
-    def __init__(self, nodes: Nodes, shard_count: int) -> None:
+    def __init__(self, nodes: Nodes, shard_count: int, durability: Durability | None = None) -> None:
         self._nodes = nodes
+        self._durability = durability or Durability()
         self._shard_count = shard_count
 
     def shard(self, document_id: DocumentId) -> Shard:
@@ -45,9 +47,23 @@ class DocumentLog:
         return shard_of(document_id, self._shard_count)
 
     async def position(self, document_id: DocumentId) -> Position | None:
-        """Return where a document stands, or None if Redis does not hold it."""
+        """Return where a document stands, or None if Redis does not hold it.
+
+        All that is said by it is durable: whoever reads no further can tell of it.
+
+        Raises:
+            TimeoutError: it is there, and not durable yet.
+            RedisError, OSError: Redis cannot be asked.
+        """
         shard = self.shard(document_id)
-        values = await self._nodes.at(shard).hmget(shard.document(document_id), list(_FIELDS))
+        redis, key = self._nodes.at(shard), shard.document(document_id)
+        if not self._durability.must_wait:
+            values = await redis.hmget(key, list(_FIELDS))
+        else:
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.hmget(key, list(_FIELDS))
+                asked = self._durability.ask_after_reading(pipe, shard)
+                (values,) = self._durability.confirmed(await pipe.execute(), asked)
         return None if values[0] is None else _position(values)
 
     async def read(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:

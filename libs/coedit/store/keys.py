@@ -16,6 +16,7 @@ log:{s}:ID              stream      the commits; the entry of revision r has the
 events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
 incarnation:{s}         hash        id, server, suspect_until: whether Redis still holds what it held
 offers:{s}              stream      commits that are given back to a shard that lost some; bounded
+barrier:{s}             string      written by readers who wait until what they read is durable; holds nothing
 folder:{s}              string      the token of the snapshotter that works on the shard; expires
 reports:{s}             stream      presence, as gateways report it; bounded
 keeper:{s}              string      the token of the presence service that works on the shard; expires
@@ -86,6 +87,11 @@ class Shard:
     def offers(self) -> str:
         """The stream of what is given back."""
         return f"offers:{self.tag}"
+
+    @property
+    def barrier(self) -> str:
+        """What readers write to wait for it."""
+        return f"barrier:{self.tag}"
 
     @property
     def folder(self) -> str:
