@@ -32,7 +32,7 @@ class SharedSettings(BaseSettings):
     old_secrets: SecretStr = SecretStr("")
     """A secret that was used before, or a JSON list of several: what it signed and chained is still accepted."""
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """``redis://``, ``rediss://`` (TLS), ``unix://``, ``redis+sentinel://``, ``redis+cluster://``: docs/operations.md."""
+    """``redis://``, ``rediss://`` (TLS), ``unix://``, ``redis+sentinel://`` or ``redis+cluster://``."""
     object_store_url: str = "file:///var/lib/coedit/objects"
     """Where snapshots and history go: ``file://``, ``s3://``, ``gs://``, ``az://``, ``memory://``."""
     object_store_endpoint: str = ""
