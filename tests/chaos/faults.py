@@ -19,6 +19,8 @@ class Fault(ABC):
     kind: ClassVar[str]
     lane: ClassVar[Lane]
     seconds: ClassVar[tuple[float, float]]
+    takes_seconds: ClassVar[float] = 0.0
+    """About how long `begin` and `end` themselves take."""
     may_lose: ClassVar[bool] = False
     """Whether Redis may forget by it what it had acknowledged, so that a loss may be reported."""
 

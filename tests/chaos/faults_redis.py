@@ -39,6 +39,7 @@ class RedisLoading(Fault):
     kind = "redis-loading"
     lane = "servers"
     seconds = (0.1, 0.5)
+    takes_seconds = 2.5
     loads_for_seconds = 2.0
 
     async def begin(self, world: World, rng: random.Random) -> str:
