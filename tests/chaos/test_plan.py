@@ -1,7 +1,6 @@
 """The plan of a run is drawn from its seed, and says what it has no room for."""
 
-import tests.chaos.run  # noqa: F401 - registers the faults
-from tests.chaos.faults import FAULTS
+from tests.chaos.catalogue import FAULTS
 from tests.chaos.plan import make_plan
 
 

@@ -62,6 +62,8 @@ class World:
             server=server,
             settings=_SETTINGS | {"COEDIT_DURABILITY": level},
         )
+        if level == "memory":
+            _sync_seldom(self.system.processes["redis"])
         self._rng = random.Random(f"world {seed}")
         self._stack = AsyncExitStack()
         self._down: set[str] = set()
@@ -168,3 +170,7 @@ class World:
         last = process.tail().strip().rpartition("\n")[2]
         what = "waited" if last.startswith("cannot start: ") else "exit"
         self.history.add(what, process=process.name, code=code, reason=last[:500])
+
+
+def _sync_seldom(redis: Process) -> None:
+    redis.command = [{"always": "everysec"}.get(argument, argument) for argument in redis.command]
