@@ -155,7 +155,7 @@ class Recovery:
 
     async def step(self) -> None:
         """Deal with the offers that came, and with the shards whose time of suspicion is over."""
-        if not self._watched:
+        while not self._watched:
             self._awake.clear()
             await self._awake.wait()
         suspects = [shard for shard, watched in self._watched.items() if watched.is_suspect]
