@@ -49,6 +49,7 @@ class Subscription:
 
     __slots__ = (
         "access",
+        "acked",
         "client_id",
         "document_id",
         "durability",
@@ -74,6 +75,8 @@ class Subscription:
         self.parts: list[bytes] = []
         """What of a large document is still to be sent, before any commit."""
         self.parts_count = 0
+        self.acked = 0
+        """The largest sequence of this client whose ack was told."""
         self.in_flight: int | None = None
         """The sequence of the submission that was forwarded and not answered yet."""
         self.rejected = False
@@ -106,6 +109,7 @@ class Subscription:
             if commit["client_id"] == self.client_id:
                 self._send_others(others)
                 others = []
+                self.acked = max(self.acked, commit["client_sequence"])
                 self._answered(commit["client_sequence"])
                 self.outlet.send(ack_message(self.document_id, commit, self.durability))
             else:
