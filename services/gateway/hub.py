@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from coedit.errors import CoeditError, DivergedError, UnavailableError
+from coedit.errors import CoeditError, DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
@@ -204,10 +204,17 @@ class OpenDocument:
                 place = await self._healer.heal(feed, self._place)
             finally:
                 self.is_behind = False
-        if place.epoch != feed.epoch or place.head < known or await self._mac_at(known, place) != mac:
+        try:
+            if place.epoch != feed.epoch or place.head < known or await self._mac_at(known, place) != mac:
+                self._restart(place)
+            else:
+                await self._read_on(place.head)
+        except RevisionTooOldError:
+            # What comes next is kept nowhere any more: no waiting brings it, and nobody here can be brought on.
             self._restart(place)
-            return
-        head = place.head
+
+    async def _read_on(self, head: Revision) -> None:
+        feed = self.feed
         while feed.head < head:
             last = min(head, feed.head + _PAGE_REVISIONS)
             entries = await self._reader.entries(feed.document_id, feed.head + 1, last)

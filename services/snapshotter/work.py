@@ -3,7 +3,7 @@
 import logging
 
 from coedit.errors import DamagedError, UnavailableError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import DocumentId, Revision
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.redis_connection import TROUBLE
@@ -45,6 +45,8 @@ class Worker:
         position = await self._log.position(document_id)
         if position is not None and position.snapshot < position.head:
             snapshot = await self._folder.fold(document_id, position)
+            covered = Revision(min(snapshot.revision, position.head))
+            await self._trimmer.keep(document_id, position, covered)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 raise DamagedError("the snapshot is ahead of the document, or of another epoch", "log")
             await self._folder.prune(snapshot)
