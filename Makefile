@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test laws chaos check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test laws chaos chaos-proof check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVE
 
 laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
 	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)
+
+chaos-proof: install ## five bugs are planted in turn, and the checker must find each: REPORT=file
+	@$(BIN)/python -m tests.chaos.proof $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 bench: install ## what an edit costs on this machine, beside floors; BENCH="--runs 3"
 	$(BIN)/python -m bench $(BENCH)

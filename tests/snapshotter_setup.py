@@ -21,6 +21,7 @@ from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import DocumentReader
+from coedit.store.durability import Durability
 from coedit.store.keys import Shard, shard_of
 from coedit.store.object_store import open_object_store
 from coedit.store.snapshots import Snapshot, Snapshots
@@ -90,9 +91,9 @@ class Author:
 class Store:
     """What the object store and Redis hold of a document."""
 
-    def __init__(self, redis: Redis, objects_url: str) -> None:
+    def __init__(self, redis: Redis, objects_url: str, durability: Durability | None = None) -> None:
         objects = open_object_store(objects_url)
-        self.log = DocumentLog(Nodes(redis), SHARDS)
+        self.log = DocumentLog(Nodes(redis), SHARDS, durability)
         self.snapshots, self.archive = Snapshots(objects), Archive(objects)
         self.reader = DocumentReader(self.log, self.snapshots, self.archive, CHAIN_KEY)
 

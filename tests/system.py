@@ -84,7 +84,10 @@ class Process:
 
 
 class System:
-    """A whole deployment on loopback, in ``folder``. ``settings`` are further COEDIT_ variables."""
+    """A whole deployment on loopback, in ``folder``. ``settings`` are further COEDIT_ variables.
+
+    Without a ``redis_url`` it has a Redis of its own, the process ``redis``.
+    """
 
     def __init__(
         self,
@@ -93,16 +96,18 @@ class System:
         gateways: int = 1,
         transformers: int = 1,
         server: ServerKind = "valkey",
+        redis_url: str = "",
         settings: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.processes: dict[str, Process] = {}
         self._ready_ports: dict[str, int] = {}
         redis_port = free_port()
-        self.redis_url = f"redis://127.0.0.1:{redis_port}/0"
+        self.redis_url = redis_url or f"redis://127.0.0.1:{redis_port}/0"
         self.object_store_url = (folder / "objects").as_uri()
         self.environment = self._base_environment() | (settings or {})
-        self._add("redis", _redis_command(server, redis_port, folder), {})
+        if not redis_url:
+            self._add("redis", _redis_command(server, redis_port, folder), {})
         for number in range(transformers):
             self._add_service("transformer", number)
         self._add_service("presence", 0)
@@ -116,14 +121,18 @@ class System:
 
     def start(self) -> None:
         """Start everything and wait until it is ready."""
-        (self.folder / "redis").mkdir(parents=True, exist_ok=True)
-        self.processes["redis"].start()
-        until(lambda: _listens(int(self.redis_url.split(":")[2].split("/")[0])), "Redis listens", self.logs)
+        if "redis" in self.processes:
+            self._start_redis()
         for name, process in self.processes.items():
             if name != "redis":
                 process.start()
         for name in self._ready_ports:
             self.wait_ready(name)
+
+    def _start_redis(self) -> None:
+        (self.folder / "redis").mkdir(parents=True, exist_ok=True)
+        self.processes["redis"].start()
+        until(lambda: _listens(int(self.redis_url.split(":")[2].split("/")[0])), "Redis listens", self.logs)
 
     def wait_ready(self, name: str, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until a service says that it is ready."""
@@ -169,7 +178,8 @@ class System:
             for process in services:
                 process.stop()
         finally:
-            self.processes["redis"].stop()
+            if "redis" in self.processes:
+                self.processes["redis"].stop()
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failed test."""

@@ -19,12 +19,13 @@ from coedit.store.archive import Archive
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
+from coedit.store.durability import Durability
 from coedit.store.object_store import open_object_store
 from coedit.store.offers_stream import OffersStream
 from coedit.store.ops_stream import OpsStream
 from coedit.store.presence_store import PresenceStore
 from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import TROUBLE, refuse_unsafe
+from coedit.store.redis_connection import TROUBLE
 from coedit.store.snapshots import Snapshots
 from services.gateway.auth import Access
 from services.gateway.channels import Channels
@@ -50,9 +51,10 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
+        self._durability = Durability(settings.durability, settings.replica_count)
         self._access = Access(settings)
         self._nodes = connect_nodes(settings.redis_url)
-        log = DocumentLog(self._nodes, settings.shard_count)
+        log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
         chain_key = ChainKey.derive(*settings.chain_secrets())
         self._reader = DocumentReader(log, Snapshots(objects), Archive(objects), chain_key)
@@ -74,7 +76,7 @@ class Gateway:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop``, then send every client elsewhere."""
         settings = self._settings
-        await refuse_unsafe(self._nodes, settings.durability)
+        await self._durability.check(self._nodes)
         server = await serve(self._application(), settings.gateway_host, settings.gateway_port)
         facts = {"event": "started", "host": settings.gateway_host, "port": settings.gateway_port}
         logger.info("gateway started", extra=facts)

@@ -316,7 +316,8 @@ class GatewayDesk:
                 raise UnavailableError("the document is being restored; send again in a while")
             submission = self._submission(connection, subscription, message)
             self._submitter.submit(document_id, submission, on_error)
-            subscription.in_flight = sequence
+            # What was acked before it came again, as where the two crossed on the way, is not waited for.
+            subscription.in_flight = sequence if sequence > subscription.acked else None
         except CoeditError as error:
             on_error(error)
 

@@ -15,6 +15,7 @@ from coedit.errors import (
     DamagedError,
     DivergedError,
     QuarantinedError,
+    RevisionTooOldError,
     UnavailableError,
 )
 from coedit.identifiers import DocumentId, Revision
@@ -288,10 +289,17 @@ class OpenDocument:
                 place = await self._healer.heal(feed, self._place)
             finally:
                 self.is_behind = False
-        if place.epoch != feed.epoch or place.head < known or await self._mac_at(known, place) != mac:
+        try:
+            if place.epoch != feed.epoch or place.head < known or await self._mac_at(known, place) != mac:
+                self._restart(place)
+            else:
+                await self._read_on(place.head)
+        except RevisionTooOldError:
+            # What comes next is kept nowhere any more: no waiting brings it, and nobody here can be brought on.
             self._restart(place)
-            return
-        head = place.head
+
+    async def _read_on(self, head: Revision) -> None:
+        feed = self.feed
         while feed.head < head:
             feed.take(await self._logged(feed.head, min(head, feed.head + _PAGE_REVISIONS)))
 

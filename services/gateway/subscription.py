@@ -49,6 +49,7 @@ class Subscription:
 
     __slots__ = (
         "access",
+        "acked",
         "client_id",
         "document_id",
         "durability",
@@ -77,6 +78,8 @@ class Subscription:
         self.parts: list[bytes] = []
         """What of a large document is still to be sent, before any commit."""
         self.parts_count = 0
+        self.acked = 0
+        """The largest sequence of this client whose ack was told."""
         self.in_flight: int | None = None
         """The sequence of the submission that was forwarded and not answered yet."""
         self.rejected = False
@@ -109,6 +112,7 @@ class Subscription:
             if commit["client_id"] == self.client_id:
                 self._send_others(others)
                 others = []
+                self.acked = max(self.acked, commit["client_sequence"])
                 self.answered(commit["client_sequence"])
                 self.outlet.send(ack_message(self.document_id, commit, self.durability))
             else:

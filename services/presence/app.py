@@ -104,7 +104,7 @@ class PresenceService:
             lanes.end(redis)
             del self._tickers[redis]
         for redis in placed.keys() - self._tickers.keys():
-            self._tickers[redis] = Ticker(redis, self._leases.token, self._settings, stop)
+            self._tickers[redis] = Ticker(self._nodes.reader(redis), self._leases.token, self._settings, stop)
             lanes.start(redis, self._tickers[redis].step)
         for redis, ticker in self._tickers.items():
             ticker.own(placed.get(redis, ()))

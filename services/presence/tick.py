@@ -13,11 +13,10 @@ it. While nobody moves, the loop waits in Redis.
 import asyncio
 from collections.abc import Iterable
 
-from redis.asyncio import Redis
-
 from coedit.runtime.lifecycle import until_stopped
 from coedit.store.keys import Shard
 from coedit.store.presence_keeper import READ_COUNT, Entry, PresenceKeeper
+from coedit.store.stream_reader import StreamReader
 from services.presence import metrics
 from services.presence.expire import Expiry
 from services.presence.heartbeat import ShardRosters
@@ -32,10 +31,12 @@ _NO_SHARD_SECONDS = 0.25
 class Ticker:
     """Keeps and announces the presence of the shards that `own` names, which lie on one node."""
 
-    def __init__(self, redis: Redis, token: str, settings: PresenceSettings, stop: asyncio.Event) -> None:
+    def __init__(
+        self, reader: StreamReader, token: str, settings: PresenceSettings, stop: asyncio.Event
+    ) -> None:
         self._settings = settings
         self._ttl_ms = int(settings.presence_ttl_seconds * 1000)
-        self._keeper = PresenceKeeper(redis, token)
+        self._keeper = PresenceKeeper(reader, token)
         self._expiry = Expiry(self._keeper)
         self._stop = stop
         self._held: set[Shard] = set()

@@ -13,12 +13,12 @@ from coedit.store.archive import Archive
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
+from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
 from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import refuse_unsafe
 from coedit.store.snapshots import Snapshots
 from services.snapshotter.fold import Folder
 from services.snapshotter.metrics import CHANGED, ERRORS, SHARDS
@@ -35,6 +35,7 @@ class Snapshotter:
 
     def __init__(self, settings: SnapshotterSettings) -> None:
         self._settings = settings
+        self._durability = Durability(settings.durability, settings.replica_count)
         self._nodes = connect_nodes(settings.redis_url)
         self._leases = ShardLeases(
             self._nodes,
@@ -54,7 +55,7 @@ class Snapshotter:
         settings = self._settings
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
         log, snapshots, archive = (
-            DocumentLog(self._nodes, settings.shard_count),
+            DocumentLog(self._nodes, settings.shard_count, self._durability),
             Snapshots(objects),
             Archive(objects),
         )
@@ -71,14 +72,13 @@ class Snapshotter:
         folder = Folder(
             DocumentReader(log, snapshots, archive), snapshots, chain_key, settings.snapshotter_keep
         )
-        replica_count = settings.replica_count if settings.durability == "replicated" else 0
         quarantine = Quarantine(self._nodes, settings.shard_count, "snapshotter")
-        return Worker(log, scripts, folder, trimmer, quarantine, replica_count=replica_count)
+        return Worker(log, scripts, folder, trimmer, quarantine)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
         settings = self._settings
-        await refuse_unsafe(self._nodes, settings.durability)
+        await self._durability.check(self._nodes)
         app = web.Application()
         add_health_routes(app, self._ready)
         health = await serve(app, settings.health_host, settings.snapshotter_health_port)

@@ -2,7 +2,7 @@
 
 import logging
 
-from coedit.errors import DamagedError
+from coedit.errors import DamagedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.history import follow
 from coedit.protocol.log_entry import ChainKey
@@ -38,6 +38,26 @@ class Trimmer:
         self._tail = tail
         self._segment_commits = segment_commits
 
+    async def keep(self, document_id: DocumentId, position: Position, revision: Revision) -> None:
+        """Archive what a snapshot at ``revision`` covers, before anybody is told of it; it stays in the log as well.
+
+        Those who hold these commits in case Redis loses them let go of them then, and the snapshot has no history.
+
+        Raises:
+            DamagedError: the log has a gap, or the archive another history.
+            UnavailableError: the log is being trimmed by another; nothing is lost.
+            RedisError, ObjectStoreError: a store cannot be read or written now; nothing is lost.
+        """
+        segments = await self._archive.segments(document_id)
+        archived = max([position.floor, *(segment.last for segment in segments)])
+        while archived < revision:
+            entries = await self._segment(document_id, archived + 1, revision)
+            if not entries:
+                await self._refuse_gap(document_id, position.floor)
+                raise UnavailableError("the log was trimmed meanwhile")
+            self._check(document_id, archived, entries)
+            archived = (await self._archive.store(document_id, Revision(archived + 1), entries)).last
+
     async def trim(self, document_id: DocumentId, position: Position) -> None:
         """Move the oldest commits to the archive, if enough of them are covered by the snapshot.
 
@@ -66,6 +86,9 @@ class Trimmer:
                 return
             TRIMMED.inc(len(entries))
             floor = segment.last
+        if floor > position.floor:
+            # What was kept at each snapshot stands in the longer segments now.
+            await self._archive.compact(document_id, floor)
 
     async def _segment(self, document_id: DocumentId, first: int, target: int) -> list[bytes]:
         """Return the entries of the next segment: from ``first`` on, as many as it takes; none if one is missing."""
@@ -81,7 +104,7 @@ class Trimmer:
             size_bytes += sum(map(len, page))
         return entries
 
-    def _check(self, document_id: DocumentId, floor: Revision, entries: list[bytes]) -> None:
+    def _check(self, document_id: DocumentId, floor: int, entries: list[bytes]) -> None:
         """Refuse to take out of the log what has been damaged in it since it was folded.
 
         Raises:

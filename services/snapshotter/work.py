@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 
 from coedit.errors import DamagedError, UnavailableError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import DocumentId, Revision
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.pauses import Pauses
@@ -18,10 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Deals with one document at a time, and puts those that fail aside.
-
-    Nothing is folded before ``replica_count`` replicas have it.
-    """
+    """Deals with one document at a time, and puts those that fail aside."""
 
     def __init__(
         self,
@@ -30,14 +27,11 @@ class Worker:
         folder: Folder,
         trimmer: Trimmer,
         quarantine: Quarantine,
-        *,
-        replica_count: int = 0,
     ) -> None:
         self._log = log
         self._scripts = scripts
         self._folder = folder
         self._trimmer = trimmer
-        self._replica_count = replica_count
         self._quarantine = quarantine
         self.pauses = Pauses()
 
@@ -59,9 +53,9 @@ class Worker:
                 "the position in Redis is gone, and the document is on the list of changes", "position"
             )
         if position is not None and position.snapshot < position.head:
-            if self._replica_count:
-                await self._scripts.await_replicas(document_id, self._replica_count)
             snapshot = await self._folder.fold(document_id, position)
+            covered = Revision(min(snapshot.revision, position.head))
+            await self._trimmer.keep(document_id, position, covered)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.
                 raise UnavailableError("the document was put elsewhere while it was folded")

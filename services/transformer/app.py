@@ -16,12 +16,12 @@ from coedit.store.commit_script import CommitScript
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
+from coedit.store.durability import Durability
 from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
 from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import refuse_unsafe
 from coedit.store.restore_script import RestoreScript
 from coedit.store.server_pin import Pins
 from coedit.store.snapshots import Snapshots
@@ -43,11 +43,12 @@ class Transformer:
 
     def __init__(self, settings: TransformerSettings) -> None:
         self._settings = settings
+        self._durability = Durability(settings.durability, settings.replica_count)
         pins = Pins()
         self._nodes = connect_nodes(settings.redis_url, pins)
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
         self._chain_key = ChainKey.derive(*settings.chain_secrets())
-        self._log = DocumentLog(self._nodes, settings.shard_count)
+        self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         self._reader = DocumentReader(self._log, Snapshots(objects), Archive(objects), self._chain_key)
         self._leases = ShardLeases(
             self._nodes,
@@ -67,7 +68,7 @@ class Transformer:
             pins,
             self._incarnations,
             self._reader,
-            RestoreScript(self._nodes, self._leases.token),
+            RestoreScript(self._nodes, self._leases.token, self._durability),
             self._heads,
             self._chain_key,
         )
@@ -89,12 +90,11 @@ class Transformer:
             capacity=max(1, settings.transformer_documents // len(self._nodes.masters())),
             max_units=settings.transformer_document_units,
         )
-        replica_count = settings.replica_count if settings.durability == "replicated" else 0
         return Consumer(
-            redis,
+            self._nodes.reader(redis),
             documents,
             BatchDecider(documents, self._chain_key),
-            CommitScript(redis, self._leases.token, replica_count=replica_count),
+            CommitScript(redis, self._leases.token, self._durability),
             self._heads,
             self._log.shard,
             settings.transformer_batch_entries,
@@ -103,7 +103,7 @@ class Transformer:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the batch and give the shards back."""
         settings = self._settings
-        await refuse_unsafe(self._nodes, settings.durability)
+        await self._durability.check(self._nodes)
         await self._incarnations.begin_deployment()
         app = web.Application()
         add_health_routes(app, self._ready)

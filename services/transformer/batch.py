@@ -14,6 +14,7 @@ import msgpack
 from coedit.errors import (
     CoeditError,
     DamagedError,
+    DivergedError,
     FutureRevisionError,
     InternalError,
     RevisionTooOldError,
@@ -153,7 +154,8 @@ class BatchDecider:
         except CoeditError as error:
             answer = _as_answer(error)
             outcome.reject(submission, answer)
-            if answer.definite:
+            # What was made in another epoch may well be sent again in this one, if the rejection does not arrive.
+            if answer.definite and not isinstance(answer, DivergedError):
                 authority.end(submission.client_id)
             facts = {"event": "reject", "code": error.code, "document_id": document_id}
             logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})

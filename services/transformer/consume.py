@@ -8,9 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
-
-from redis.asyncio import Redis
+from typing import cast
 
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId
@@ -27,6 +25,7 @@ from coedit.store.commit_script import (
 )
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Entry
+from coedit.store.stream_reader import StreamReader
 from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
@@ -46,7 +45,7 @@ class Consumer:
 
     def __init__(
         self,
-        redis: Redis,
+        reader: StreamReader,
         documents: WorkingDocuments,
         decider: BatchDecider,
         script: CommitScript,
@@ -54,7 +53,7 @@ class Consumer:
         shard_of: Callable[[DocumentId], Shard],
         batch_entries: int,
     ) -> None:
-        self._redis = redis
+        self._reader = reader
         self._documents = documents
         self._decider = decider
         self._script = script
@@ -70,7 +69,7 @@ class Consumer:
         """What `_wanted` was when it was followed last; compared by identity, on every step."""
         self._awake = asyncio.Event()
         """Ends the wait for shards."""
-        self._reader: asyncio.Task[Any] | None = None
+        self._waiting: asyncio.Task[object] | None = None
         """The task of `step`, while it waits for submissions."""
         self._is_interrupted = False
 
@@ -83,9 +82,9 @@ class Consumer:
     def interrupt(self) -> None:
         """End the step if it only waits; one that is dealing with submissions goes on to its end."""
         self._awake.set()
-        if self._reader is not None and not self._is_interrupted:
+        if self._waiting is not None and not self._is_interrupted:
             self._is_interrupted = True
-            self._reader.cancel()
+            self._waiting.cancel()
 
     async def step(self) -> None:
         """Deal with what waits, or with nothing after at most a second.
@@ -153,22 +152,21 @@ class Consumer:
         self._shards.pop(name, None)
 
     async def _stored_cursor(self, shard: Shard) -> str:
-        cursor = cast("bytes | None", await self._redis.get(shard.cursor))
+        cursor = cast("bytes | None", await self._reader.redis.get(shard.cursor))
         return cursor.decode() if cursor else START
 
     async def _read(self) -> dict[bytes, list[Entry]]:
-        streams: dict[Any, Any] = self._cursors  # redis-py's type of keys is invariant
-        self._reader = asyncio.current_task()
+        self._waiting = asyncio.current_task()
         try:
-            reply = await self._redis.xread(streams, count=self._batch_entries, block=_BLOCK_MS)
+            found = await self._reader.read(self._cursors, count=self._batch_entries, block_ms=_BLOCK_MS)
         except asyncio.CancelledError:
             # Cancelled by `interrupt` alone, or by somebody else as well? What was read, if anything, is read again.
-            if not self._is_interrupted or self._reader is None or self._reader.uncancel():
+            if not self._is_interrupted or self._waiting is None or self._waiting.uncancel():
                 raise
             return {}
         finally:
-            self._reader, self._is_interrupted = None, False
-        return {name: _bounded(entries) for name, entries in _pairs(reply)}
+            self._waiting, self._is_interrupted = None, False
+        return {name: _bounded(entries) for name, entries in found.items()}
 
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
         match outcome:
@@ -190,6 +188,8 @@ class Consumer:
                 self._drop_batch(batch)
                 MISFITS.labels("moved").inc()
                 self._cursors[batch.shard.ops.encode()] = cursor
+                # Written, and then the connection was lost: where it must be waited for, nobody was told.
+                await self._heads.announce_changed(batch.shard)
             case Fenced():
                 self._drop_batch(batch)
                 MISFITS.labels("fenced").inc()
@@ -226,10 +226,3 @@ def _bounded(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]
         name = entry_id.decode()
         bounded.append(Entry(name, int(name.split("-")[0]), fields))
     return bounded
-
-
-def _pairs(reply: object) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
-    """Return the reply of XREAD as pairs, in either protocol version of Redis."""
-    if isinstance(reply, dict):
-        return [(name, pages[0]) for name, pages in reply.items()]
-    return list(reply or ())  # type: ignore[call-overload, no-any-return]

@@ -52,6 +52,7 @@ class WorkingDocuments:
         self._capacity = capacity
         self._max_units = max_units
         self._documents: OrderedDict[DocumentId, WorkingDocument] = OrderedDict()
+        self._counted = 0
 
     async def get(self, document_id: DocumentId) -> WorkingDocument:
         """Return the document at its head; one that turns out to be damaged is quarantined.
@@ -64,7 +65,7 @@ class WorkingDocuments:
         if working is None:
             working = self._working(document_id, await self._load_sound(document_id))
             self._documents[document_id] = working
-            DOCUMENTS.set(len(self._documents))
+            self._count()
         self._documents.move_to_end(document_id)
         return working
 
@@ -134,17 +135,22 @@ class WorkingDocuments:
     def drop(self, document_id: DocumentId) -> None:
         """Forget a document, whose state here may not be what is stored."""
         self._documents.pop(document_id, None)
-        DOCUMENTS.set(len(self._documents))
+        self._count()
 
     def drop_excess(self) -> None:
         """Forget the least recently used documents above the capacity; only between batches."""
         while len(self._documents) > self._capacity:
             self._documents.popitem(last=False)
-        DOCUMENTS.set(len(self._documents))
+        self._count()
 
     def held(self) -> tuple[DocumentId, ...]:
         """Return the documents that are in memory."""
         return tuple(self._documents)
+
+    def _count(self) -> None:
+        """Count what is held; each Redis node has documents of its own, and all are counted together."""
+        DOCUMENTS.inc(len(self._documents) - self._counted)
+        self._counted = len(self._documents)
 
     def _working(self, document_id: DocumentId, loaded: LoadedDocument) -> WorkingDocument:
         authority = Authority(

@@ -55,7 +55,8 @@ class ConsumerLanes:
         placed = self._nodes.by_node(self._recovery.sound())
         for redis in self._consumers.keys() - set(self._nodes.masters()):
             self._lanes.end(redis)
-            del self._consumers[redis]
+            # Whoever takes over may lack what we know to be stored.
+            self._recovery.forget(redis, self._consumers.pop(redis).recover())
         for redis in placed.keys() - self._consumers.keys():
             self._start(redis)
         for redis, consumer in self._consumers.items():

@@ -7,13 +7,14 @@ again. What somebody saw and nobody could give back is lost: the document goes o
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError, ForgedOfferError, UnknownKeyError
+from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations, check_offer
@@ -26,6 +27,7 @@ from coedit.store.keys import Shard
 from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.restore_script import Restoration, RestoreScript
 from coedit.store.server_pin import Pins
+from coedit.store.stream_reader import StreamReader
 from coedit.store.topology import Nodes
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import LOST, OFFERS, RESTORED, SUSPECT, SUSPICIONS
@@ -95,6 +97,7 @@ class Recovery:
         self._chain_key = chain_key
         self._shard_of = reader.shard
         self._offers = OffersStream(nodes)
+        self._readers: dict[Redis, StreamReader] = {}
         self._watched: dict[Shard, Watched] = {}
         self._awake = asyncio.Event()
         self._following = asyncio.Lock()
@@ -138,9 +141,10 @@ class Recovery:
                 for shard, watched in self._watched.items()
                 if placed.get(shard) is watched.redis
             }
-            for shard, redis in placed.items():
-                if shard not in self._watched:
-                    await self._examine(shard, redis)
+            gained = {shard: redis for shard, redis in placed.items() if shard not in self._watched}
+            for shard, redis in gained.items():
+                await self._examine(shard, redis)
+            self._tell_suspicions(gained)
             self._remembered = [
                 known
                 for known in self._remembered
@@ -151,13 +155,14 @@ class Recovery:
 
     async def step(self) -> None:
         """Deal with the offers that came, and with the shards whose time of suspicion is over."""
-        if not self._watched:
+        while not self._watched:
             self._awake.clear()
             await self._awake.wait()
         suspects = [shard for shard, watched in self._watched.items() if watched.is_suspect]
         for shard in suspects:
             await self._ask(shard)
         placed = self._nodes.by_node(self._watched)
+        self._readers = {redis: self._readers.get(redis) or self._nodes.reader(redis) for redis in placed}
         await asyncio.gather(*(self._read(redis, shards) for redis, shards in placed.items()))
         if suspects:
             await self._finish_due(suspects)
@@ -172,7 +177,7 @@ class Recovery:
 
     async def _read(self, redis: Redis, shards: list[Shard]) -> None:
         places = {shard: self._watched[shard].place for shard in shards if shard in self._watched}
-        for shard, offers in (await self._offers.read(redis, places, _BLOCK_MS)).items():
+        for shard, offers in (await self._offers.read(self._readers[redis], places, _BLOCK_MS)).items():
             await self._take(shard, offers)
 
     async def _examine(self, shard: Shard, redis: Redis) -> None:
@@ -188,8 +193,16 @@ class Recovery:
                 _remember(watched, known)
         if incarnation.reason:
             SUSPICIONS.labels(incarnation.reason).inc()
-            facts = {"event": "suspicion", "shard": shard.number, "reason": incarnation.reason}
-            logger.warning("Redis may have lost commits of a shard; asking who has them", extra=facts)
+
+    def _tell_suspicions(self, gained: Iterable[Shard]) -> None:
+        reasons = Counter(
+            watched.incarnation.reason
+            for shard in gained
+            if (watched := self._watched.get(shard)) is not None and watched.incarnation.reason
+        )
+        for reason, count in reasons.items():
+            facts = {"event": "suspicion", "reason": reason, "shards": count}
+            logger.warning("Redis may have lost commits; asking who has them", extra=facts)
 
     async def _ask(self, shard: Shard) -> None:
         """Tell whoever has a document open where Redis has it; who has it further offers what is missing."""
@@ -257,7 +270,7 @@ class Recovery:
             given = donations.after(loaded.revision, loaded.mac)
             if await self._write(shard, document_id, loaded, given):
                 return loaded if not given else _behind(loaded, given[-1])
-        raise CoeditError("the document changes while it is restored")
+        raise UnavailableError("the document changes while it is restored")
 
     async def _write(
         self, shard: Shard, document_id: DocumentId, loaded: LoadedDocument, given: list[Commit]
@@ -282,20 +295,31 @@ class Recovery:
         return answer == "restored"
 
     async def _finish_due(self, suspects: list[Shard]) -> None:
+        due: list[tuple[Shard, Watched]] = []
         for redis, shards in self._nodes.by_node(suspects).items():
             seconds, microseconds = await redis.time()
             now_ms = int(seconds) * 1000 + int(microseconds) // 1000
             for shard in shards:
                 watched = self._watched.get(shard)
                 if watched is not None and watched.incarnation.suspect_until_ms <= now_ms:
-                    await self._finish(shard, watched)
+                    due.append((shard, watched))
+        for shard, watched in due:
+            await self._finish(shard, watched)
+        if due:
+            SUSPECT.set(sum(watched.is_suspect for watched in self._watched.values()))
+            logger.info("shards are sound", extra={"event": "suspicion-over", "shards": len(due)})
+            self.on_cleared()
 
     async def _finish(self, shard: Shard, watched: Watched) -> None:
-        """End the suspicion of a shard: what was seen and not given back is lost."""
+        """End the suspicion of a shard: what was seen and not given back is lost.
+
+        Raises:
+            UnavailableError, RedisError, OSError: a store cannot tell now; the shard stays suspect.
+        """
         for seen in watched.seen.values():
             try:
                 await self._begin_epoch_if_lost(shard, watched, seen)
-            except CoeditError as error:
+            except QuarantinedError as error:
                 facts = {"event": "restore-error", "document_id": seen.document_id, "error": repr(error)}
                 logger.warning("a document could not be restored", extra=facts)
         last_offer = "" if watched.place == "0-0" else watched.place
@@ -305,9 +329,6 @@ class Recovery:
         watched.is_suspect = False
         watched.donations.clear()
         watched.seen.clear()
-        SUSPECT.set(sum(other.is_suspect for other in self._watched.values()))
-        logger.info("a shard is sound", extra={"event": "suspicion-over", "shard": shard.number})
-        self.on_cleared()
 
     async def _begin_epoch_if_lost(self, shard: Shard, watched: Watched, seen: Seen) -> None:
         donations = watched.donations.get(seen.document_id) or Donations(seen.document_id)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos import namespace
 from tests.chaos.run import Options, Outcome, run
 
 
@@ -15,8 +16,13 @@ def main() -> int:
     """Run it as the arguments say."""
     arguments = _parser().parse_args()
     seed = random.SystemRandom().randrange(2**32) if arguments.seed is None else arguments.seed
+    no_packet_filter = "" if arguments.in_namespace else namespace.missing()
+    if arguments.in_namespace:
+        namespace.set_up()
+    elif not no_packet_filter:
+        namespace.enter([*sys.argv[1:], "--seed", str(seed)])
     print(f"SEED={seed}", flush=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"coedit-chaos-{seed}-"))
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix=f"coedit-chaos-{seed}-"))
     options = Options(
         seed=seed,
         seconds=arguments.duration,
@@ -24,19 +30,20 @@ def main() -> int:
         level=arguments.level,
         server=arguments.server,
         kinds=tuple(filter(None, arguments.faults.split(","))),
+        no_packet_filter=no_packet_filter,
         bug=arguments.bug,
     )
     outcome = asyncio.run(run(options))
     print(outcome.report)
-    _keep(outcome, folder, arguments.report)
+    _keep(outcome, folder, arguments)
     return 0 if outcome.is_passed else 1
 
 
-def _keep(outcome: Outcome, folder: Path, report: Path | None) -> None:
-    if report is not None:
-        with report.open("a") as file:
+def _keep(outcome: Outcome, folder: Path, arguments: argparse.Namespace) -> None:
+    if arguments.report is not None:
+        with arguments.report.open("a") as file:
             file.write(f"\n{outcome.report}")
-    if outcome.is_passed:
+    if outcome.is_passed and not arguments.keep:
         shutil.rmtree(folder)
     else:
         print(f"history and logs are in {folder}")
@@ -50,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--server", choices=["valkey", "redis7"], default="valkey")
     parser.add_argument("--faults", default="", help="kinds, separated by commas; all if empty")
     parser.add_argument("--bug", default="", help="plant a bug, see tests/chaos/bugged.py")
+    parser.add_argument("--folder", type=Path, help="where history and logs go")
+    parser.add_argument(namespace.FLAG, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--keep", action="store_true", help="keep history and logs even if it passes")
     parser.add_argument("--report", type=Path, help="append the report to this file")
     return parser
 

@@ -51,7 +51,7 @@ def judge(records: Iterable[Record]) -> Verdict:
         lost=kinds["lost"],
         repeated=kinds["repeated"],
         rejected=len(evidence.others["rejected"]),
-        reported=len(evidence.reported),
+        reported=sum(loss.last - loss.first + 1 for loss in evidence.losses),
         revisions=sum(map(evidence.head, evidence.documents)),
     )
     return Verdict(violations, counts)
@@ -60,7 +60,7 @@ def judge(records: Iterable[Record]) -> Verdict:
 def _acked_is_kept(evidence: Evidence) -> Iterator[Violation]:
     """Every ack's revision is that very submission's in the final log, and nobody else's."""
     for record in evidence.acked:
-        if place_of(record) in evidence.reported:
+        if evidence.is_forgiven(record):
             continue
         document, revision = record["document"], record["revision"]
         commit = evidence.log[document].get(revision)
@@ -90,20 +90,24 @@ def _acks_go_forward(evidence: Evidence) -> Iterator[Violation]:
 def _replicas_follow(evidence: Evidence) -> Iterator[Violation]:
     """Every replica is told every revision, once and in order, and each is what the final log has there."""
     for (client, document), records in evidence.followed.items():
-        epoch, revision = 0, 0
+        history, revision = (0, ""), 0
         for record in records:
-            is_next = record["revision"] == revision + 1 or record["epoch"] != epoch
+            # Who loads the document afresh becomes another client, and may be anywhere.
+            is_next = record["revision"] == revision + 1 or (record["epoch"], record["me"]) != history
             if record["what"] in ("acked", "seen") and not is_next:
                 detail = f"{client} got revision {record['revision']} after {revision}"
                 yield Violation("gap", document, detail)
-            epoch, revision = record["epoch"], record["revision"]
-            if record["what"] == "seen" and place_of(record) not in evidence.reported:
+            history, revision = (record["epoch"], record["me"]), record["revision"]
+            if record["what"] == "seen" and not evidence.is_forgiven(record):
                 yield from _seen_is_kept(evidence, record)
 
 
 def _seen_is_kept(evidence: Evidence, record: Record) -> Iterator[Violation]:
     commit = evidence.log[record["document"]].get(record["revision"])
-    if commit is None or name_of(commit) != name_of(record):
+    is_gone = commit is None and record["revision"] > evidence.head(
+        record["document"]
+    )  # otherwise it is a gap
+    if is_gone or (commit is not None and name_of(commit) != name_of(record)):
         now = "gone" if commit is None else str(name_of(commit))
         detail = f"revision {record['revision']} was {name_of(record)} to {record['client']}, and is {now}"
         yield Violation("rewritten", record["document"], detail)
@@ -149,9 +153,9 @@ def _everybody_got_through(evidence: Evidence) -> Iterator[Violation]:
         for record in evidence.others[what]:
             facts = {name: value for name, value in record.items() if name not in ("what", "at")}
             yield Violation(what, record.get("document", ""), str(facts))
-    if evidence.reported and evidence.run.get("level") == "replicated":
-        yield Violation("lost", "", f"{len(evidence.reported)} revisions, reported; `replicated` loses none")
-    if not evidence.reported:
+    if not evidence.may_lose:
+        for loss in evidence.losses:
+            yield Violation("lost", loss.document, f"{loss} was reported, and nothing may be lost here")
         for record in evidence.others["rejected"]:
             yield Violation("rejected", record["document"], f"{record['client']}: {record['code']}")
 

@@ -22,15 +22,15 @@ from tests.chaos.world import SHARDS, World
 from tests.system import SECRET, eventually
 
 _ROOT = "content"
-_QUIET_SECONDS = 30.0
 
 
 class Collector:
     """Reads with coedit's store classes, past all services, and keeps its own opinion to itself."""
 
-    def __init__(self, world: World, history: History) -> None:
+    def __init__(self, world: World, history: History, patience_seconds: float) -> None:
         self._world = world
         self._history = history
+        self._patience_seconds = patience_seconds
         self._redis = connect(world.system.redis_url)
         self._log = DocumentLog(Nodes(self._redis), SHARDS)
         objects = open_object_store(world.system.object_store_url)
@@ -39,15 +39,16 @@ class Collector:
 
     async def collect(self, names: tuple[str, ...]) -> None:
         """Record the end of the documents ``names``."""
-        for name in names:
-            document_id = DocumentId(name)
-            try:
-                await self._collect(document_id)
-            except (CoeditError, OSError, AssertionError) as error:
-                self._history.add("unreadable", document=name, error=repr(error)[:500])
+        await asyncio.gather(*(self._collect(DocumentId(name)) for name in names))
         await self._redis.aclose()
 
     async def _collect(self, document_id: DocumentId) -> None:
+        try:
+            await self._read(document_id)
+        except (CoeditError, OSError, AssertionError) as error:
+            self._history.add("unreadable", document=document_id, error=repr(error)[:500])
+
+    async def _read(self, document_id: DocumentId) -> None:
         position = await self._log.position(document_id)
         if position is None:
             raise AssertionError("Redis does not hold it")
@@ -104,7 +105,7 @@ class Collector:
             position = await self._log.position(document_id)
             return position is not None and position.snapshot == position.head
 
-        await eventually(is_covered, "the newest snapshot covers the head", _QUIET_SECONDS)
+        await eventually(is_covered, "the newest snapshot covers the head", self._patience_seconds)
         snapshot = await self._snapshots.newest(document_id)
         if snapshot is None:
             raise AssertionError("Redis knows of a snapshot that the object store does not have")

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
 from coedit.client import Acknowledged, Change, Document, DocumentError, Session, Submitted, connect
 from coedit.client.events import Event, Listener
 from coedit.errors import CoeditError
+from coedit.protocol.client_session import Loss
 from coedit.protocol.codec import Codec
 from tests.chaos.history import History
 from tests.chaos.load import Load
@@ -101,15 +102,12 @@ class Crowd:
             try:
                 await asyncio.sleep(self._rng.uniform(2, 8))
                 if self._rng.random() < 0.5:
-                    await self._load.remove(writer)
-                    async with asyncio.timeout(10):
-                        await writer.document.settle()
-                    is_settled = True
-            except TimeoutError:
-                pass
+                    await asyncio.wait({self._load.remove(writer)})
+                    is_settled = await _settle(writer)
             finally:
+                # No await in here: the visit may be cut short at any moment.
                 if writer in self._load.writers:
-                    await self._load.remove(writer)
+                    self._load.remove(writer)
                 self._note_rejections(writer)
                 name = writer.document.state.document_id
                 self._history.add("left", client=client, document=name, settled=is_settled)
@@ -146,6 +144,14 @@ class Crowd:
         )
 
 
+async def _settle(writer: Writer) -> bool:
+    with suppress(TimeoutError, DocumentError):
+        async with asyncio.timeout(10):
+            await writer.document.settle()
+        return True
+    return False
+
+
 class _Watch(Listener[Event]):
     """Records what happens to a replica in the moment in which it happens."""
 
@@ -167,6 +173,9 @@ class _Watch(Listener[Event]):
                 self._add("submitted", id=state.client_id, sequence=sequence, inserted=text)
             case Acknowledged(sequence, revision, _):
                 self._add("acked", id=state.client_id, sequence=sequence, revision=revision, mac=state.mac)
+            case Loss(epoch, first, last):
+                about = {"document": self._about["document"], "epoch": epoch}
+                self._history.add("reported", **about, first=first, last=last)
             case Change(is_reset=True):
                 self._add("reset", revision=item.revision)
             case Change():
@@ -176,4 +185,5 @@ class _Watch(Listener[Event]):
                 self._add("failed", error=repr(item))
 
     def _add(self, what: str, **fields: object) -> None:
-        self._history.add(what, **self._about, epoch=self._document.state.epoch, **fields)
+        state = self._document.state
+        self._history.add(what, **self._about, epoch=state.epoch, me=state.client_id, **fields)

@@ -31,6 +31,20 @@ class Replica(NamedTuple):
     document: str
 
 
+class Loss(NamedTuple):
+    """The revisions ``first`` to ``last`` of the epochs before ``epoch`` are lost, as coedit itself says."""
+
+    document: str
+    epoch: int
+    first: int
+    last: int
+
+    def covers(self, place: Place) -> bool:
+        """Return whether a commit that stood at ``place`` is lost."""
+        is_older = place.epoch < self.epoch
+        return place.document == self.document and is_older and self.first <= place.revision <= self.last
+
+
 @dataclass(slots=True)
 class Evidence:
     """A whole history."""
@@ -43,7 +57,7 @@ class Evidence:
     edits: list[Record] = field(default_factory=list)
     log: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
     """Of each document its commits, by revision."""
-    reported: set[Place] = field(default_factory=set)
+    losses: set[Loss] = field(default_factory=set)
     """What coedit itself says is lost."""
     others: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """All other records, by what they are."""
@@ -61,6 +75,15 @@ class Evidence:
         """The documents that there are in the end."""
         return [record["document"] for record in self.others["document"]]
 
+    @property
+    def may_lose(self) -> bool:
+        """Whether a loss may be reported: faults were injected by which Redis may forget, at a level that allows it."""
+        return bool(self.run.get("may_lose")) and self.run["level"] != "replicated"
+
+    def is_forgiven(self, record: Record) -> bool:
+        """Return whether the commit of a record is lost, was reported as lost, and may be."""
+        return self.may_lose and any(loss.covers(place_of(record)) for loss in self.losses)
+
     def head(self, document: str) -> int:
         """The newest revision of a document in the end."""
         return max((r["head"] for r in self.others["document"] if r["document"] == document), default=0)
@@ -76,8 +99,7 @@ class Evidence:
             case "commit":
                 self.log[record["document"]][record["revision"]] = record
             case "reported":
-                revisions = range(record["first"], record["last"] + 1)
-                self.reported |= {Place(record["document"], record["epoch"], each) for each in revisions}
+                self.losses.add(Loss(record["document"], record["epoch"], record["first"], record["last"]))
             case "opened" | "acked" | "seen" | "reset" as what:
                 self.followed[Replica(record["client"], record["document"])].append(record)
                 if what == "acked":

@@ -7,7 +7,7 @@ import random
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, TypeVar
 
-from tests.chaos.world import World
+from tests.chaos.world import Level, World
 
 Lane = Literal["servers", "network"]
 """Faults of one lane come one after the other; the lanes run side by side, so that faults meet."""
@@ -19,8 +19,10 @@ class Fault(ABC):
     kind: ClassVar[str]
     lane: ClassVar[Lane]
     seconds: ClassVar[tuple[float, float]]
-    may_lose: ClassVar[bool] = False
-    """Whether Redis may forget by it what it had acknowledged, so that a loss may be reported."""
+    takes_seconds: ClassVar[float] = 0.0
+    """About how long `begin` and `end` themselves take."""
+    may_lose: ClassVar[frozenset[Level]] = frozenset()
+    """The levels at which Redis may forget by it what it had acknowledged, so that a loss may be reported."""
 
     @classmethod
     def missing(cls, world: World) -> str:

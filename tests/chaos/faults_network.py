@@ -11,15 +11,19 @@ LINKS = ("client", "gateway", "transformer", "snapshotter")
 """Whose way: a client's to the gateways, or a service's to Redis."""
 
 
+def pick_link(world: World, rng: random.Random) -> tuple[str, list[FaultProxy]]:
+    """Return whose way a fault is on, and the proxies on it: one, so that others go on and take over, or all."""
+    link = rng.choice(LINKS)
+    proxies = world.doors if link == "client" else [world.redis_links[name] for name in world.names(link)]
+    return link, proxies if rng.random() < 0.4 else [rng.choice(proxies)]
+
+
 class _OnLink(Fault):
     lane = "network"
     seconds: ClassVar[tuple[float, float]] = (0.8, 4.0)
 
     async def begin(self, world: World, rng: random.Random) -> str:
-        link = rng.choice(LINKS)
-        proxies = world.doors if link == "client" else [world.redis_links[name] for name in world.names(link)]
-        # One way, so that others go on and meanwhile take over, or all of a kind.
-        self._proxies = proxies if rng.random() < 0.4 else [rng.choice(proxies)]
+        link, self._proxies = pick_link(world, rng)
         for proxy in self._proxies:
             self.harm(proxy, rng)
         return link

@@ -60,6 +60,7 @@ class RollingRestart(Fault):
     kind = "rolling-restart"
     lane = "servers"
     seconds = (0.1, 0.5)
+    takes_seconds = 10.0
 
     async def begin(self, world: World, rng: random.Random) -> str:
         """Restart all, in a random order."""

@@ -1,4 +1,4 @@
-"""Faults of Redis that lose nothing: killed, loading, asleep, out of memory."""
+"""Faults of Redis that lose nothing of what is on disk: killed, loading, asleep, out of memory."""
 
 import random
 import signal
@@ -7,10 +7,12 @@ from redis.asyncio import Redis
 
 from coedit.store.redis_connection import TROUBLE, connect
 from tests.chaos.faults import Fault, register
-from tests.chaos.world import World
+from tests.chaos.world import Level, World
 from tests.system import eventually
 
-_REDIS = "redis"
+REDIS = "redis"
+_UNSYNCED: frozenset[Level] = frozenset({"memory"})
+"""With `appendfsync everysec` a kill loses what waits for a slow sync."""
 
 
 @register
@@ -20,16 +22,17 @@ class RedisKill(Fault):
     kind = "redis-kill"
     lane = "servers"
     seconds = (0.1, 2.5)
+    may_lose = _UNSYNCED
 
     async def begin(self, world: World, rng: random.Random) -> str:
         """Kill it."""
-        await world.kill(_REDIS)
-        return _REDIS
+        await world.kill(REDIS)
+        return REDIS
 
     async def end(self, world: World) -> None:
         """Start it again."""
-        await world.start(_REDIS)
-        await eventually(lambda: _answers(world), "Redis answers")
+        await world.start(REDIS)
+        await eventually(lambda: redis_answers(world), "Redis answers")
 
 
 @register
@@ -39,15 +42,17 @@ class RedisLoading(Fault):
     kind = "redis-loading"
     lane = "servers"
     seconds = (0.1, 0.5)
+    takes_seconds = 2.5
+    may_lose = _UNSYNCED
     loads_for_seconds = 2.0
 
     async def begin(self, world: World, rng: random.Random) -> str:
         """Kill it, and start it with a pause before each command that it loads."""
         async with _redis(world) as redis:
             entries = int((await redis.info("stats"))["total_commands_processed"])
-        process = world.system.processes[_REDIS]
+        process = world.system.processes[REDIS]
         command = list(process.command)
-        await world.kill(_REDIS)
+        await world.kill(REDIS)
         pause_microseconds = max(1, int(self.loads_for_seconds * 1_000_000 / max(1, entries)))
         slow = (
             "--key-load-delay",
@@ -56,13 +61,13 @@ class RedisLoading(Fault):
             "1024",
         )
         process.command = [*command, *slow]
-        await world.start(_REDIS)
+        await world.start(REDIS)
         process.command = command
-        return _REDIS
+        return REDIS
 
     async def end(self, world: World) -> None:
         """Wait until it has loaded."""
-        await eventually(lambda: _answers(world), "Redis has loaded")
+        await eventually(lambda: redis_answers(world), "Redis has loaded")
         async with _redis(world) as redis:
             await redis.config_set("key-load-delay", 0)
 
@@ -77,12 +82,12 @@ class RedisPause(Fault):
 
     async def begin(self, world: World, rng: random.Random) -> str:
         """Put it to sleep."""
-        world.system.processes[_REDIS].signal(signal.SIGSTOP)
-        return _REDIS
+        world.system.processes[REDIS].signal(signal.SIGSTOP)
+        return REDIS
 
     async def end(self, world: World) -> None:
         """Wake it."""
-        world.system.processes[_REDIS].signal(signal.SIGCONT)
+        world.system.processes[REDIS].signal(signal.SIGCONT)
 
 
 @register
@@ -97,7 +102,7 @@ class RedisFull(Fault):
         """Allow it less than it has."""
         async with _redis(world) as redis:
             await redis.config_set("maxmemory", 1024 * 1024)
-        return _REDIS
+        return REDIS
 
     async def end(self, world: World) -> None:
         """Allow it as much as there is."""
@@ -109,7 +114,8 @@ def _redis(world: World) -> Redis:
     return connect(world.system.redis_url)
 
 
-async def _answers(world: World) -> bool:
+async def redis_answers(world: World) -> bool:
+    """Return whether Redis has loaded and answers."""
     try:
         async with _redis(world) as redis:
             return bool(await redis.ping())

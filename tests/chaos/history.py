@@ -3,7 +3,7 @@
 Each record has ``what`` and ``at`` (seconds since the run began). Written while it runs:
 
 ==========  =========================================================================================
-run         seed, level, seconds, kinds: what was asked for
+run         seed, level, seconds, kinds, may_lose: what was asked for
 opened      client, document, revision: a replica begins there
 edit        client, document, inserted, deleted, restored: characters, noted as the edit is made
 submitted   client, document, id, sequence, inserted: what an edit went off as
@@ -15,7 +15,7 @@ failed      client, document, error: the document, or the client, could not go o
 left        client, document, settled: whether it waited for everything to be acknowledged
 fault       kind, target, phase (begin or end)
 exit        process, code, reason: a process that ended though nobody had told it to
-reported    document, epoch, first, last: revisions that coedit itself says are lost
+reported    document, epoch, first, last: what coedit itself says is lost; the epoch is the one that began since
 ==========  =========================================================================================
 
 and at the end, when all faults are healed:
@@ -31,7 +31,8 @@ snapshot    document, number, revision, content, yjs: the newest one, rendered a
 unreadable  document, error: what is stored of it cannot be read
 ==========  =========================================================================================
 
-``id`` is the client id that the server knows; ``client`` is the name of a person's program in this run.
+``id`` is the client id that the server knows; ``client`` is the name of a person's program in this run; ``me``, with
+all that moves a replica, is the client id that it has at the time.
 """
 
 import json

@@ -1,10 +1,10 @@
 """The part of the checker that looks at documents: replayed from nothing, and character by character."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.chaos.evidence import Evidence, name_of, place_of
+from tests.chaos.evidence import Evidence, name_of
 from tests.chaos.history import Record
 from tests.chaos.replay import Cell, Json, ReplayError, apply_delta, cells_of, normal, text_of
 from tests.chaos.violation import Violation
@@ -75,39 +75,55 @@ def _others_agree(evidence: Evidence, document: str, replayed: _Replayed) -> Ite
 def _characters(evidence: Evidence, document: str, text: str) -> Iterator[Violation]:
     """Each inserted character is the only one of its kind, so each can be asked for."""
     counts = Counter(text)
-    deleted, surely_deleted, restored = _taken_out(evidence, document)
+    gone = _fates(evidence, document)
     known: set[str] = set()
-    acked = {name_of(record) for record in evidence.acked if place_of(record) not in evidence.reported}
+    acked = {name_of(record) for record in evidence.acked if not evidence.is_forgiven(record)}
+    forgiven = {name_of(record) for record in evidence.acked} - acked
     for name, record in evidence.submitted.items():
         if name.document != document:
             continue
         characters = set(record["inserted"])
         known |= characters
-        missing = characters - counts.keys() - deleted
+        missing = characters - counts.keys() - gone.deleted
         if missing and name in acked:
             yield Violation("lost", document, f"{len(missing)} characters of {name}, which was acked")
-    repeated = [each for each in known - restored if counts[each] > 1]
+        elif name in forgiven:
+            gone.deleted |= characters
+    unsaved = gone.surely_inserted - counts.keys() - gone.deleted
+    if unsaved:
+        yield Violation("lost", document, f"{len(unsaved)} characters of clients who saw everything saved")
+    repeated = [each for each in known - gone.restored if counts[each] > 1]
     if repeated:
         yield Violation("repeated", document, f"{len(repeated)} characters are there more than once")
-    returned = surely_deleted & counts.keys() - restored
+    returned = gone.surely_deleted & counts.keys() - gone.restored
     if returned:
         yield Violation("returned", document, f"{len(returned)} characters are there that were deleted")
-    unknown = counts.keys() - known - restored
+    unknown = counts.keys() - known - gone.restored
     if unknown:
         yield Violation("invented", document, f"{len(unknown)} characters that nobody submitted")
 
 
-def _taken_out(evidence: Evidence, document: str) -> tuple[set[str], set[str], set[str]]:
-    """Return what was deleted, what was deleted by who saw it acknowledged, and what was brought back."""
+@dataclass(slots=True)
+class _Fates:
+    """What was done to characters; surely, where who did it saw it saved in the end."""
+
+    surely_inserted: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    surely_deleted: set[str] = field(default_factory=set)
+    restored: set[str] = field(default_factory=set)
+
+
+def _fates(evidence: Evidence, document: str) -> _Fates:
     unsure = {record["client"] for record in evidence.others["left"] if not record["settled"]}
     unsure |= {
         record["client"] for what in ("stuck", "rejected", "failed") for record in evidence.others[what]
     }
-    sets: dict[str, set[str]] = defaultdict(set)
+    fates = _Fates()
     for edit in evidence.edits:
         if edit["document"] == document:
-            sets["deleted"] |= set(edit["deleted"])
-            sets["restored"] |= set(edit["restored"])
+            fates.deleted |= set(edit["deleted"])
+            fates.restored |= set(edit["restored"])
             if edit["client"] not in unsure:
-                sets["surely"] |= set(edit["deleted"])
-    return sets["deleted"], sets["surely"], sets["restored"]
+                fates.surely_inserted |= set(edit["inserted"])
+                fates.surely_deleted |= set(edit["deleted"])
+    return fates

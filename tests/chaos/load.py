@@ -32,10 +32,10 @@ class Load:
         self.writers.append(writer)
         self._tasks[writer] = asyncio.create_task(self._type(writer))
 
-    async def remove(self, writer: Writer) -> None:
-        """Let a writer go, when it has made the step that it is in."""
+    def remove(self, writer: Writer) -> asyncio.Task[None]:
+        """Let a writer go; return the task that ends when it has made the step that it is in."""
         self.writers.remove(writer)
-        await self._tasks.pop(writer)
+        return self._tasks.pop(writer)
 
     async def stop(self) -> None:
         """End all typing; raises what ended a writer that had nobody to tell."""

@@ -16,20 +16,19 @@ class Nemesis:
         self._plan = plan
 
     async def run(self) -> None:
-        """Carry out the plan; a fault that takes longer than planned delays those behind it in its lane."""
+        """Carry out the plan."""
         async with asyncio.TaskGroup() as tasks:
             for planned in self._plan.lanes.values():
                 tasks.create_task(self._follow(planned))
 
     async def _follow(self, planned: list[Planned]) -> None:
         for each in planned:
-            await asyncio.sleep(max(0.0, each.at_seconds - self._world.history.now))
+            await asyncio.sleep(each.calm_seconds)
             await self._inject(each, FAULTS[each.kind]())
 
     async def _inject(self, planned: Planned, fault: Fault) -> None:
         history = self._world.history
         began_at = history.now
-        history.add("fault", kind=planned.kind, target="", phase="try")
         target = await fault.begin(self._world, random.Random(planned.seed))
         history.add("fault", kind=planned.kind, target=target, phase="begin")
         await asyncio.sleep(planned.seconds)

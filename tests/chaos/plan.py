@@ -8,14 +8,14 @@ from tests.chaos.faults import Fault, Lane
 
 _CALM_SECONDS = (0.3, 1.5)
 """Between two faults of a lane, so that edits flow again and the next fault meets load."""
-_FIRST_SECONDS = 2.0
 
 
 class Planned(NamedTuple):
     """A fault to come; ``seed`` is what it draws its own choices from."""
 
     kind: str
-    at_seconds: float
+    calm_seconds: float
+    """From the end of the one before it in its lane."""
     seconds: float
     seed: int
 
@@ -42,12 +42,13 @@ def _fill(
     kinds: Mapping[str, type[Fault]], names: Sequence[str], seconds: float, rng: random.Random
 ) -> list[Planned]:
     planned: list[Planned] = []
-    at = _FIRST_SECONDS
+    at = 0.0
     waiting = rng.sample(names, len(names))
     while True:
         kind = waiting.pop() if waiting else rng.choice(names)
-        lasts = round(rng.uniform(*kinds[kind].seconds), 2)
-        if at + lasts > seconds:
+        calm_seconds = round(rng.uniform(*_CALM_SECONDS), 2)
+        fault_seconds = round(rng.uniform(*kinds[kind].seconds), 2)
+        at += calm_seconds + fault_seconds + kinds[kind].takes_seconds
+        if at > seconds:
             return planned
-        planned.append(Planned(kind, round(at, 2), lasts, rng.randrange(2**32)))
-        at += lasts + rng.uniform(*_CALM_SECONDS)
+        planned.append(Planned(kind, calm_seconds, fault_seconds, rng.randrange(2**32)))

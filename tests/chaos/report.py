@@ -52,14 +52,13 @@ def _faults(records: Sequence[Record]) -> list[str]:
     for fault in injected(records):
         targets.setdefault(fault.kind, Counter())[fault.target] += 1
     lines = [
-        "| fault | times | at | no ack to anybody, s | longest wait of an edit, s |",
+        "| fault | times | at | no ack to anybody, s | next ack after its end, s |",
         "|---|---|---|---|---|",
     ]
     for kind, felt in felt_by_kind(records).items():
         places = ", ".join(f"{target} {count}" for target, count in sorted(targets[kind].items()))
-        lines.append(
-            f"| {kind} | {felt.times} | {places} | {felt.silence_seconds:.1f} | {felt.wait_seconds:.1f} |"
-        )
+        back = "" if felt.back_seconds is None else f"{felt.back_seconds:.1f}"
+        lines.append(f"| {kind} | {felt.times} | {places} | {felt.silence_seconds:.1f} | {back} |")
     return lines
 
 

@@ -1,15 +1,15 @@
 """A whole run: world, crowd and nemesis together, then the end, the verdict and the report."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tests.chaos import faults_network, faults_process, faults_redis, faults_store  # noqa: F401 - they register
+from tests.chaos.catalogue import FAULTS
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.collect import Collector
 from tests.chaos.crowd import NAMES, Crowd
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.faults import Fault
 from tests.chaos.history import History
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.plan import Plan, make_plan
@@ -17,8 +17,6 @@ from tests.chaos.report import is_passed, render
 from tests.chaos.timing import injected
 from tests.chaos.world import Level, World
 from tests.system import ServerKind
-
-_SETTLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,10 @@ class Options:
     server: ServerKind = "valkey"
     kinds: Sequence[str] = field(default_factory=tuple)
     """The wanted kinds of faults; all that can be had here, if none is named."""
+    settle_seconds: float = 60.0
+    """How long everything may take to be acknowledged, once the last fault is healed."""
+    no_packet_filter: str = "not in a network namespace of its own"
+    """Why packets cannot be lost here; empty if they can."""
     bug: str = ""
     """The bug that is planted in the services, see `tests.chaos.bugged`."""
 
@@ -61,14 +63,17 @@ async def run(options: Options) -> Outcome:
         level=options.level,
         server=options.server,
         bug=options.bug,
+        no_packet_filter=options.no_packet_filter,
     )
     kinds = _wanted(options, world)
     plan = make_plan(kinds, options.seconds, options.seed)
-    facts = {"seed": options.seed, "level": options.level, "server": options.server}
-    history.add("run", **facts, seconds=options.seconds, kinds=sorted(kinds), bug=options.bug)
+    facts: dict[str, Any] = {"seed": options.seed, "level": options.level, "server": options.server}
+    may_lose = sorted(kind for kind, fault in kinds.items() if options.level in fault.may_lose)
+    facts |= {"kinds": sorted(kinds), "may_lose": may_lose, "bug": options.bug}
+    history.add("run", seconds=options.seconds, **facts)
     if plan.left_out:
         print(f"{options.seconds:.0f} s are too short for: {', '.join(plan.left_out)}")
-    await _perform(world, history, plan, options.seed)
+    await _perform(world, history, plan, options)
     history.close()
     verdict = judge(history.records)
     uncovered = sorted(set(kinds) - {fault.kind for fault in injected(history.records)})
@@ -76,13 +81,13 @@ async def run(options: Options) -> Outcome:
     return Outcome(verdict, report, is_passed(verdict, uncovered), history.path)
 
 
-async def _perform(world: World, history: History, plan: Plan, seed: int) -> None:
+async def _perform(world: World, history: History, plan: Plan, options: Options) -> None:
     async with world:
-        async with Crowd(world.door_urls, history, seed) as crowd:
+        async with Crowd(world.door_urls, history, options.seed) as crowd:
             await Nemesis(world, plan).run()
             await world.heal()
-            await crowd.finish(_SETTLE_SECONDS)
-        await asyncio.wait_for(Collector(world, history).collect(NAMES), 150)
+            await crowd.finish(options.settle_seconds)
+        await Collector(world, history, options.settle_seconds).collect(NAMES)
 
 
 def _wanted(options: Options, world: World) -> dict[str, type[Fault]]:

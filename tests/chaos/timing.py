@@ -66,19 +66,31 @@ class Felt(NamedTuple):
 
     times: int
     silence_seconds: float
-    wait_seconds: float
+    """The longest time in which nobody got an ack, while it lasted and shortly afterwards."""
+    back_seconds: float | None
+    """From the end of the fault to the next ack; None where another one was always there by then."""
 
 
 def felt_by_kind(records: Sequence[Record]) -> dict[str, Felt]:
     """Return, for each kind of faults, what was felt while one was there."""
     found = waits(records)
     by_kind: dict[str, list[Felt]] = defaultdict(list)
-    for fault in injected(records):
-        until = fault.ended_at + _AFTER_SECONDS
-        touched = [wait for wait in found if wait.submitted_at < until and wait.acked_at > fault.began_at]
-        silence = longest_silence(found, fault.began_at, until)
-        by_kind[fault.kind].append(Felt(1, silence, longest_wait(touched)))
-    return {
-        kind: Felt(len(felt), max(f.silence_seconds for f in felt), max(f.wait_seconds for f in felt))
-        for kind, felt in sorted(by_kind.items())
-    }
+    faults = injected(records)
+    for fault in faults:
+        silence = longest_silence(found, fault.began_at, fault.ended_at + _AFTER_SECONDS)
+        by_kind[fault.kind].append(Felt(1, silence, _back(fault, faults, found)))
+    return {kind: _worst(felt) for kind, felt in sorted(by_kind.items())}
+
+
+def _back(fault: Injected, faults: Sequence[Injected], found: Sequence[Wait]) -> float | None:
+    """Return how long after a fault the next ack came, unless another fault was there meanwhile."""
+    next_at = min((wait.acked_at for wait in found if wait.acked_at > fault.ended_at), default=fault.ended_at)
+    others = [other for other in faults if other is not fault]
+    if any(other.began_at < next_at and other.ended_at > fault.ended_at for other in others):
+        return None
+    return next_at - fault.ended_at
+
+
+def _worst(felt: list[Felt]) -> Felt:
+    backs = [each.back_seconds for each in felt if each.back_seconds is not None]
+    return Felt(len(felt), max(each.silence_seconds for each in felt), max(backs, default=None))

@@ -20,12 +20,13 @@ _SETTINGS = {
     "COEDIT_SHARD_COUNT": str(SHARDS),
     "COEDIT_TRANSFORMER_LEASE_SECONDS": str(LEASE_SECONDS),
     "COEDIT_SNAPSHOTTER_LEASE_SECONDS": "2",
+    "COEDIT_TRANSFORMER_RESTART_GRACE_SECONDS": "1",
     # Snapshots and trimming all the time, so that they meet every fault.
     "COEDIT_SNAPSHOTTER_SCAN_SECONDS": "0.25",
-    "COEDIT_SNAPSHOTTER_COMMITS": "40",
+    "COEDIT_SNAPSHOTTER_COMMITS": "25",
     "COEDIT_SNAPSHOTTER_QUIET_SECONDS": "1",
-    "COEDIT_SNAPSHOTTER_TAIL": "30",
-    "COEDIT_SNAPSHOTTER_SEGMENT_COMMITS": "30",
+    "COEDIT_SNAPSHOTTER_TAIL": "15",
+    "COEDIT_SNAPSHOTTER_SEGMENT_COMMITS": "15",
     "COEDIT_SNAPSHOTTER_KEEP": "3",
 }
 _DOORS = 2
@@ -40,8 +41,18 @@ class World:
     """
 
     def __init__(
-        self, folder: Path, history: History, seed: int, *, level: Level, server: ServerKind, bug: str = ""
+        self,
+        folder: Path,
+        history: History,
+        seed: int,
+        *,
+        level: Level,
+        server: ServerKind,
+        bug: str = "",
+        no_packet_filter: str = "",
     ) -> None:
+        self.no_packet_filter = no_packet_filter
+        """Why packets cannot be lost here; empty if they can."""
         self.history = history
         self.level = level
         self.system = System(
@@ -51,6 +62,8 @@ class World:
             server=server,
             settings=_SETTINGS | {"COEDIT_DURABILITY": level},
         )
+        if level == "memory":
+            _sync_seldom(self.system.processes["redis"])
         self._rng = random.Random(f"world {seed}")
         self._stack = AsyncExitStack()
         self._down: set[str] = set()
@@ -145,7 +158,7 @@ class World:
         return str(url.hostname), int(url.port or 0)
 
     async def _watch(self) -> None:
-        """Start again what ended by itself, as a supervisor would, and record it unless it only waits for Redis."""
+        """Start again what ended by itself, as a supervisor would, and record it."""
         while True:
             await asyncio.sleep(0.3)
             for process in self.services():
@@ -155,5 +168,9 @@ class World:
 
     def _note_exit(self, process: Process, code: int) -> None:
         last = process.tail().strip().rpartition("\n")[2]
-        what = "waited" if last.startswith("cannot start: Redis") else "exit"
+        what = "waited" if last.startswith("cannot start: ") else "exit"
         self.history.add(what, process=process.name, code=code, reason=last[:500])
+
+
+def _sync_seldom(redis: Process) -> None:
+    redis.command = [{"always": "everysec"}.get(argument, argument) for argument in redis.command]

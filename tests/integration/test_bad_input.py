@@ -299,3 +299,19 @@ async def test_client_that_vanishes_amid_pings_is_no_defect(system: System) -> N
 def _gauge(system: System, name: str) -> float:
     lines = system.metrics("gateway-0").splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith(f"coedit_gateway_{name} "))
+
+
+async def test_next_submission_may_follow_one_that_was_resent_while_its_ack_was_on_the_way(
+    system: System,
+) -> None:
+    async with RawClient(system.url) as client:
+        await client.hello()
+        await client.open("crossing")
+        submit = {"type": "submit", "document": "crossing", "epoch": 1, "delta": [{"insert": "x"}]}
+        first = submit | {"client_sequence": 1, "base_revision": 0}
+        await client.send(first)
+        await client.expect("ack")
+        await client.send(first)
+        await client.send(submit | {"client_sequence": 2, "base_revision": 1})
+        acks = [await client.expect("ack") for _ in range(2)]
+        assert {ack["client_sequence"] for ack in acks} == {1, 2}

@@ -21,6 +21,7 @@ from coedit.store.commit_script import (
     Moved,
 )
 from coedit.store.document_log import DocumentLog, Position
+from coedit.store.durability import Durability
 from coedit.store.keys import shard_of
 from coedit.store.redis_connection import connect
 from coedit.store.topology import Nodes
@@ -133,7 +134,7 @@ async def test_replicated_batch_is_told_only_once_the_replicas_have_it(redis: Re
         await replica.replicaof("127.0.0.1", str(redis.connection_pool.connection_kwargs["port"]))
         await until(partial(has_replica, redis))
         process_id = (await replica.info("server"))["process_id"]
-        script = CommitScript(redis, "mine", replica_count=1)
+        script = CommitScript(redis, "mine", Durability("replicated", 1))
         pubsub = redis.pubsub()
         await pubsub.ssubscribe(shard_of(DOCUMENT, SHARDS).events(DOCUMENT))
         await pubsub.get_message(timeout=5)

@@ -3,7 +3,9 @@
 import asyncio
 import random
 import urllib.request
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from coedit.store.keys import shard_of
 from coedit.testing.fault_proxy import FaultProxy
 from tests.conftest import MakeSystem
 from tests.integration.raw_client import RawClient
+from tests.redis_server import redis_server
 from tests.system import SECRET, System, eventually
 from tests.writers import Ledger, Writer, settle_all
 
@@ -260,3 +263,52 @@ async def test_forged_offer_is_refused_and_a_true_one_is_taken_after_the_secret_
 
 def _port(url: str) -> int:
     return int(url.rpartition(":")[2])
+
+
+async def test_failover_to_a_replica_that_lags_loses_nothing_while_donors_live(
+    make_system: MakeSystem, seed: int, tmp_path: Path
+) -> None:
+    with redis_server(tmp_path / "master") as master_url, redis_server(tmp_path / "replica") as replica_url:
+        target = ("127.0.0.1", _redis_port(master_url))
+        async with AsyncExitStack() as stack:
+            link = await stack.enter_async_context(FaultProxy(*target))
+            front = await stack.enter_async_context(FaultProxy("", 0, choose=lambda: target))
+            replica = await stack.enter_async_context(Redis.from_url(replica_url))
+            await replica.replicaof("127.0.0.1", str(link.port))
+            settings = _NO_SNAPSHOTS | {"COEDIT_REDIS_URL": f"redis://127.0.0.1:{front.port}/0"}
+            system = await asyncio.to_thread(make_system, gateways=2, transformers=2, settings=settings)
+            writers = await _writers(system, stack, seed)
+            await _type(writers, 10)
+            await settle_all([writer.document for writer in writers])
+            master = await stack.enter_async_context(Redis.from_url(master_url))
+            await eventually(lambda: _is_caught_up(master), "the replica has everything")
+            link.hold()
+            await _type(writers, 10)
+            await settle_all([writer.document for writer in writers])
+            assert not await _is_caught_up(master)
+            await replica.replicaof("NO", "ONE")
+            target = ("127.0.0.1", _redis_port(replica_url))
+            front.cut()
+            await _type(writers, 10)
+            await settle_all([writer.document for writer in writers], 60)
+            await stack.enter_async_context(_at(system, replica_url))
+            await _check_whole(system, writers)
+            suspected = [system.metrics(name) for name in ("transformer-0", "transformer-1")]
+            assert any('suspicions_total{reason="promoted"}' in metrics for metrics in suspected)
+
+
+@asynccontextmanager
+async def _at(system: System, redis_url: str) -> AsyncIterator[None]:
+    """Have the checks read another Redis than the system's own."""
+    own, system.redis_url = system.redis_url, redis_url
+    yield
+    system.redis_url = own
+
+
+async def _is_caught_up(master: Redis) -> bool:
+    facts = await master.info("replication")
+    return bool(facts["connected_slaves"]) and facts["slave0"]["offset"] == facts["master_repl_offset"]
+
+
+def _redis_port(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])

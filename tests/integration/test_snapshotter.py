@@ -112,7 +112,36 @@ async def test_trimmed_revisions_are_read_from_the_archive(
     position = await store.position(ada)
     assert position.floor == 52
     assert await redis.xlen(ada.shard.log(ada.document_id)) == 5
-    assert await store.archive.segments(ada.document_id) == [(1, 20), (21, 40), (41, 52)]
+    assert await store.archive.segments(ada.document_id) == [(1, 20), (21, 40), (41, 52), (41, 57)]
+    await store.assert_whole(ada)
+
+
+async def test_history_that_a_snapshot_covers_outlives_redis(
+    redis: Redis, redis_url: str, objects_url: str, store: Store
+) -> None:
+    """Whoever kept these commits lets go of them when the snapshot is told of."""
+    ada = author(redis)
+    async with snapshotter(redis_url, objects_url):
+        for count in (7, 1, 30):
+            await ada.type(count)
+            await until(lambda: store.covered(ada))
+    assert (await store.position(ada)).floor == 0
+    await redis.flushall()
+    assert await store.archive.read(ada.document_id, 1, ada.head) == ada.entries
+
+
+async def test_short_segments_are_replaced_when_the_log_is_trimmed(
+    redis: Redis, redis_url: str, objects_url: str, store: Store
+) -> None:
+    ada = author(redis)
+    async with snapshotter(redis_url, objects_url, tail=5, segment_commits=20):
+        for _ in range(9):
+            await ada.type(5)
+            await until(lambda: store.covered(ada))
+    floor = (await store.position(ada)).floor
+    assert floor >= 20
+    segments = [segment for segment in await store.archive.segments(ada.document_id) if segment.last <= floor]
+    assert all(segment.last - segment.first >= 19 for segment in segments)
     await store.assert_whole(ada)
 
 

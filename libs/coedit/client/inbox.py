@@ -16,6 +16,8 @@ from coedit.protocol.client_session import Message
 logger = logging.getLogger(__name__)
 
 _OPEN_AGAIN_SECONDS = 1.0
+_FIRST_RETRY_SECONDS = 0.25
+_LONGEST_RETRY_SECONDS = 4.0
 
 
 class Inbox:
@@ -26,6 +28,9 @@ class Inbox:
         self._parts: dict[DocumentId, tuple[Message, list[bytes]]] = {}
         self._openings: dict[DocumentId, asyncio.TimerHandle] = {}
         """Of documents that could not be opened, and are to be tried again."""
+        self._refusals: dict[DocumentId, int] = {}
+        """How often in a row a document's submission was refused for the moment."""
+        self._resends: dict[DocumentId, asyncio.TimerHandle] = {}
 
     async def receive(self, document: Document, message: Message) -> None:
         """Take in one message about ``document``.
@@ -43,6 +48,7 @@ class Inbox:
                 await document.announce(state.receive_commits(message))
             case "ack" if state.is_open:
                 document.acknowledge(message)
+                self._refusals.pop(document.state.document_id, None)
                 self._say_caret(document)
                 await document.announce()
             case "snapshot":
@@ -114,7 +120,23 @@ class Inbox:
             self._diverge(document, message)
         elif message["definite"]:
             self._reject(document, message)
+        elif message["retryable"]:
+            self._submit_later(document)
         # Otherwise, being unanswered, it is sent again.
+
+    def _submit_later(self, document: Document) -> None:
+        """Send what was refused for the moment again: soon, then after growing pauses, until it is acknowledged."""
+        key = document.state.document_id
+        if key in self._resends:
+            return
+        refusals = self._refusals[key] = self._refusals.get(key, 0) + 1
+        pause_seconds = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** (refusals - 1))
+        loop = asyncio.get_running_loop()
+        self._resends[key] = loop.call_later(pause_seconds, self._submit_again, document)
+
+    def _submit_again(self, document: Document) -> None:
+        del self._resends[document.state.document_id]
+        self._send(document.state.resend())
 
     def _reject(self, document: Document, message: Message) -> None:
         state = document.state
@@ -148,9 +170,10 @@ class Inbox:
     def clear(self) -> None:
         """Forget parts of documents whose connection is gone; the next one opens them all."""
         self._parts.clear()
-        for opening in self._openings.values():
-            opening.cancel()
+        for timer in (*self._openings.values(), *self._resends.values()):
+            timer.cancel()
         self._openings.clear()
+        self._resends.clear()
 
 
 def _document(ops: object) -> Delta:

@@ -32,7 +32,7 @@ class SharedSettings(BaseSettings):
     old_secrets: SecretStr = SecretStr("")
     """A secret that was used before, or a JSON list of several: what it signed and chained is still accepted."""
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """``redis://``, ``rediss://`` (TLS) or ``unix://``; may hold a user and a password."""
+    """``redis://``, ``rediss://`` (TLS), ``unix://``, ``redis+sentinel://`` or ``redis+cluster://``."""
     object_store_url: str = "file:///var/lib/coedit/objects"
     """Where snapshots and history go: ``file://``, ``s3://``, ``gs://``, ``az://``, ``memory://``."""
     object_store_endpoint: str = ""
@@ -40,7 +40,7 @@ class SharedSettings(BaseSettings):
     durability: Durability = "fsync"
     """What an ack promises: ``memory`` (Redis has it), ``fsync`` (on disk), ``replicated`` (on the replicas too)."""
     replica_count: int = Field(default=1, ge=1)
-    """How many replicas must have an edit before it is acked, at ``replicated``."""
+    """How many replicas each master has, all of which must have an edit before it is acked, at ``replicated``."""
     shard_count: int = Field(default=64, ge=1, le=4096)
     """Fixed for a deployment's whole life."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -1,10 +1,11 @@
-"""History that has left the log: segments of commits, kept for ever.
+"""History that snapshots cover, and that the log may lose: segments of commits, kept for ever.
 
 The segment of the revisions ``first`` to ``last`` (both included) is the object
 ``{document id, escaped}/history/{first, 16 digits}-{last, 16 digits}``: a MessagePack map of ``format``
 (int, 1), ``checksum`` (bin, BLAKE2b, 16 bytes, of ``entries``) and ``entries`` (bin): a MessagePack list of
-the log's own entries, zlib. Segments may overlap, when two snapshotters cut at different places; where they
-do, they hold the same entries.
+the log's own entries, zlib. Segments may overlap: short ones are stored before a snapshot is told of, and replaced by
+longer ones when the log is trimmed, and two snapshotters may cut at different places. Where they overlap, they hold
+the same entries.
 """
 
 import zlib
@@ -88,6 +89,18 @@ class Archive:
         """
         return [_segment(key) for key in await self._objects.list(_folder(document_id))]
 
+    async def compact(self, document_id: DocumentId, floor: int) -> None:
+        """Delete segments up to ``floor`` whose revisions longer ones hold too.
+
+        Raises:
+            ObjectStoreError: some may be left, until the next time.
+        """
+        segments = [segment for segment in await self.segments(document_id) if segment.last <= floor]
+        needed = set(_chain(segments))
+        for segment in segments:
+            if segment not in needed:
+                await self._objects.delete(segment_key(document_id, segment))
+
     async def load(self, document_id: DocumentId, segment: Segment) -> list[bytes]:
         """Return what a segment holds.
 
@@ -118,6 +131,20 @@ def covering(segments: Sequence[Segment], first: int, last: int) -> Iterator[Seg
         best = max(reaching, key=lambda segment: segment.last)
         yield best
         wanted = best.last + 1
+
+
+def _chain(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """Yield segments that together hold all that ``segments`` hold, as few as reach; there may be gaps between them."""
+    reached = 0
+    for segment in sorted(segments, key=lambda segment: (segment.first, -segment.last)):
+        if segment.last <= reached:
+            continue
+        best = max(
+            (other for other in segments if other.first <= max(reached + 1, segment.first) <= other.last),
+            key=lambda other: other.last,
+        )
+        yield best
+        reached = best.last
 
 
 def encode_segment(entries: Sequence[bytes]) -> bytes:

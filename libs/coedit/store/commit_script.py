@@ -10,10 +10,9 @@ from redis.exceptions import NoScriptError
 
 from coedit.identifiers import DocumentId
 from coedit.store.document_log import Position
+from coedit.store.durability import Durability
 from coedit.store.keys import Shard
 from coedit.store.scripts import source
-
-_REPLICATION_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +69,14 @@ Outcome = Committed | Fenced | Moved | Misfit
 class CommitScript:
     """Runs the script for the batches of several shards in one round trip.
 
-    ``replica_count`` above 0 keeps the script from publishing: the caller of `run` gets the outcome only after that
-    many replicas have the writes, and publishes then, since WAIT counts only its own connection.
+    Where ``durability`` has to be waited for, that is once for all of them, and they are published after it and not
+    by the script.
     """
 
-    def __init__(self, redis: Redis, token: str, *, replica_count: int = 0) -> None:
+    def __init__(self, redis: Redis, token: str, durability: Durability | None = None) -> None:
         self._redis = redis
         self._token = token
-        self._replica_count = replica_count
+        self._durability = durability or Durability()
         self._source = source("commit.lua")
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
@@ -96,13 +95,13 @@ class CommitScript:
             for index, reply in zip(unknown, again, strict=True):
                 replies[index] = reply
         outcomes = [_outcome(batch, reply) for batch, reply in zip(batches, replies, strict=True)]
-        if self._replica_count:
+        if self._durability.must_wait:
             written = [
                 batch
                 for batch, outcome in zip(batches, outcomes, strict=True)
                 if isinstance(outcome, Committed)
             ]
-            await self._publish_replicated(written)
+            await self._publish(written)
         return outcomes
 
     async def _evaluate(self, batches: Sequence[BatchWrite]) -> list[Any]:
@@ -111,23 +110,15 @@ class CommitScript:
             for batch in batches:
                 keys = _keys(batch)
                 pipe.evalsha(self._sha, len(keys), *keys, *self._arguments(batch))
-            if not self._replica_count:
-                return await pipe.execute(raise_on_error=False)
-            # In the same pipeline, since a client's commands may each take another connection of its pool.
-            pipe.execute_command("WAIT", self._replica_count, _REPLICATION_MS)
-            *replies, reached = await pipe.execute(raise_on_error=False)
-        if isinstance(reached, Exception):
-            raise reached
-        if reached < self._replica_count:
-            raise TimeoutError(f"{reached} of {self._replica_count} replicas have the batch")
-        return replies
+            asked = self._durability.ask(pipe)
+            return self._durability.confirmed(await pipe.execute(raise_on_error=False), asked)
 
     def _arguments(self, batch: BatchWrite) -> list[str | bytes | int]:
         arguments: list[str | bytes | int] = [
             self._token,
             batch.old_cursor,
             batch.new_cursor,
-            0 if self._replica_count else 1,
+            0 if self._durability.must_wait else 1,
             len(batch.refused),
             *batch.refused,
         ]
@@ -139,7 +130,7 @@ class CommitScript:
             arguments += [write.message, len(write.commits), *write.commits]
         return arguments
 
-    async def _publish_replicated(self, batches: Sequence[BatchWrite]) -> None:
+    async def _publish(self, batches: Sequence[BatchWrite]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
             for batch in batches:
                 for write in batch.documents:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import ResponseError
 
 from coedit.errors import CoeditError
 from coedit.store.redis_connection import TROUBLE, OnDoubt, connect
@@ -118,9 +119,10 @@ def _of_cluster(several: _Several, pins: Pins | None) -> Nodes:
         return places
 
     def open_node(address: Address, on_doubt: OnDoubt) -> Redis:
-        return connect(several.url(address), on_doubt=on_doubt, pins=pins)
+        # Each shard's stream is read on a connection of its own.
+        return connect(several.url(address), max_connections=1024, on_doubt=on_doubt, pins=pins)
 
-    return FollowedNodes(look, open_node)
+    return FollowedNodes(look, open_node, is_cluster=True)
 
 
 async def _first_answer(questions: list[Awaitable[Places]]) -> Places:
@@ -146,6 +148,10 @@ async def _slots_of(url: str, asked_host: str) -> Places:
         reply: Any = await redis.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
         for slots, address in _slot_ranges(reply, asked_host):
             places[address].append(slots)
+    except ResponseError as error:
+        if "cluster support disabled" in str(error):
+            raise UnknownTopologyError(f"{asked_host} is no node of a cluster: use redis://") from error
+        raise
     finally:
         await redis.aclose()
     if not places:

@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from coedit.errors import DamagedError, DamageReason
 from coedit.identifiers import DocumentId, Revision
+from coedit.store.durability import Durability
 from coedit.store.keys import Shard, shard_of
 from coedit.store.topology import Nodes
 
@@ -42,8 +43,9 @@ class Position:
 class DocumentLog:
     """Reads positions and logs; only the commit script writes them."""
 
-    def __init__(self, nodes: Nodes, shard_count: int) -> None:
+    def __init__(self, nodes: Nodes, shard_count: int, durability: Durability | None = None) -> None:
         self._nodes = nodes
+        self._durability = durability or Durability()
         self._shard_count = shard_count
 
     def shard(self, document_id: DocumentId) -> Shard:
@@ -53,13 +55,27 @@ class DocumentLog:
     async def position(self, document_id: DocumentId) -> Position | None:
         """Return where a document stands, or None if Redis does not hold it.
 
+        All that is said by it is durable: whoever reads no further can tell of it.
+
         Raises:
             DamagedError: it is not what the scripts wrote.
+            TimeoutError: it is there, and not durable yet.
+            RedisError, OSError: Redis cannot be asked.
         """
         with _of_its_type("position"):
-            shard = self.shard(document_id)
-            values = await self._nodes.at(shard).hmget(shard.document(document_id), list(_FIELDS))
+            values = await self._durable_fields(document_id)
         return _position(values) if any(value is not None for value in values) else None
+
+    async def _durable_fields(self, document_id: DocumentId) -> list[Any]:
+        shard = self.shard(document_id)
+        redis, key = self._nodes.at(shard), shard.document(document_id)
+        if not self._durability.must_wait:
+            return cast("list[Any]", await redis.hmget(key, list(_FIELDS)))
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.hmget(key, list(_FIELDS))
+            asked = self._durability.ask_after_reading(pipe, shard)
+            (values,) = self._durability.confirmed(await pipe.execute(), asked)
+        return cast("list[Any]", values)
 
     async def left_behind(self, document_id: DocumentId) -> bool:
         """Return whether Redis has something of a document that it should hold no position of."""

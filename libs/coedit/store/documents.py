@@ -144,7 +144,8 @@ class DocumentReader:
         """
         entries = await self._log.read(document_id, position.floor + 1, position.head)
         if entries:
-            await self._archive.store(document_id, Revision(position.floor + 1), entries)
+            # The log may have been trimmed since: what is read is one run that ends at the head.
+            await self._archive.store(document_id, Revision(position.head - len(entries) + 1), entries)
 
     async def history(self, document_id: DocumentId, first: int, last: int) -> list[Commit]:
         """Return the commits of revisions ``first`` to ``last``, from the log and, below it, from the archive.

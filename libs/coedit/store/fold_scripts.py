@@ -12,8 +12,6 @@ from coedit.store.topology import Nodes
 Noted = Literal["stored", "known", "stale"]
 Trimmed = Literal["trimmed", "fenced", "stale", "refused"]
 
-_REPLICATION_MS = 2000
-
 
 class FoldScripts:
     """Runs the scripts; ``token`` is the one by which this process holds its shards."""
@@ -25,24 +23,6 @@ class FoldScripts:
         self._note = Script("snapshot_stored.lua")
         self._trim = Script("trim.lua")
         self._settle = Script("settle.lua")
-
-    async def await_replicas(self, document_id: DocumentId, count: int) -> None:
-        """Return once ``count`` replicas have all that the document's node has now.
-
-        A snapshot must not hold what a failover could still take back.
-
-        Raises:
-            TimeoutError: they do not have it within two seconds.
-            RedisError: Redis cannot be asked.
-        """
-        redis = self._nodes.at(shard_of(document_id, self._shard_count))
-        async with redis.pipeline(transaction=False) as pipe:
-            # WAIT is about what was written before the last command of its own connection, whoever wrote it.
-            pipe.ping()
-            pipe.execute_command("WAIT", count, _REPLICATION_MS)
-            _, reached = await pipe.execute()
-        if reached < count:
-            raise TimeoutError(f"{reached} of {count} replicas have what is to be folded")
 
     async def note(self, snapshot: Snapshot, epoch: int) -> Noted:
         """Set where the newest snapshot of a document in ``epoch`` is, never backwards, and announce it.

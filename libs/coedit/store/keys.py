@@ -18,6 +18,7 @@ events:{s}:ID           channel     what gateways with the document open must kn
 damaged:{s}             hash        documents that take no writes until they are repaired, and why
 incarnation:{s}         hash        id, server, suspect_until: whether Redis still holds what it held
 offers:{s}              stream      commits that are given back to a shard that lost some; bounded
+barrier:{s}             string      written by readers who wait until what they read is durable; holds nothing
 folder:{s}              string      the token of the snapshotter that works on the shard; expires
 reports:{s}             stream      presence, as gateways report it; bounded
 keeper:{s}              string      the token of the presence service that works on the shard; expires
@@ -94,6 +95,11 @@ class Shard:
     def offers(self) -> str:
         """The stream of what is given back."""
         return f"offers:{self.tag}"
+
+    @property
+    def barrier(self) -> str:
+        """What readers write to wait for it."""
+        return f"barrier:{self.tag}"
 
     @property
     def folder(self) -> str:

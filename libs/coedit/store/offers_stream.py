@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgpack
-from redis.asyncio import Redis
 
 from coedit.errors import CoeditError, InvalidDeltaError
 from coedit.identifiers import DocumentId, Revision, document_id
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import decode_commit, encode_commit
 from coedit.store.keys import Shard
+from coedit.store.stream_reader import StreamReader
 from coedit.store.topology import Nodes
 
 _FIELD = b"offer"
@@ -60,19 +60,18 @@ class OffersStream:
             await pipe.execute()
 
     async def read(
-        self, redis: Redis, places: Mapping[Shard, str], block_ms: int
+        self, reader: StreamReader, places: Mapping[Shard, str], block_ms: int
     ) -> dict[Shard, list[tuple[str, Offer | None]]]:
         """Return what stands behind each place of a node's shards, with its ids; None for what is no offer.
 
         Waits at most ``block_ms`` for the first one.
         """
         shards = {shard.offers.encode(): shard for shard in places}
-        streams: dict[Any, Any] = {shard.offers: place for shard, place in places.items()}
-        found = await redis.xread(streams, count=_READ_COUNT, block=block_ms)
-        pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", found)
+        streams = {name: places[shard] for name, shard in shards.items()}
+        found = await reader.read(streams, count=_READ_COUNT, block_ms=block_ms)
         return {
             shards[name]: [(entry_id.decode(), _decode(fields)) for entry_id, fields in entries]
-            for name, entries in pages
+            for name, entries in found.items()
         }
 
     async def forget(self, shard: Shard, entry_ids: Sequence[str]) -> None:

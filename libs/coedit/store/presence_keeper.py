@@ -3,9 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from coedit.errors import ProtocolError
@@ -15,6 +14,7 @@ from coedit.protocol.events import PresenceChanged, encode_events
 from coedit.store.keys import Shard
 from coedit.store.presence_reports import REPORT_FIELD, Place, decode_presence, encode_presence
 from coedit.store.scripts import source
+from coedit.store.stream_reader import StreamReader
 
 READ_COUNT = 2000
 """How many reports of one shard are read at once; also bounds what a tick may have to do."""
@@ -62,8 +62,9 @@ class PresenceKeeper:
     Every method raises one of `coedit.store.redis_connection.TROUBLE` where Redis cannot do it now.
     """
 
-    def __init__(self, redis: Redis, token: str) -> None:
-        self._redis = redis
+    def __init__(self, reader: StreamReader, token: str) -> None:
+        self._reader = reader
+        self._redis = redis = reader.redis
         self._token = token
         self._keep = redis.register_script(source("keep_presence.lua"))
         self._advance = redis.register_script(source("advance_reports.lua"))
@@ -90,10 +91,9 @@ class PresenceKeeper:
         Waits at most ``block_ms`` for the first one; None: not at all.
         """
         shards = {shard.reports.encode(): shard for shard in positions}
-        streams: dict[Any, Any] = {shard.reports: position or "0-0" for shard, position in positions.items()}
-        found = await self._redis.xread(streams, count=READ_COUNT, block=block_ms)
-        pairs = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", found)
-        return {shards[name]: [_entry(*entry) for entry in entries] for name, entries in pairs}
+        places = {name: positions[shard] or "0-0" for name, shard in shards.items()}
+        found = await self._reader.read(places, count=READ_COUNT, block_ms=block_ms)
+        return {shards[name]: [_entry(*entry) for entry in entries] for name, entries in found.items()}
 
     async def overdue(self, shards: Sequence[Shard], now_ms: int) -> dict[Shard, list[Place]]:
         """Return whose time was up at ``now_ms``, the longest overdue first, within a bound."""

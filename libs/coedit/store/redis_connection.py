@@ -1,16 +1,15 @@
-"""Connections to Redis, and whether the Redis behind them keeps what coedit promises."""
+"""Connections to Redis."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from coedit.errors import CoeditError, UnavailableError
 from coedit.store.server_pin import Pins, ServerPin
 
 TROUBLE = (RedisError, OSError, TimeoutError)
@@ -21,14 +20,7 @@ _DOUBTFUL = (AskError, ClusterDownError, ReadOnlyError, RedisConnectionError, Re
 
 OnDoubt = Callable[[], None]
 
-_MINIMUM_VERSION = (7, 0)
 _ANSWER_SECONDS = 5.0
-
-
-class UnsafeRedisError(CoeditError):
-    """This Redis would break the configured durability; the message says why, and the remedy."""
-
-    code = "unsafe-redis"
 
 
 class _DoubtingConnection(Connection):
@@ -109,75 +101,3 @@ def connect(
     if pins is not None:
         pins.add(redis, pin)
     return redis
-
-
-class Masters(Protocol):
-    """What is asked of a topology (see `coedit.store.topology`) before anything else is."""
-
-    async def refresh(self) -> None:
-        """Look where everything lies."""
-
-    def masters(self) -> Sequence[Redis]:
-        """Return the clients of all masters."""
-
-
-async def refuse_unsafe(nodes: Masters, durability: str) -> None:
-    """Look the masters up, and refuse one that would lose what an ack of level ``durability`` promises.
-
-    Raises:
-        UnsafeRedisError: with the reason and the remedy.
-        UnavailableError: it cannot be asked.
-    """
-    try:
-        await nodes.refresh()
-        for redis in nodes.masters():
-            await _refuse_unsafe(redis, durability)
-    except TROUBLE as error:
-        raise UnavailableError(f"Redis does not answer: {error}") from error
-
-
-async def _refuse_unsafe(redis: Redis, durability: str) -> None:
-    server = await redis.info("server")
-    version = tuple(int(part) for part in str(server["redis_version"]).split(".")[:2])
-    if version < _MINIMUM_VERSION:
-        raise UnsafeRedisError(
-            f"Redis {server['redis_version']} is too old; coedit needs 7.0 or newer, or Valkey"
-        )
-    policy = await _setting(redis, "maxmemory-policy")
-    if policy not in ("noeviction", None):
-        raise UnsafeRedisError(f"maxmemory-policy is {policy}: it would evict edits; set it to noeviction")
-    if durability == "memory":
-        return
-    await _refuse_unsynced(redis)
-    if durability == "replicated":
-        await _refuse_unreplicated(redis)
-
-
-async def _refuse_unsynced(redis: Redis) -> None:
-    if await _setting(redis, "appendonly") == "no":
-        raise UnsafeRedisError(
-            "appendonly is no: nothing reaches the disk; set appendonly yes, or COEDIT_DURABILITY=memory"
-        )
-    fsync = await _setting(redis, "appendfsync")
-    if fsync not in ("always", None):
-        raise UnsafeRedisError(f"appendfsync is {fsync}: set it to always, or COEDIT_DURABILITY=memory")
-    if await _setting(redis, "no-appendfsync-on-rewrite") == "yes":
-        raise UnsafeRedisError(
-            "no-appendfsync-on-rewrite is yes: edits are unsynced during a rewrite; set it to no"
-        )
-
-
-async def _refuse_unreplicated(redis: Redis) -> None:
-    replication: dict[str, Any] = await redis.info("replication")
-    if not replication.get("connected_slaves"):
-        raise UnsafeRedisError("durability is replicated, but no replica is connected")
-
-
-async def _setting(redis: Redis, name: str) -> str | None:
-    """Return a setting of Redis, or None where a hosted Redis does not tell."""
-    try:
-        found = await redis.config_get(name)
-    except ResponseError:
-        return None
-    value = found.get(name)
-    return None if value is None else str(value)

@@ -7,6 +7,7 @@ from typing import Literal
 from coedit.identifiers import DocumentId
 from coedit.protocol.events import Event, encode_events
 from coedit.store.document_log import Position
+from coedit.store.durability import Durability
 from coedit.store.keys import Shard
 from coedit.store.scripts import Script
 from coedit.store.topology import Nodes
@@ -30,8 +31,9 @@ class Restoration:
 class RestoreScript:
     """Runs the script under the owner's lease token."""
 
-    def __init__(self, nodes: Nodes, token: str) -> None:
+    def __init__(self, nodes: Nodes, token: str, durability: Durability | None = None) -> None:
         self._nodes = nodes
+        self._durability = durability or Durability()
         self._token = token
         self._script = Script("restore.lua")
 
@@ -50,9 +52,10 @@ class RestoreScript:
             shard.events(document_id),
             shard.damaged,
         ]
-        events = list(restoration.events)
+        message = encode_events(list(restoration.events)) if restoration.events else b""
+        redis, must_wait = self._nodes.at(shard), self._durability.must_wait
         answer = await self._script.run(
-            self._nodes.at(shard),
+            redis,
             keys,
             [
                 self._token,
@@ -68,9 +71,12 @@ class RestoreScript:
                 after.incarnation,
                 after.lost,
                 int(restoration.drops_log),
-                encode_events(events) if events else b"",
+                b"" if must_wait else message,
                 *restoration.commits,
             ],
         )
         restored: Restored = answer.decode()
+        if must_wait and message and restored == "restored":
+            await self._durability.wait(redis, shard)
+            await redis.spublish(shard.events(document_id), message)
         return restored

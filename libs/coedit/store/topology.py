@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from coedit.errors import CoeditError
 from coedit.store.keys import Shard
 from coedit.store.redis_connection import TROUBLE, OnDoubt
+from coedit.store.stream_reader import StreamReader
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ class NowhereError(RedisConnectionError):
 
 class Nodes:
     """The masters of a deployment's Redis: here the simplest case, one server that has everything."""
+
+    is_cluster = False
+    """Whether a command may not touch keys of several hash slots, even on one node."""
 
     def __init__(self, redis: Redis) -> None:
         self._only = redis
@@ -102,6 +106,10 @@ class Nodes:
     def masters(self) -> Sequence[Redis]:
         """Return the clients of all masters that are known; none before the first `refresh` of several."""
         return [self._only]
+
+    def reader(self, redis: Redis) -> StreamReader:
+        """Return what reads the streams of one of the masters."""
+        return StreamReader(redis, is_apart=self.is_cluster)
 
     async def ping(self) -> None:
         """Return if at least one master answers.
@@ -185,7 +193,10 @@ class FollowedNodes(Nodes):
     ``open_node`` returns the client of an address; it reports what shakes our belief in the topology.
     """
 
-    def __init__(self, look: Look, open_node: Callable[[Address, OnDoubt], Redis]) -> None:
+    def __init__(
+        self, look: Look, open_node: Callable[[Address, OnDoubt], Redis], *, is_cluster: bool = False
+    ) -> None:
+        self.is_cluster = is_cluster
         self._look = look
         self._open_node = open_node
         self._clients: dict[Address, Redis] = {}

@@ -25,6 +25,7 @@ from coedit.store.presence_reports import (
     encode_report,
 )
 from coedit.store.presence_store import PresenceStore
+from coedit.store.stream_reader import StreamReader
 from coedit.store.topology import Nodes
 from tests.presence_setup import ODD_IDS, SHARD_COUNT, flushed, presence, running_valkey
 
@@ -52,7 +53,7 @@ def store(redis: Redis) -> PresenceStore:
 
 async def keeper_of(redis: Redis, document_id: DocumentId = NOTES) -> PresenceKeeper:
     await redis.set(shard_of(document_id, SHARD_COUNT).keeper, "token")
-    return PresenceKeeper(redis, "token")
+    return PresenceKeeper(StreamReader(redis), "token")
 
 
 async def stay(keeper: PresenceKeeper, one: Presence, ttl_ms: int = 30_000) -> Stay:

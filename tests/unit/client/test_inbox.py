@@ -12,6 +12,7 @@ from coedit.client.inbox import Inbox
 from coedit.identifiers import DocumentId
 from coedit.ot import Delta
 from coedit.protocol.client_session import ClientDocument, Message
+from tests.system import eventually
 
 
 class Line:
@@ -123,3 +124,17 @@ async def test_document_that_was_unavailable_is_opened_again_once(
     await line.refused("unavailable", definite=False, client_sequence=3)
     await asyncio.sleep(0.05)
     assert line.kinds() == ["open"]
+
+
+async def test_submission_that_was_refused_for_the_moment_is_sent_again_soon(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "_FIRST_RETRY_SECONDS", 0.001)
+    await line.document.insert(0, "a")
+    line.sent.clear()
+    for _ in range(2):
+        await line.refused("overloaded", definite=False, client_sequence=1)
+    await eventually(lambda: line.kinds() == ["submit"], "it is sent again, once for both answers")
+    await line.refused("overloaded", definite=False, client_sequence=1)
+    await eventually(lambda: line.kinds() == ["submit", "submit"], "it is sent again")
+    assert line.sent[0] == line.sent[1]

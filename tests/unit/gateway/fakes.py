@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import msgpack
 
-from coedit.errors import CoeditError
+from coedit.errors import CoeditError, RevisionTooOldError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.protocol.codec import Codec
@@ -35,6 +35,8 @@ class FakeStore:
         self.epoch = 1
         self.fork_at: int | None = None
         """From this revision on the history is another one than it was."""
+        self.kept_from = 1
+        """Revisions below this one are kept nowhere."""
         self.offers: list[Any] = []
         self.on_message: Callable[[bytes], None] = lambda _: None
         self.before_subscribed: Callable[[], Awaitable[None]] = _nothing
@@ -98,6 +100,8 @@ class FakeStore:
         return await self.entries(document_id, first, last)
 
     async def entries(self, _: DocumentId, first: int, last: int) -> list[bytes]:
+        if first < self.kept_from:
+            raise RevisionTooOldError(f"no history is kept of revision {first}")
         return [self._entry(revision) for revision in range(first, last + 1)]
 
     def _mac(self, revision: int) -> str:

@@ -189,6 +189,19 @@ async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> N
     await document.check_held(1, Revision(3), "1/3")
 
 
+async def test_gap_that_is_kept_nowhere_ends_the_waiting() -> None:
+    """What was lost between the archive and the newest snapshot never comes: its clients open the document again."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.head, store.kept_from = 9, 8
+    document._on_subscribed_again()
+    await _settled(document)
+    assert [error.code for error in outlet.dropped] == ["unavailable"]
+    assert document.feed.head == 9
+
+
 async def test_repeat_of_a_commit_that_was_missed_fills_the_gap() -> None:
     """The commit's own message was lost: its author, who sends again, must get the ack all the same."""
     store, outlet = FakeStore(head=5), FakeOutlet()

@@ -92,3 +92,22 @@ def test_cover_is_found_exactly_if_there_is_one(
         assert not wanted <= held
     else:
         assert wanted <= {revision for part in chosen for revision in range(part.first, part.last + 1)}
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 8)), max_size=8), st.integers(0, 30))
+async def test_compacting_loses_no_revision_and_leaves_no_superfluous_segment(
+    spans: list[tuple[int, int]], floor: int
+) -> None:
+    archive = await stored(
+        open_object_store("memory://"), *((start, start + size) for start, size in set(spans))
+    )
+    before = await archive.segments(DOCUMENT_ID)
+    await archive.compact(DOCUMENT_ID, floor)
+    after = await archive.segments(DOCUMENT_ID)
+    assert held(after) == held(before)
+    low = [segment for segment in after if segment.last <= floor]
+    assert all(held([other for other in low if other != segment]) != held(low) for segment in low)
+
+
+def held(segments: list[Segment]) -> set[int]:
+    return {revision for segment in segments for revision in range(segment.first, segment.last + 1)}

@@ -6,7 +6,7 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.authority import Authority
 from coedit.ot.commit import Commit, Submission
-from coedit.protocol.events import Rejected, decode_events
+from coedit.protocol.events import HeadAt, Rejected, decode_events
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.document_log import Position
 from coedit.store.keys import Shard
@@ -22,17 +22,21 @@ class OneDocument:
 
     def __init__(self) -> None:
         authority = Authority(1, Revision(0), "", Delta().insert("abcde"), max_units=6)
+        self.is_dropped = False
         self.working = WorkingDocument(authority, Position(1, Revision(0), "", Revision(0), Revision(0), 0))
 
     async def get(self, _: DocumentId) -> WorkingDocument:
         return self.working
 
+    def drop(self, _: DocumentId) -> None:
+        self.is_dropped = True
+
     async def history(self, _: DocumentId, working: WorkingDocument, base: Revision) -> list[Commit]:
         return working.authority.since(base) or []
 
 
-def _submission(client: str, delta: Delta) -> Submission:
-    return Submission(ClientId(client), ClientSequence(1), AuthorId("ada"), 1, Revision(0), delta)
+def _submission(client: str, delta: Delta, *, epoch: int = 1, base: int = 0) -> Submission:
+    return Submission(ClientId(client), ClientSequence(1), AuthorId("ada"), epoch, Revision(base), delta)
 
 
 def _entry(number: int, submission: Submission) -> Entry:
@@ -51,3 +55,28 @@ async def test_rejected_submission_is_not_committed_when_it_comes_again() -> Non
     rejected = [event.code for event in decode_events(write.message) if isinstance(event, Rejected)]
     assert rejected == ["document-too-large", "sequence"]
     assert len(write.commits) == 1
+
+
+async def test_submission_of_another_epoch_may_be_sent_again_in_this_one() -> None:
+    """A new epoch began while it waited; nothing is wrong with its client, whom the rejection may not reach."""
+    decider = BatchDecider(cast("WorkingDocuments", OneDocument()), ChainKey.derive(b"secret"))
+    old, same = (_submission("late", Delta().insert("x"), epoch=epoch) for epoch in (7, 1))
+    batch = await decider.decide(Shard(0), "0-0", [_entry(1, old), _entry(2, same)])
+    (write,) = batch.documents
+    rejected = [event.code for event in decode_events(write.message) if isinstance(event, Rejected)]
+    assert rejected == ["diverged"]
+    assert len(write.commits) == 1
+
+
+async def test_base_above_the_head_is_taken_for_a_loss_of_our_own() -> None:
+    """A gateway lets nobody submit on what it did not tell, so it was told: wait, and ask who has it."""
+    documents = OneDocument()
+    decider = BatchDecider(cast("WorkingDocuments", documents), ChainKey.derive(b"secret"))
+    batch = await decider.decide(
+        Shard(0), "0-0", [_entry(1, _submission("ahead", Delta().insert("x"), base=3))]
+    )
+    head, rejected = decode_events(batch.documents[0].message)
+    assert head == HeadAt(1, Revision(0), "")
+    assert isinstance(rejected, Rejected)
+    assert (rejected.code, rejected.definite, rejected.retryable) == ("unavailable", False, True)
+    assert documents.is_dropped

@@ -8,6 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.store.commit_script import CommitScript
 from coedit.store.keys import Shard
+from coedit.store.stream_reader import StreamReader
 from services.transformer.batch import BatchDecider
 from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments
@@ -57,7 +58,7 @@ async def test_heads_are_announced_after_an_error() -> None:
     """The batch may be written and its message lost: then nobody knows of it, and no later commit may come."""
     redis, heads = FakeRedis(), FakeHeads()
     consumer = Consumer(
-        cast("Redis", redis),
+        StreamReader(cast("Redis", redis)),
         cast("WorkingDocuments", FakeDocuments()),
         cast("BatchDecider", None),
         cast("CommitScript", None),

