@@ -119,7 +119,13 @@ class DocumentReader:
             RedisError, OSError, CoeditError: it cannot be known.
         """
         loaded = await self.load(document_id)
-        floor = 0 if loaded.stored is None else loaded.stored.floor
+        stored = loaded.stored
+        floor = 0 if stored is None else stored.floor
+        if stored is not None:
+            # Whoever reads makes do with what the archive has as well; whoever commits does not.
+            entries = await self._log.read(document_id, floor + 1, stored.head)
+            if len(entries) != stored.head - floor:
+                raise DamagedError("the log does not reach from its floor to the head", "log", stored.head)
         for start in range(max(1, min(first, floor + 1)), loaded.revision + 1, _PAGE):
             await self.history(document_id, start, min(start + _PAGE - 1, loaded.revision))
 
