@@ -171,15 +171,34 @@ class DocumentReader:
 
         return (await _beside(entries, followed))[first - below :]
 
-    async def checked_entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
-        """Return the same as `history`, as the log's own bytes; for whoever sends them on as they are."""
-        entries, below, before = await self._with_one_below(document_id, first, last)
+    async def checked_page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the first of these entries, at least one, each checked to follow the one before.
+
+        For whoever sends them on as they are; raises as `history` does.
+        """
+        entries, below, before = await self._page_with_one_below(document_id, first, last)
 
         def checked(entries: Sequence[bytes]) -> int:
             return sum(1 for _ in follow(document_id, entries, below - 1, before, self._chain_key))
 
         await _beside(entries, checked)
         return entries[first - below :]
+
+    async def _page_with_one_below(
+        self, document_id: DocumentId, first: int, last: int
+    ) -> tuple[list[bytes], int, str | None]:
+        """Return a page with the entry below it, behind whose mac the first is sealed, if that is kept.
+
+        And the revision with which they begin, and the mac before that, if it is known.
+        """
+        below = max(1, first - 1)
+        try:
+            entries = await self.page(document_id, below, last) if first <= last else []
+        except RevisionTooOldError:
+            below, entries = first, await self.page(document_id, first, last)
+        if entries and below + len(entries) == first:
+            entries += await self.page(document_id, first, last)
+        return entries, below, "" if below == 1 else None
 
     async def _with_one_below(
         self, document_id: DocumentId, first: int, last: int
@@ -204,6 +223,15 @@ class DocumentReader:
         if missing:
             return await self._archive.read(document_id, first, first + missing - 1) + entries
         return entries
+
+    async def page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the first of these entries, at least one; raises as `entries` does.
+
+        Not all of them where they are in several places: each is bounded in bytes, and all of them together are not.
+        """
+        entries = await self._log.read(document_id, first, last)
+        missing = (last - first + 1) - len(entries)
+        return await self._archive.page(document_id, first, first + missing - 1) if missing else entries
 
     async def _evicted(self, document_id: DocumentId) -> LoadedDocument:
         """Return a document that Redis has no position of: a new one, or one that was evicted whole."""

@@ -75,6 +75,14 @@ async def test_history_has_no_hole_where_the_log_is_trimmed_between_two_pages() 
     assert revisions(await reader.entries(DOCUMENT, 1, HEAD)) == list(range(1, HEAD + 1))
 
 
+async def test_pages_are_read_from_the_archive_and_then_from_the_log() -> None:
+    stream = Stream()
+    reader = await _reader(stream, 3000)
+    stream.trim(3000)
+    assert revisions(await reader.page(DOCUMENT, 2999, 3001)) == [2999, 3000]
+    assert revisions(await reader.page(DOCUMENT, 3001, 3002)) == [3001, 3002]
+
+
 async def test_history_whose_end_is_missing_is_refused() -> None:
     stream = Stream()
     reader = await _reader(stream, 3000)
