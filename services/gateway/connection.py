@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_SECONDS = 30 * 86400.0
 _CLOSE_SECONDS = 2.0
+_SLOW_CLOSE_SECONDS = 5.0
 _OFFERS_A_RECALL = 64
 _HARD_BUFFER_FACTOR = 16
 """Small answers go out up to this many times the buffer; whoever still does not read is dropped."""
@@ -115,7 +116,7 @@ class Connection:
             return True  # after a close frame nothing more is written, and nothing piles up
         buffered = transport.get_write_buffer_size()
         if buffered > self._buffer_bytes * _HARD_BUFFER_FACTOR:
-            self.abort(CloseCode.TOO_SLOW)
+            self.drop_slow()
             return False
         transport.write(frame)
         return buffered + len(frame) <= self._buffer_bytes
@@ -173,16 +174,9 @@ class Connection:
         delay_seconds = min(max(seconds, 0.0), _LONGEST_SECONDS)
         self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close, code, reason)
 
-    def abort(self, code: CloseCode) -> None:
-        """End the connection without waiting for a client that does not read."""
-        if not self._is_closing:
-            self._is_closing = True
-            CLOSED.labels(str(int(code))).inc()
-            facts = {"event": "abort", "close_code": int(code), "client_id": self.client_id}
-            logger.info("connection dropped", extra=facts)
-            if self._transport is not None:
-                self._transport.write(_close_frame(code))
-                self._transport.abort()
+    def drop_slow(self) -> None:
+        """End the connection of a client that does not read: it has some seconds to take what was written, and why."""
+        self.close(CloseCode.TOO_SLOW, "reads too slowly")
 
     async def _greet(self, desk: Desk) -> bool:
         try:
@@ -254,9 +248,10 @@ class Connection:
         if self._goodbye is None:
             return
         code, reason = self._goodbye
+        seconds = _SLOW_CLOSE_SECONDS if code is CloseCode.TOO_SLOW else _CLOSE_SECONDS
         try:
             # It waits until what was written has drained, which with a peer that is gone may take for ever.
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._socket.close(code=code, message=reason.encode()[:120])
         except TimeoutError:
             if self._transport is not None:
@@ -284,7 +279,3 @@ def as_answer(error: BaseException) -> CoeditError:
 def _received(message_type: str) -> Counter:
     """Return the counter of one type of messages, of which there are few; looking it up takes a lock and a format."""
     return RECEIVED.labels(message_type)
-
-
-def _close_frame(code: CloseCode) -> bytes:
-    return b"\x88\x02" + int(code).to_bytes(2)
