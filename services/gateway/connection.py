@@ -5,6 +5,7 @@ Whatever a client sends ends in an answer to that client; nothing here raises in
 
 import asyncio
 import logging
+from collections import Counter as Counts
 from functools import cache
 from typing import Any, Protocol
 
@@ -70,6 +71,8 @@ class Connection:
         self._transport: asyncio.WriteTransport | None = request.transport
         self._buffer_bytes = settings.gateway_buffer_bytes
         self._hello_seconds = settings.gateway_hello_seconds
+        self._refused = Counts[str]()
+        """How many messages were refused, by code."""
         self._is_closing = False
         self._goodbye: tuple[CloseCode, str] | None = None
         self._end: asyncio.TimerHandle | None = None
@@ -211,14 +214,17 @@ class Connection:
             await self._refuse(refusal)
 
     async def _refuse(self, refusal: Refusal) -> None:
-        facts = {"event": "refuse", "code": refusal.error.code, "client_id": self.client_id}
-        logger.info("message refused", extra=facts | {"error": str(refusal.error)[:200]})
+        code = refusal.error.code
+        if code not in self._refused:  # a flood is one line, and its count when the connection ends
+            facts = {"event": "refuse", "code": code, "client_id": self.client_id}
+            logger.info("message refused", extra=facts | {"error": str(refusal.error)[:200]})
+        self._refused[code] += 1
         self.send_error(refusal.error, refusal.document, refusal.client_sequence)
         subscription = self.subscriptions.get(DocumentId(refusal.document or ""))
         if subscription is not None and refusal.client_sequence is not None and refusal.error.definite:
             subscription.rejected = True
         if refusal.close_code is not None:
-            self.close(refusal.close_code, refusal.error.code)
+            self.close(refusal.close_code, code)
 
     async def _next(self) -> bytes | str | None:
         """Return the next frame's payload, or None when the connection has ended or is to end."""
@@ -259,6 +265,9 @@ class Connection:
 
     async def _give_up(self, desk: Desk) -> None:
         self._is_closing = True
+        if self._refused.total() > len(self._refused):
+            facts = {"event": "refused", "counts": dict(self._refused), "client_id": self.client_id}
+            logger.info("messages refused on a connection", extra=facts)
         if self._end is not None:
             self._end.cancel()
         self.catch_up.stop()
