@@ -39,7 +39,7 @@ class Trimmer:
         self._segment_commits = segment_commits
 
     async def keep(self, document_id: DocumentId, position: Position, revision: Revision) -> None:
-        """Archive what a snapshot at ``revision`` covers, before anybody is told of it; it stays in the log as well.
+        """Archive what a snapshot at ``revision`` covers, before there is one; it stays in the log as well.
 
         Those who hold these commits in case Redis loses them let go of them then, and the snapshot has no history.
 
@@ -51,6 +51,7 @@ class Trimmer:
         segments = await self._archive.segments(document_id)
         archived = max([position.floor, *(segment.last for segment in segments)])
         while archived < revision:
+            # As large as they come: the snapshot waits for them, and trimming stores them anew.
             entries = await self._segment(document_id, archived + 1, revision)
             if not entries:
                 await self._refuse_gap(document_id, position.floor)
@@ -68,7 +69,8 @@ class Trimmer:
         floor = position.floor
         target = min(position.snapshot, position.head - self._tail)
         while target - floor >= self._segment_commits:
-            entries = await self._segment(document_id, floor + 1, target)
+            end = min(target, floor + 2 * self._segment_commits)
+            entries = await self._segment(document_id, floor + 1, end)
             if not entries:
                 await self._refuse_gap(document_id, floor)
                 return
@@ -90,11 +92,10 @@ class Trimmer:
             # What was kept at each snapshot stands in the longer segments now.
             await self._archive.compact(document_id, floor)
 
-    async def _segment(self, document_id: DocumentId, first: int, target: int) -> list[bytes]:
-        """Return the entries of the next segment: from ``first`` on, as many as it takes; none if one is missing."""
+    async def _segment(self, document_id: DocumentId, first: int, end: int) -> list[bytes]:
+        """Return the entries from ``first`` to ``end``, as far as a segment may be large; none if one is missing."""
         entries: list[bytes] = []
         size_bytes = 0
-        end = min(target, first + 2 * self._segment_commits - 1)
         while size_bytes < _SEGMENT_BYTES and first + len(entries) <= end:
             start = first + len(entries)
             page = await self._log.read(document_id, start, min(end, start + _PAGE - 1))

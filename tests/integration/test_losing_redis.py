@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -133,6 +134,31 @@ async def test_clients_alone_give_back_what_every_server_forgot(make_system: Mak
             system.restart(name)
         await _type(writers, 5)
         await _check_whole(system, writers)
+
+
+async def test_archive_alone_brings_back_what_no_snapshot_covers_yet(make_system: MakeSystem) -> None:
+    """The snapshotter died between the history and the snapshot, and Redis with it."""
+    system = make_system(gateways=1, transformers=1, settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.5"})
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        for number in range(10):
+            await document.insert(0, str(number))
+            await document.settle()
+        await document.until(lambda: document.state.snapshot_revision == 10)
+        mac = document.state.mac
+    services = [name for name in system.processes if name != "redis"]
+    for name in services:
+        system.processes[name].kill()
+    await asyncio.to_thread(system.wipe_redis)
+    shutil.rmtree(system.folder / "objects" / "notes" / "snapshot")
+    for name in services:
+        system.restart(name)
+    async with connect(system.url, author="eve") as session:
+        document = await session.open("notes")
+        assert (document.text, document.revision, document.state.mac) == ("9876543210", 10, mac)
+        await document.insert(0, "!")
+        await document.settle()
+        assert (document.text, document.revision, document.state.epoch) == ("!9876543210", 11, 1)
 
 
 async def test_redis_that_is_flushed_while_everybody_stays_connected_gets_everything_back(

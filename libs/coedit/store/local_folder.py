@@ -78,12 +78,19 @@ class LocalFolder:
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
+            self._refuse_missing()
             return None
 
     def _keys(self, prefix: str, after: str) -> Sequence[str]:
+        self._refuse_missing()
         folder = self._path(prefix.removesuffix("/"))
         keys = (prefix + name for name in _names(folder))
         return sorted(key for key in keys if key > after)
+
+    def _refuse_missing(self) -> None:
+        """A folder that is away, such as a disk that is not mounted, is not an empty one."""
+        if not self._root.is_dir():
+            raise FileNotFoundError(f"there is no folder {self._root}")
 
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*(piece for name in key.split("/") for piece in _pieces(name)))
