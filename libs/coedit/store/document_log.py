@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from coedit.errors import DamagedError, DamageReason
 from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.protocol.events import Event, encode_events
 from coedit.store.durability import Durability
 from coedit.store.keys import Shard, shard_of
 from coedit.store.topology import Nodes
@@ -76,6 +77,20 @@ class DocumentLog:
             asked = self._durability.ask_after_reading(pipe, shard)
             (values,) = self._durability.confirmed(await pipe.execute(), asked)
         return cast("list[Any]", values)
+
+    async def now_us(self, document_id: DocumentId) -> int:
+        """Return the time (µs since 1970) by the clock of the Redis that has a document."""
+        seconds, microseconds = await self._nodes.at(self.shard(document_id)).time()
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+    async def tell(self, document_id: DocumentId, event: Event) -> None:
+        """Tell whoever has a document open of something that is stored nowhere.
+
+        Raises:
+            RedisError, OSError: they may not be told.
+        """
+        shard = self.shard(document_id)
+        await self._nodes.at(shard).spublish(shard.events(document_id), encode_events([event]))
 
     async def ended(self, document_id: DocumentId) -> list[ClientId]:
         """Return the clients that were definitely rejected in a document, the latest last, as far as is known."""
