@@ -6,11 +6,20 @@ from tests.chaos import (
     faults_packets,
     faults_process,
     faults_redis,
+    faults_replica,
     faults_store,
 )
 from tests.chaos.faults import FAULTS
 
-MODULES = (faults_loss, faults_network, faults_packets, faults_process, faults_redis, faults_store)
+MODULES = (
+    faults_loss,
+    faults_network,
+    faults_packets,
+    faults_process,
+    faults_redis,
+    faults_replica,
+    faults_store,
+)
 """Having been imported, they have registered their kinds."""
 
 __all__ = ["FAULTS", "MODULES"]

@@ -147,6 +147,18 @@ def _each_once_in_order(commits: list[Record]) -> Iterator[Violation]:
         last[name.id] = max(name.sequence, last.get(name.id, 0))
 
 
+def _only_what_nobody_held_is_lost(evidence: Evidence) -> Iterator[Violation]:
+    """A reported loss is of revisions that no client had that stayed to the end: any of those would give them back."""
+    gone = {record["client"] for record in evidence.others["left"]}
+    for (client, document), records in evidence.followed.items():
+        told = [record for record in records if record["what"] in ("acked", "seen")]
+        held = [record["revision"] for record in told if evidence.is_forgiven(record)]
+        if held and client not in gone:
+            yield Violation(
+                "needless", document, f"{client} held revision {held[0]}, which was reported lost"
+            )
+
+
 def _everybody_got_through(evidence: Evidence) -> Iterator[Violation]:
     """All settled, nothing was refused, nothing broke down, and no loss was reported where none may be."""
     for what in ("stuck", "failed", "unreadable", "exit"):
@@ -171,5 +183,6 @@ _CHECKS: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     _replicas_follow,
     _log_is_whole,
     content_violations,
+    _only_what_nobody_held_is_lost,
     _everybody_got_through,
 )

@@ -203,6 +203,8 @@ def test_reported_loss_is_forgiven_where_something_may_be_lost(
     for claim in (*[record for record in records if record["what"] == "replica"], _find(records, "served")):
         claim["content"] = [{"insert": "bax"}]
     records.remove(_find(records, "edit", deleted="x"))
+    assert _kinds(records) == kinds | ({"needless"} if not kinds else set())
+    records += [_record("left", client=client, settled=True) for client in ("ada", "bob")]
     assert _kinds(records) == kinds
 
 

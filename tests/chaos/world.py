@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from coedit.testing.fault_proxy import Address, FaultProxy
 from tests.chaos.history import History
+from tests.chaos.replicated import ReplicatedSystem
 from tests.system import Process, ServerKind, System
 
 Level = Literal["memory", "fsync", "replicated"]
@@ -55,7 +56,8 @@ class World:
         """Why packets cannot be lost here; empty if they can."""
         self.history = history
         self.level = level
-        self.system = System(
+        kind = ReplicatedSystem if level == "replicated" else System
+        self.system: System = kind(
             folder,
             gateways=2,
             transformers=2,
