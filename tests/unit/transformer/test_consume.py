@@ -1,6 +1,7 @@
 """The consuming loop after an error: nothing that may have been written stays untold."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -93,7 +94,11 @@ async def test_waiting_ends_at_once_when_shards_change_or_the_process_stops() ->
         10,
     )
     consumer.own(SHARDS)
-    for interrupt in (lambda: consumer.own(frozenset({Shard(0)})), consumer.interrupt, consumer.interrupt):
+    interruptions: list[Callable[[], None]] = [
+        lambda: consumer.own(frozenset({Shard(0)})),
+        consumer.interrupt,
+    ]
+    for interrupt in interruptions:
         step = asyncio.create_task(consumer.step())
         await reader.is_reading.wait()
         interrupt()
