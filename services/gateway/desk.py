@@ -83,6 +83,7 @@ class GatewayDesk:
         self._secret = settings.secret.get_secret_value()
         self._clients: dict[ClientId, Connection] = {}
         self._open: dict[Subscription, OpenDocument] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._is_draining = False
 
     async def drain(self) -> None:
@@ -106,8 +107,9 @@ class GatewayDesk:
         before = self._clients.get(client_id)
         self._clients[client_id] = connection
         if before is not None:
-            before.close(CloseCode.REPLACED, "the same client came in on a newer connection")
+            before.replaced()
         connection.identity, connection.client_id = identity, client_id
+        connection.is_resumed = hello.client_id is not None
         if identity.expires_at is not None:
             connection.end_in(
                 identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired"
@@ -201,6 +203,8 @@ class GatewayDesk:
             "author": identity.author,
         }
         subscription = Subscription(connection, document_id, client_id, right, self._settings.durability)
+        if not message.renew and (connection.is_resumed or message.client_id is not None):
+            subscription.opened_us = await document.now_us()
         await document.look_for_damage()
         if message.epoch is not None and message.revision is not None and message.mac is not None:
             held = message.epoch, Revision(message.revision), message.mac
@@ -318,8 +322,22 @@ class GatewayDesk:
             self._submitter.submit(document_id, submission, on_error)
             # What was acked before it came again, as where the two crossed on the way, is not waited for.
             subscription.in_flight = sequence if sequence > subscription.acked else None
+            self._announce(subscription)
         except CoeditError as error:
             on_error(error)
+
+    def _announce(self, subscription: Subscription) -> None:
+        """At the first submission of a client that came back, tell of it.
+
+        Not before: a connection that is dead may still be opened, by a gateway that was asleep, and submits nothing.
+        """
+        if subscription.opened_us and not subscription.is_announced:
+            subscription.is_announced = True
+            document = self._open[subscription]
+            telling = document.announce(subscription.client_id, subscription.opened_us)
+            task = asyncio.get_running_loop().create_task(telling)
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     def _submission(self, connection: Connection, subscription: Subscription, message: Submit) -> Submission:
         assert connection.identity is not None  # noqa: S101 - set by the welcome

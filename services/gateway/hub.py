@@ -18,7 +18,8 @@ from coedit.errors import (
     RevisionTooOldError,
     UnavailableError,
 )
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.protocol.events import ClientCameBack
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
@@ -150,6 +151,18 @@ class OpenDocument:
         if await self._mac_at(revision, place) != mac:
             raise DivergedError(f"another history at revision {revision}")
         return place
+
+    async def now_us(self) -> int:
+        """Return the time (µs since 1970) by the clock of the document's Redis."""
+        return await self._log.now_us(self.feed.document_id)
+
+    async def announce(self, client_id: ClientId, opened_us: int) -> None:
+        """Tell every gateway that a client has come back, so that nobody else goes by its id; best effort."""
+        try:
+            await self._log.tell(self.feed.document_id, ClientCameBack(client_id, opened_us))
+        except TROUBLE as error:
+            facts = {"event": "announce-error", "client_id": client_id, "error": repr(error)}
+            logger.warning("a client that came back is not announced", extra=facts)
 
     async def until_at(self, revision: Revision) -> None:
         """Wait until Redis has the document at ``revision`` or above, within a bound."""

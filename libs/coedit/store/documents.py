@@ -68,6 +68,10 @@ class DocumentReader:
         self._archive = archive
         self._chain_key = chain_key
 
+    async def ended(self, document_id: DocumentId) -> list[ClientId]:
+        """Return the clients that were definitely rejected in a document, the latest last."""
+        return await self._log.ended(document_id)
+
     def shard(self, document_id: DocumentId) -> Shard:
         """Return the shard that a document belongs to."""
         return self._log.shard(document_id)

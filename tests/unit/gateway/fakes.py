@@ -157,6 +157,9 @@ class FakeOutlet:
     def refresh_roster(self, subscription: Subscription) -> None:
         pass
 
+    def replaced(self) -> None:
+        pass
+
     def recall(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
 
