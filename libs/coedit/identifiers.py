@@ -98,9 +98,7 @@ def _name(text: str, what: str, most_bytes: int = MAX_NAME_BYTES) -> str:
     except UnicodeEncodeError as error:
         raise InvalidIdentifierError(f"the {what} holds a lone surrogate") from error
     if not 1 <= size <= most_bytes:
-        raise InvalidIdentifierError(
-            f"the {what} has {size} bytes of UTF-8; allowed are 1 to {most_bytes}"
-        )
+        raise InvalidIdentifierError(f"the {what} has {size} bytes of UTF-8; allowed are 1 to {most_bytes}")
     if _CONTROL.search(text):
         raise InvalidIdentifierError(f"the {what} holds a control character")
     return text

@@ -7,7 +7,7 @@ from coedit.identifiers import AuthorId, Revision
 from coedit.ot.commit import Commit
 from coedit.ot.cursor import target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Retain
+from coedit.ot.ops import Delete, Insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,6 @@ def count_units(delta: Delta) -> tuple[int, int, int]:
             inserted += target_length(op)
         elif type(op) is Delete:
             deleted += op.length
-        elif type(op) is Retain and op.attributes:
+        elif op.attributes:
             formatted += op.length
     return inserted, deleted, formatted

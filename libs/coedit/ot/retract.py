@@ -14,8 +14,8 @@ One delta stands for what undoes the commits that were to be taken back so far; 
       ▼             ▼
       ● ────c'────▶ ●
 
-So text of a commit that is kept is never removed, and text that a taken back commit deleted comes back, unless a kept
-one deleted it as well before. Text that somebody has put back by hand meanwhile is there twice then: it is another text.
+So text of a commit that is kept is never removed, and what a taken back commit deleted comes back. What somebody has
+put back by hand meanwhile is there twice then: it is another text.
 Source: Sun, CSCW 2000 (undo as a new edit), as in `coedit.ot.undo`.
 """
 

@@ -1,7 +1,7 @@
 """A document's past: its changes, what it was at a revision or a time, who wrote it, and what takes some of it back.
 
-Everything is read in pages of bounded size and worked on in threads, beside the loop: a history may be long. How long one
-request may take is whoever asks' to bound; it can be cancelled between two pages.
+Everything is read in pages of bounded size and worked on in threads, beside the loop: a history may be long. How long
+it may take is for whoever asks to bound; it can be cancelled between two pages.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from coedit.ot.retract import Retraction, Selection
 from coedit.protocol.log_entry import decode_commit
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
+from coedit.store.keys import Shard
 from coedit.store.snapshots import Snapshot, Snapshots
 
 _FIRST_PAGE = 64
@@ -67,6 +68,10 @@ class History:
         self._log = log
         self._reader = reader
         self._snapshots = snapshots
+
+    def shard(self, document_id: DocumentId) -> Shard:
+        """Return the shard that a document belongs to."""
+        return self._log.shard(document_id)
 
     async def head(self, document_id: DocumentId) -> Place:
         """Return where a document stands; a new one at revision 0.

@@ -41,7 +41,9 @@ class Kept:
 
     def _commit(self, revision: int) -> None:
         author = "ada" if revision % 10 < 7 else "bob"
-        delta = Delta().retain(min(revision % 4, self.states[-1].document_length)).insert("x" * (revision % 3))
+        delta = (
+            Delta().retain(min(revision % 4, self.states[-1].document_length)).insert("x" * (revision % 3))
+        )
         number = ClientSequence(revision)
         bare = Commit(
             Revision(revision), delta, AuthorId(author), ClientId(author), number, revision * 1000, 1
@@ -109,7 +111,9 @@ async def test_revision_above_the_head_is_refused() -> None:
             await ask(DOCUMENT, 4)
 
 
-@pytest.mark.parametrize(("at", "revision"), [(0, 0), (999, 0), (1000, 1), (1_234_999, 1234), (9_999_999, 2000)])
+@pytest.mark.parametrize(
+    ("at", "revision"), [(0, 0), (999, 0), (1000, 1), (1_234_999, 1234), (9_999_999, 2000)]
+)
 async def test_revision_at_a_time_is_the_newest_before_it(at: int, revision: int) -> None:
     kept = await Kept(2000, 1500).archived()
     assert await kept.history.revision_at(DOCUMENT, at) == revision
@@ -166,11 +170,10 @@ async def test_taking_back_a_time_range_begins_where_it_begins() -> None:
 
 async def test_long_replay_runs_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[int] = set()
-    original = module.apply
 
     def spy(document: Delta, delta: Delta) -> Delta:
         threads.add(threading.get_ident())
-        return original(document, delta)
+        return apply(document, delta)
 
     monkeypatch.setattr(module, "apply", spy)
     kept = await Kept(100, 0).archived()
