@@ -1,18 +1,18 @@
 """Taking back some commits of a history and keeping all others, as one new edit.
 
-One delta stands for what undoes the commits that were to be taken back so far; it always fits the document::
+A stretch of a history has an ``inverse``, which undoes what is taken back in it, and what is ``kept`` of it: what the
+others' commits do where the former were never made. Of one commit, one of the two is empty. Two stretches in a row are
+joined to one by a single diamond, at the document between them::
 
-    before ──c──▶ after                  a commit to be taken back: undo(c), then what undid those before it;
-      │             │                    both are known only here, so they may be composed
-    inverse      compose(invert(c), inverse)
-      ▼             ▼
-      ● ═══════════ ●
+      between ──later.kept──▶ ●          inverse = later.inverse, then inverse'
+         │                    │          kept    = earlier.kept, then kept'
+    earlier.inverse        inverse'
+         ▼                    ▼          transform(later.kept, earlier.inverse): what is kept is first, so what it inserted
+         ● ──────kept'──────▶ ●          is not deleted by the inverse, and what it formatted not formatted
 
-    before ──c──▶ after                  another commit: the inverse is carried over it, one by one, the commit's side
-      │             │                    first, so that what it inserted is no part of what the inverse deletes, and
-    inverse      inverse'                what it formatted is no longer formatted by it
-      ▼             ▼
-      ● ────c'────▶ ●
+Stretches are joined in pairs of like size, so that each commit takes part in few joins, however long the history is.
+What is kept of a stretch is a composition, over which others may never transform (see the README), since they would
+come to different ends. Here one alone comes to an end, and submits it as one edit.
 
 So text of a commit that is kept is never removed, and what a taken back commit deleted comes back. What somebody has
 put back by hand meanwhile is there twice then: it is another text.
@@ -20,6 +20,8 @@ Source: Sun, CSCW 2000 (undo as a new edit), as in `coedit.ot.undo`.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
 
 from coedit.identifiers import AuthorId
 from coedit.ot.apply import apply
@@ -49,12 +51,18 @@ class Selection:
         )
 
 
+class _Stretch(NamedTuple):
+    size: int
+    inverse: Delta
+    kept: Delta
+
+
 class Retraction:
     """What takes back the selected ones of the commits that come after ``document``."""
 
     def __init__(self, document: Delta, selection: Selection) -> None:
         self._selection = selection
-        self._inverse = Delta()
+        self._stretches: list[_Stretch] = []
         self.document = document
         """With all commits that were taken in."""
         self.count = 0
@@ -68,15 +76,30 @@ class Retraction:
         """
         after = apply(self.document, commit.delta)
         if self._selection.takes(commit):
-            self._inverse = compose(invert(commit.delta, self.document), self._inverse)
+            self._add(_Stretch(1, invert(commit.delta, self.document), _NOTHING))
             self.count += 1
-        elif self._inverse.ops:
-            _, self._inverse = transform(commit.delta, self._inverse)
+        elif self._stretches:  # before the first there is nothing to carry
+            self._add(_Stretch(1, _NOTHING, commit.delta))
         self.document = after
 
     @property
     def delta(self) -> Delta:
         """The edit of the document that takes them back; empty where nothing of them is left."""
-        if apply(self.document, self._inverse) == self.document:
-            return Delta()
-        return self._inverse
+        inverse = reduce(
+            lambda later, earlier: _joined(earlier, later), reversed(self._stretches), _EMPTY
+        ).inverse
+        return _NOTHING if apply(self.document, inverse) == self.document else inverse
+
+    def _add(self, stretch: _Stretch) -> None:
+        while self._stretches and self._stretches[-1].size <= stretch.size:
+            stretch = _joined(self._stretches.pop(), stretch)
+        self._stretches.append(stretch)
+
+
+_NOTHING = Delta()
+_EMPTY = _Stretch(0, _NOTHING, _NOTHING)
+
+
+def _joined(earlier: _Stretch, later: _Stretch) -> _Stretch:
+    kept, inverse = transform(later.kept, earlier.inverse)
+    return _Stretch(earlier.size + later.size, compose(later.inverse, inverse), compose(earlier.kept, kept))
