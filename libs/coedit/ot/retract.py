@@ -7,8 +7,8 @@ joined to one by a single diamond, at the document between them::
       between ──later.kept──▶ ●          inverse = later.inverse, then inverse'
          │                    │          kept    = earlier.kept, then kept'
     earlier.inverse        inverse'
-         ▼                    ▼          transform(later.kept, earlier.inverse): what is kept is first, so what it inserted
-         ● ──────kept'──────▶ ●          is not deleted by the inverse, and what it formatted not formatted
+         ▼                    ▼          transform(later.kept, earlier.inverse): what is kept is first: what it
+         ● ──────kept'──────▶ ●          inserted is not deleted by the inverse, what it formatted not formatted
 
 Stretches are joined in pairs of like size, so that each commit takes part in few joins, however long the history is.
 What is kept of a stretch is a composition, over which others may never transform (see the README), since they would
