@@ -17,6 +17,7 @@ from coedit.client import (
     commands_history,
     commands_replay,
     commands_token,
+    commands_verify,
 )
 from coedit.client.events import DocumentError
 from coedit.errors import (
@@ -81,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands_token.add_to(commands)
     commands_replay.add_to(commands, shared)
     commands_doctor.add_to(commands)
+    commands_verify.add_to(commands)
     return parser
 
 
