@@ -13,6 +13,7 @@ from coedit.client.history import PastEdit
 from coedit.errors import InvalidIdentifierError
 from coedit.identifiers import escape
 from coedit.ot import Delta
+from tests.conftest import MakeSystem
 from tests.integration.test_access import token
 from tests.system import System, eventually
 from tests.unit.client.test_cli import run
@@ -237,6 +238,19 @@ async def test_page_of_somebody_else_is_refused(system: System) -> None:
 def test_name_that_no_document_has_is_refused() -> None:
     with pytest.raises(InvalidIdentifierError):
         DocumentHistory("http://127.0.0.1:1", "")
+
+
+async def test_refusal_of_the_owner_is_the_answer(make_system: MakeSystem) -> None:
+    """Bringing back what bob deleted would make the document larger than documents may be."""
+    system = make_system(settings={"COEDIT_TRANSFORMER_DOCUMENT_UNITS": "10"})
+    await write(system.url, "full", "ada", at(0).insert("12345678"))
+    await write(system.url, "full", "bob", at(0).delete(8))
+    await write(system.url, "full", "ada", at(0).insert("abcdefgh"))
+    status, answer = await post(system, "undo", "full", {"of": "bob"})
+    assert (status, answer["code"]) == (413, "document-too-large")
+    again, _ = await post(system, "undo", "full", {"of": "bob"})
+    assert again in (409, 413)
+    assert (await DocumentHistory(system.url, "full").at()).content.text == "abcdefgh"
 
 
 async def test_command_line_shows_and_goes_back(system: System) -> None:
