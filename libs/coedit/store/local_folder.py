@@ -48,6 +48,10 @@ class LocalFolder:
         """Return the keys of a folder; see `ObjectStore`."""
         return await asyncio.to_thread(_reporting, self._keys, prefix, after)
 
+    async def folders(self) -> Sequence[str]:
+        """Return the first names of all keys; see `ObjectStore`."""
+        return await asyncio.to_thread(_reporting, lambda: sorted(_folders(self._root)))
+
     async def delete(self, key: str) -> None:
         """Take an object away; see `ObjectStore`."""
         await asyncio.to_thread(_reporting, self._path(key).unlink, missing_ok=True)
@@ -124,6 +128,15 @@ def _names(folder: Path) -> Iterator[str]:
             )
             yield from (joint + name for name in _names(Path(entry.path)))
         elif not entry.name.startswith(_STAGED):
+            yield entry.name
+
+
+def _folders(folder: Path) -> Iterator[str]:
+    for entry in os.scandir(folder):
+        if entry.is_dir() and entry.name.endswith(_CONTINUED):
+            joint = entry.name.removesuffix(_CONTINUED)
+            yield from (joint + name for name in _folders(Path(entry.path)))
+        elif entry.is_dir():
             yield entry.name
 
 
