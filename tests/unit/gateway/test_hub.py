@@ -26,6 +26,13 @@ def _joined(document: OpenDocument, outlet: FakeOutlet, revision: int) -> None:
     one.is_live = True
 
 
+async def test_commits_that_were_read_to_open_are_not_kept() -> None:
+    document = FakeStore(head=5).document()
+    await document.content()
+    assert document._loaded is not None
+    assert (document._loaded.revision, document._loaded.recent) == (5, ())
+
+
 async def test_gap_in_what_the_channel_brings_is_filled_in_order() -> None:
     store, outlet = FakeStore(head=5), FakeOutlet()
     document = store.document()
