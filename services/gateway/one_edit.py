@@ -127,6 +127,9 @@ class _Waiting:
     def refresh_roster(self, subscription: Subscription) -> None:
         """Nobody looks at one."""
 
+    def replaced(self) -> None:
+        """The same wish is carried out elsewhere too: one of the two makes the edit, and both are told."""
+
     def recall(self, message: dict[str, Any]) -> None:
         """It keeps nothing."""
 
