@@ -33,6 +33,7 @@ from services.gateway.auth import Access
 from services.gateway.channels import Channels
 from services.gateway.connection import Connection
 from services.gateway.desk import GatewayDesk
+from services.gateway.give_back import GiveBack
 from services.gateway.heal import Healer
 from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
@@ -72,8 +73,9 @@ class Gateway:
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
         offers = OffersStream(self._nodes)
         hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine)
+        give_back = GiveBack(offers, chain_key, settings.shard_count)
         self._desk = GatewayDesk(
-            settings, self._access, hub, self._submitter, self._presences, rosters, offers
+            settings, self._access, hub, self._submitter, self._presences, rosters, give_back
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
