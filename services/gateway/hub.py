@@ -203,12 +203,21 @@ class OpenDocument:
         return page_of(recent)
 
     async def _logged(self, revision: Revision, last: int) -> list[Logged]:
-        """Return the first of the commits above ``revision`` up to ``last``, each checked to follow the one before."""
+        """Return the first of the commits above ``revision`` up to ``last``, each checked to follow the one before.
+
+        Raises:
+            UnavailableError: Redis has lost some that are known here: they may come back.
+        """
         try:
             entries = await self._reader.checked_page(self.feed.document_id, revision + 1, last)
             return [Logged.read(entry) for entry in entries]
         except DamagedError as error:
             await self.found(error)
+            raise
+        except RevisionTooOldError as error:
+            # Told of it, a client would give up its pending edit for good.
+            if (await self._place()).head < last:
+                raise UnavailableError("the document is being restored; open it again in a while") from error
             raise
 
     async def close(self) -> None:
