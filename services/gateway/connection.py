@@ -57,6 +57,8 @@ class Connection:
         self.codec = codec
         self.identity: Identity | None = None
         self.client_id: ClientId | None = None
+        self.is_resumed = False
+        """Whether the client was here before."""
         self.session = ServerSession(codec, settings.gateway_open_documents, settings.gateway_frame_bytes)
         self.subscriptions: dict[DocumentId, Subscription] = {}
         self.opens: dict[DocumentId, asyncio.Task[None]] = {}
@@ -145,6 +147,10 @@ class Connection:
     def refresh_roster(self, subscription: Subscription) -> None:
         """Send the whole roster again."""
         self.catch_up.add_roster(subscription)
+
+    def replaced(self) -> None:
+        """Close: the same client goes on over another connection, of this gateway or of another."""
+        self.close(CloseCode.REPLACED, "the same client came in on a newer connection")
 
     def recall(self, message: dict[str, Any]) -> None:
         """Ask the client for commits that Redis lost; so many offers are taken."""

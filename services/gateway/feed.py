@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from coedit.errors import DamagedError, ProtocolError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import (
+    ClientCameBack,
     Committed,
     DamageFound,
     DamageRepaired,
@@ -146,6 +147,10 @@ class Feed:
     def _on_news(self, event: Event) -> None:
         """Take in what is not about a revision."""
         match event:
+            case ClientCameBack(client_id, opened_us):
+                for subscription in self.of_client(client_id):
+                    if subscription.opened_us < opened_us:
+                        subscription.outlet.replaced()
             case DamageFound(what):
                 self._on_damage(what)
             case DamageRepaired():

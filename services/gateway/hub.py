@@ -19,7 +19,8 @@ from coedit.errors import (
     RevisionTooOldError,
     UnavailableError,
 )
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.protocol.events import ClientCameBack
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
@@ -154,6 +155,18 @@ class OpenDocument:
             raise DivergedError(f"another history at revision {revision}")
         return place
 
+    async def now_us(self) -> int:
+        """Return the time (µs since 1970) by the clock of the document's Redis."""
+        return await self._log.now_us(self.feed.document_id)
+
+    async def announce(self, client_id: ClientId, opened_us: int) -> None:
+        """Tell every gateway that a client has come back, so that nobody else goes by its id; best effort."""
+        try:
+            await self._log.tell(self.feed.document_id, ClientCameBack(client_id, opened_us))
+        except TROUBLE as error:
+            facts = {"event": "announce-error", "client_id": client_id, "error": repr(error)}
+            logger.warning("a client that came back is not announced", extra=facts)
+
     async def until_at(self, revision: Revision) -> None:
         """Wait until Redis has the document at ``revision`` or above, within a bound."""
         with suppress(TimeoutError):
@@ -190,12 +203,21 @@ class OpenDocument:
         return page_of(recent)
 
     async def _logged(self, revision: Revision, last: int) -> list[Logged]:
-        """Return the first of the commits above ``revision`` up to ``last``, each checked to follow the one before."""
+        """Return the first of the commits above ``revision`` up to ``last``, each checked to follow the one before.
+
+        Raises:
+            UnavailableError: Redis has lost some that are known here: they may come back.
+        """
         try:
             entries = await self._reader.checked_page(self.feed.document_id, revision + 1, last)
             return [Logged.read(entry) for entry in entries]
         except DamagedError as error:
             await self.found(error)
+            raise
+        except RevisionTooOldError as error:
+            # Told of it, a client would give up its pending edit for good.
+            if (await self._place()).head < last:
+                raise UnavailableError("the document is being restored; open it again in a while") from error
             raise
 
     async def close(self) -> None:

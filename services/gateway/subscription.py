@@ -37,6 +37,9 @@ class Outlet(Protocol):
     def refresh_roster(self, subscription: "Subscription") -> None:
         """Take note that the subscription may have missed who came and left."""
 
+    def replaced(self) -> None:
+        """Take note that the client goes on over another connection."""
+
     def recall(self, message: dict[str, Any]) -> None:
         """Ask the client for commits that Redis lost."""
 
@@ -54,8 +57,10 @@ class Subscription:
         "document_id",
         "durability",
         "in_flight",
+        "is_announced",
         "is_damaged",
         "is_live",
+        "opened_us",
         "outlet",
         "parts",
         "parts_count",
@@ -73,6 +78,10 @@ class Subscription:
         self.durability = durability
         self.revision = Revision(0)
         self.is_live = False
+        self.opened_us = 0
+        """When it was opened, by Redis's clock, by a client that was here before; 0: by a new one."""
+        self.is_announced = False
+        """Whether others were told that the client has come back."""
         self.is_damaged = False
         """Opened while the document is damaged: its client knows, and may not write."""
         self.parts: list[bytes] = []

@@ -42,7 +42,7 @@ class Trimmer:
         self._max_bytes = max_bytes
 
     async def keep(self, document_id: DocumentId, position: Position, revision: Revision) -> None:
-        """Archive what a snapshot at ``revision`` covers, before anybody is told of it; it stays in the log as well.
+        """Archive what a snapshot at ``revision`` covers, before there is one; it stays in the log as well.
 
         Those who hold these commits in case Redis loses them let go of them then, and the snapshot has no history.
 
@@ -56,6 +56,7 @@ class Trimmer:
         segments = await self._archive.segments(document_id)
         archived = max([position.floor, *(segment.last for segment in segments)])
         while archived < revision:
+            # As large as they come: the snapshot waits for them, and trimming stores them anew.
             entries = await self._segment(document_id, archived + 1, revision, page, _SEGMENT_BYTES)
             if not entries:
                 await self._refuse_gap(document_id, position.floor)
@@ -77,7 +78,7 @@ class Trimmer:
         page = _page_commits(position, size_bytes)
         while target - floor >= self._segment_commits or (excess_bytes > 0 and covered > floor):
             segment_bytes = min(_SEGMENT_BYTES, excess_bytes) if excess_bytes > 0 else _SEGMENT_BYTES
-            last = covered if excess_bytes > 0 else target
+            last = min(covered if excess_bytes > 0 else target, floor + 2 * self._segment_commits)
             entries = await self._segment(document_id, floor + 1, last, page, segment_bytes)
             if not entries:
                 await self._refuse_gap(document_id, floor)
@@ -102,12 +103,11 @@ class Trimmer:
             await self._archive.compact(document_id, floor)
 
     async def _segment(
-        self, document_id: DocumentId, first: int, target: int, page_commits: int, segment_bytes: int
+        self, document_id: DocumentId, first: int, end: int, page_commits: int, segment_bytes: int
     ) -> list[bytes]:
-        """Return the entries of the next segment: from ``first`` on, as many as it takes; none if one is missing."""
+        """Return the entries from ``first`` to ``end``, as far as a segment may be large; none if one is missing."""
         entries: list[bytes] = []
         size_bytes = 0
-        end = min(target, first + 2 * self._segment_commits - 1)
         while size_bytes < segment_bytes and first + len(entries) <= end:
             start = first + len(entries)
             last = min(end, start + page_commits - 1)

@@ -19,7 +19,7 @@ from coedit.errors import (
     InternalError,
     UnavailableError,
 )
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
 from coedit.protocol.events import Committed, Event, HeadAt, Rejected, Repeated, encode_events
@@ -59,6 +59,7 @@ class Outcome:
     before: Position
     events: list[Event] = field(default_factory=list)
     commits: list[bytes] = field(default_factory=list)
+    ended: list[ClientId] = field(default_factory=list)
 
     def commit(self, entry: bytes) -> None:
         """Add a commit; neighbours share an event, and so a frame."""
@@ -139,6 +140,7 @@ class BatchDecider:
             working.stands_at(),
             encode_events(outcome.events) if outcome.events else b"",
             tuple(outcome.commits),
+            tuple(outcome.ended),
         )
 
     async def _decide_one(
@@ -161,8 +163,9 @@ class BatchDecider:
             answer = _as_answer(error)
             outcome.reject(submission, answer)
             # What was made in another epoch may well be sent again in this one, if the rejection does not arrive.
-            if answer.definite and not isinstance(answer, DivergedError):
-                authority.end(submission.client_id)
+            ends = answer.definite and not isinstance(answer, DivergedError)
+            if ends and authority.end(submission.client_id):
+                outcome.ended.append(submission.client_id)
             if count := self._rejections.count(error.code):
                 facts = {"event": "reject", "code": error.code, "count": count, "document_id": document_id}
                 logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})

@@ -66,6 +66,8 @@ class WorkingDocuments:
         working = self._documents.get(document_id)
         if working is None:
             working = self._working(document_id, await self._load_sound(document_id))
+            for client_id in await self._reader.ended(document_id):
+                working.authority.end(client_id)
             self._documents[document_id] = working
             self._count()
         self._documents.move_to_end(document_id)

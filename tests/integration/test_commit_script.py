@@ -107,6 +107,7 @@ async def test_batch_that_comes_again_is_told_where_the_cursor_is(redis: Redis) 
         (("XDEL", "log", "1-0"), True),
         (("SET", "log", "not a stream"), True),
         (("SET", "document", "not a hash"), True),
+        (("HSET", "damaged", DOCUMENT, "what is wrong"), True),
     ],
     ids=str,
 )
@@ -116,7 +117,7 @@ async def test_document_that_is_not_where_it_was_stops_the_batch_before_its_firs
     shard = shard_of(DOCUMENT, SHARDS)
     script = CommitScript(redis, "mine")
     await script.run([batch(0)])
-    names = {"document": shard.document(DOCUMENT), "log": shard.log(DOCUMENT)}
+    names = {"document": shard.document(DOCUMENT), "log": shard.log(DOCUMENT), "damaged": shard.damaged}
     command: Any = redis.execute_command
     await command(*(names.get(word, word) for word in damage))
     before = await _everything(redis)

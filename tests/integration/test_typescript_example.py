@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coedit.client import connect
 from tests.conftest import MakeSystem
-from tests.requirements import require
+from tests.requirements import node, require
 from tests.system import ROOT, eventually
 
 CLIENT = ROOT / "clients/js"

@@ -127,14 +127,18 @@ class Authority:
         if len(self._last_sequences) > MAX_LAST_SEQUENCES:
             self._last_sequences.popitem(last=False)
 
-    def end(self, client_id: ClientId) -> None:
+    def end(self, client_id: ClientId) -> bool:
         """Take note of a definite rejection: nothing more of this client is committed, nor the same again.
 
-        Bounded, and known to this authority only: it is for a submission that was sent twice, seconds apart.
+        Its author was told that it never will be, and may have submitted the text under another client id, while a
+        second copy was still on its way. Return False where it was noted before. Bounded; the oldest are forgotten.
         """
+        if client_id in self._ended:
+            return False
         self._ended[client_id] = None
         if len(self._ended) > MAX_ENDED_CLIENTS:
             self._ended.popitem(last=False)
+        return True
 
     def remember(self, commits: Sequence[Commit]) -> None:
         """Keep commits up to the head, already in the document, for rebasing over them."""

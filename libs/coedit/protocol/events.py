@@ -72,6 +72,18 @@ class DamageRepaired:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCameBack:
+    """A client that was here before submits on a connection over which it opened the document at ``opened_us``.
+
+    Whoever else still goes by its id, and opened the document before that, is not the client any more.
+    """
+
+    client_id: ClientId
+    opened_us: int
+    """By Redis's clock, since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotStored:
     """A snapshot covers everything up to ``revision``."""
 
@@ -93,6 +105,7 @@ Event = (
     | Repeated
     | HeadAt
     | EpochBegun
+    | ClientCameBack
     | DamageFound
     | DamageRepaired
     | SnapshotStored
@@ -105,6 +118,7 @@ _NAMES: dict[type[Event], str] = {
     Repeated: "repeated",
     HeadAt: "head",
     EpochBegun: "epoch",
+    ClientCameBack: "client",
     DamageFound: "damaged",
     DamageRepaired: "repaired",
     SnapshotStored: "snapshot",

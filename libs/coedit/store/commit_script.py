@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from coedit.identifiers import DocumentId
+from coedit.identifiers import ClientId, DocumentId
 from coedit.store.document_log import Position
 from coedit.store.durability import Durability
 from coedit.store.keys import Shard
@@ -24,6 +24,8 @@ class DocumentWrite:
     after: Position
     message: bytes
     commits: tuple[bytes, ...] = ()
+    ended: tuple[ClientId, ...] = ()
+    """Clients that were definitely rejected: nothing more of them is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class CommitScript:
             arguments += [after.epoch, after.head, after.mac, after.floor, after.snapshot, after.number]
             arguments += [after.incarnation]
             arguments += [write.message, len(write.commits), *write.commits]
+            arguments += [len(write.ended), *write.ended]
         return arguments
 
     async def _publish(self, batches: Sequence[BatchWrite]) -> None:
@@ -146,6 +149,7 @@ def _keys(batch: BatchWrite) -> list[str]:
             shard.document(write.document_id),
             shard.log(write.document_id),
             shard.events(write.document_id),
+            shard.ended(write.document_id),
         ]
     return keys
 

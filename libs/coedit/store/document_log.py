@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from coedit.errors import DamagedError, DamageReason
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.protocol.events import Event, encode_events
 from coedit.store.durability import Durability
 from coedit.store.keys import Shard, shard_of
 from coedit.store.topology import Nodes
@@ -76,6 +77,30 @@ class DocumentLog:
             asked = self._durability.ask_after_reading(pipe, shard)
             (values,) = self._durability.confirmed(await pipe.execute(), asked)
         return cast("list[Any]", values)
+
+    async def now_us(self, document_id: DocumentId) -> int:
+        """Return the time (µs since 1970) by the clock of the Redis that has a document."""
+        seconds, microseconds = await self._nodes.at(self.shard(document_id)).time()
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+    async def tell(self, document_id: DocumentId, event: Event) -> None:
+        """Tell whoever has a document open of something that is stored nowhere.
+
+        Raises:
+            RedisError, OSError: they may not be told.
+        """
+        shard = self.shard(document_id)
+        await self._nodes.at(shard).spublish(shard.events(document_id), encode_events([event]))
+
+    async def ended(self, document_id: DocumentId) -> list[ClientId]:
+        """Return the clients that were definitely rejected in a document, the latest last, as far as is known."""
+        shard = self.shard(document_id)
+        try:
+            with _of_its_type("position"):
+                found = await self._nodes.at(shard).zrange(shard.ended(document_id), 0, -1)
+        except DamagedError:
+            return []
+        return [ClientId(name.decode()) for name in cast("list[bytes]", found)]
 
     async def left_behind(self, document_id: DocumentId) -> bool:
         """Return whether Redis has something of a document that it should hold no position of."""

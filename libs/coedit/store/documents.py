@@ -66,6 +66,10 @@ class DocumentReader:
         self._archive = archive
         self._chain_key = chain_key
 
+    async def ended(self, document_id: DocumentId) -> list[ClientId]:
+        """Return the clients that were definitely rejected in a document, the latest last."""
+        return await self._log.ended(document_id)
+
     def shard(self, document_id: DocumentId) -> Shard:
         """Return the shard that a document belongs to."""
         return self._log.shard(document_id)
@@ -141,6 +145,18 @@ class DocumentReader:
         if snapshot.revision > position.head:
             return replace(snapshot, stored=position)
         return await self.load(document_id)
+
+    async def archived_above(self, document_id: DocumentId, revision: Revision) -> list[bytes]:
+        """Return the log's entries above ``revision`` that the archive has in a row: it may be ahead of all else.
+
+        Raises:
+            DamagedError, ObjectStoreError: the archive is damaged, or cannot be read now.
+        """
+        segments = await self._archive.segments(document_id)
+        last = max((segment.last for segment in segments), default=0)
+        if last <= revision or not any(segment.first <= revision + 1 <= segment.last for segment in segments):
+            return []
+        return await self._archive.read(document_id, revision + 1, last)
 
     async def archive_tail(self, document_id: DocumentId, position: Position) -> None:
         """Archive what the log still has, before it is dropped for a snapshot that is further.
@@ -225,7 +241,13 @@ class DocumentReader:
             raise DamagedError(
                 "the position in Redis is gone, and the log or the list of changes is not", "position"
             )
-        return loaded
+        # History is archived before the snapshot that covers it.
+        above = await self.archived_above(document_id, loaded.revision)
+        if not above:
+            return loaded
+        walk = _Walk(document_id, loaded, self._chain_key)
+        await _beside(above, walk.take)
+        return replace(walk.reached(None), floor=walk.revision)
 
     async def _from_snapshot(self, document_id: DocumentId, at_least: int = 0) -> LoadedDocument:
         snapshot = await self._snapshots.newest(document_id)

@@ -13,6 +13,7 @@ refused:{s}             stream      entries of ops:{s} that could not be decoded
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
 document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
+ended:{s}:ID            sorted set  clients that were definitely rejected in a document, by when (ms); bounded, expires
 staged:{s}:ID           stream      a repaired log, before it takes the place of the damaged one; expires
 events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
 damaged:{s}             hash        documents that take no writes until they are repaired, and why
@@ -138,6 +139,10 @@ class Shard:
     def events(self, document_id: DocumentId) -> str:
         """The channel of a document."""
         return f"events:{self.tag}:{document_id}"
+
+    def ended(self, document_id: DocumentId) -> str:
+        """The clients of which nothing more is committed to a document."""
+        return f"ended:{self.tag}:{document_id}"
 
     def staged(self, document_id: DocumentId) -> str:
         """A log that is being put together again, before it takes the place of the damaged one; expires."""

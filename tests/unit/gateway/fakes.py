@@ -99,8 +99,8 @@ class FakeStore:
         return await self.load(document_id, known), None
 
     async def entries(self, _: DocumentId, first: int, last: int) -> list[bytes]:
-        if first < self.kept_from:
-            raise RevisionTooOldError(f"no history is kept of revision {first}")
+        if first < self.kept_from or last > self.head:
+            raise RevisionTooOldError(f"no history is kept of revisions {first} to {last}")
         return [self._entry(revision) for revision in range(first, last + 1)]
 
     async def checked_page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
@@ -157,6 +157,9 @@ class FakeOutlet:
         self.behind.append(subscription)
 
     def refresh_roster(self, subscription: Subscription) -> None:
+        pass
+
+    def replaced(self) -> None:
         pass
 
     def recall(self, message: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """The consuming loop after an error: nothing that may have been written stays untold."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -77,3 +79,49 @@ async def test_heads_are_announced_after_an_error() -> None:
     await consumer.step()
     assert set(heads.announced) == SHARDS
     assert set(redis.read[-1].values()) == {"2-0"}
+
+
+async def test_waiting_ends_at_once_when_shards_change_or_the_process_stops() -> None:
+    """A takeover, or a clean stop, must not wait for the end of a blocking read."""
+    reader = SleepingReader()
+    consumer = Consumer(
+        cast("StreamReader", reader),
+        cast("WorkingDocuments", FakeDocuments()),
+        cast("BatchDecider", None),
+        cast("CommitScript", None),
+        cast("HeadAnnouncer", FakeHeads()),
+        lambda _: Shard(0),
+        10,
+    )
+    consumer.own(SHARDS)
+    interruptions: list[Callable[[], None]] = [
+        lambda: consumer.own(frozenset({Shard(0)})),
+        consumer.interrupt,
+    ]
+    for interrupt in interruptions:
+        step = asyncio.create_task(consumer.step())
+        await reader.is_reading.wait()
+        interrupt()
+        done, _ = await asyncio.wait({step}, timeout=1)
+        assert done
+    step = asyncio.create_task(consumer.step())
+    await reader.is_reading.wait()
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+
+
+class SleepingReader:
+    """Has cursors, and nothing to read for a long time."""
+
+    def __init__(self) -> None:
+        self.redis = FakeRedis()
+        self.is_reading = asyncio.Event()
+
+    async def read(self, _: Any, **__: Any) -> dict[bytes, Any]:
+        self.is_reading.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.is_reading.clear()
+        return {}

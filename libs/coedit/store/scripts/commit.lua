@@ -2,12 +2,14 @@
 --
 -- A script that fails halfway keeps what it wrote, so everything is compared before the first write.
 --
--- KEYS  owner, cursor, ops, changed, refused, damaged, then per document: document, log, events
+-- KEYS  owner, cursor, ops, changed, refused, damaged, then per document: document, log, events, ended
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
 --       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
---       message to publish (may be empty), count of commits, each commit
+--       message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
 -- Returns {'committed'}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
 -- an index counts documents from 0.
+
+local ENDED_MOST, ENDED_SECONDS = 4096, 30 * 86400
 
 local token, old_cursor, new_cursor, publish = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 if redis.call('GET', KEYS[1]) ~= token then return {'fenced'} end
@@ -22,8 +24,11 @@ while at <= #ARGV do
     local document = {
         id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
         snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], message = ARGV[at + 10],
-        count = tonumber(ARGV[at + 11]), first = at + 12, key = KEYS[7 + index * 3], log = KEYS[8 + index * 3], events = KEYS[9 + index * 3],
+        count = tonumber(ARGV[at + 11]), first = at + 12, key = KEYS[7 + index * 4], log = KEYS[8 + index * 4], events = KEYS[9 + index * 4],
+        ended = KEYS[10 + index * 4],
     }
+    document.first_ended = document.first + document.count + 1
+    document.ended_count = tonumber(ARGV[document.first_ended - 1])
     local expected_epoch, expected_head = ARGV[at + 1], ARGV[at + 2]
     if document.count > 0 then
         local kind, key_kind = redis.call('TYPE', document.log).ok, redis.call('TYPE', document.key).ok
@@ -46,7 +51,7 @@ while at <= #ARGV do
         end
     end
     documents[#documents + 1] = document
-    at = at + 12 + document.count
+    at = document.first_ended + document.ended_count
 end
 if #stale > 1 then return stale end
 if #broken > 1 then return broken end
@@ -69,6 +74,17 @@ for _, document in ipairs(documents) do
         redis.call('HSET', document.key, 'head', document.head, 'mac', document.mac)
         redis.pcall('HINCRBY', document.key, 'log_bytes', size_bytes)
         redis.call('ZADD', KEYS[4], string.format('%.0f', now_ms), document.id)
+    end
+end
+for _, document in ipairs(documents) do
+    if document.ended_count > 0 then
+        -- Of another type it is no loss; a script that fails here would have written half.
+        if redis.call('TYPE', document.ended).ok ~= 'zset' then redis.call('DEL', document.ended) end
+        for offset = 1, document.ended_count do
+            redis.call('ZADD', document.ended, string.format('%.0f', now_ms), ARGV[document.first_ended + offset - 1])
+        end
+        redis.call('ZREMRANGEBYRANK', document.ended, 0, -ENDED_MOST - 1)
+        redis.call('EXPIRE', document.ended, ENDED_SECONDS)
     end
 end
 for offset = 1, refused_count do
