@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import AsyncExitStack
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from coedit.identifiers import AuthorId, escape
 from coedit.protocol.tokens import Identity, make_access_token
 from tests.browser.conftest import DEADLINE_MS, PAGE_SETTINGS, OpenPage
 from tests.conftest import MakeSystem
-from tests.system import SECRET, System
+from tests.system import SECRET, System, eventually
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +73,41 @@ async def test_phone_counts_everyone_and_keeps_its_buttons_on_the_screen(
         await ada.type_at_end("0123456789" * 12)
         await expect(ada.sign).to_contain_text("120 unsaved", timeout=DEADLINE_MS)
         assert await ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+_FLAGS = """() => [...document.querySelectorAll(".remote-caret")].map((caret) => {
+    const [{ left, bottom }, flag] = [caret.getBoundingClientRect(), getComputedStyle(caret, "::after")];
+    const [x, y] = [left + parseFloat(flag.left) + 2, bottom - parseFloat(flag.bottom)];
+    return [x, y - parseFloat(flag.height), x + parseFloat(flag.width), y];
+})"""
+
+
+async def test_flags_of_carets_at_one_place_can_all_be_read_on_a_phone(
+    page_system: System, open_page: OpenPage
+) -> None:
+    ada = await open_page("Ada")
+    await ada.page.set_viewport_size({"width": 390, "height": 844})
+    await ada.go(page_system.url, "flags")
+    await ada.type_at_end("first line\nwords up to the edge of a phone")
+    await ada.saved()
+    async with AsyncExitStack() as stack:
+        for number in range(3):
+            name = f"guest {number} with a long name"
+            session = await stack.enter_async_context(connect(page_system.url, author=name))
+            document = await session.open("flags")
+            await document.move_caret(len(document.text) - 1 - number)
+        await expect(ada.page.locator(".remote-caret")).to_have_count(3, timeout=DEADLINE_MS)
+
+        async def can_be_read() -> bool:
+            flags = await ada.page.evaluate(_FLAGS)
+            inside = all(left >= 0 and right <= 390 for left, _, right, _ in flags)
+            apart = all(
+                one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] + 1 or other[3] <= one[1] + 1
+                for one, other in combinations(flags, 2)
+            )
+            return inside and apart
+
+        await eventually(can_be_read, "the flags are on the screen, and none on another", 5)
 
 
 async def test_address_of_nothing_is_no_download(page_system: System) -> None:

@@ -3,6 +3,7 @@
 import { type Extension, type Range, StateEffect, StateField, type Text } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, WidgetType } from "@codemirror/view";
 import type { Participant } from "../src/index.js";
+import { flags } from "./flags.js";
 import { colourOf } from "./me.js";
 
 const show = StateEffect.define<readonly Participant[]>();
@@ -35,7 +36,7 @@ const field = StateField.define<Carets>({
   provide: (self) => EditorView.decorations.from(self, (carets) => carets.decorations),
 });
 
-export const remoteCarets: Extension = field;
+export const remoteCarets: Extension = [field, flags];
 
 /** The effect that shows these participants' carets, positions being those of the present text. */
 export function showCarets(participants: readonly Participant[]): StateEffect<readonly Participant[]> {
