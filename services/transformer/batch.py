@@ -4,6 +4,7 @@ One document's trouble is its own: it is answered with a rejection, and the othe
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
 from coedit.protocol.events import Committed, Event, HeadAt, Rejected, Repeated, encode_events
 from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.runtime.logs import Sparse
 from coedit.store.commit_script import BatchWrite, DocumentWrite
 from coedit.store.document_log import Position
 from coedit.store.keys import Shard
@@ -35,6 +37,7 @@ from services.transformer.metrics import ERRORS, REFUSED, REJECTIONS, REPEATS
 
 logger = logging.getLogger(__name__)
 
+_LOG_SECONDS = 10.0
 _LONG_STEPS = 20_000
 """What a rebase may take while the others of its batch wait: some hundredths of a second."""
 _ASIDE_STEPS = 100_000
@@ -89,6 +92,7 @@ class BatchDecider:
         self._documents = documents
         self._chain_key = chain_key
         self._aside = aside
+        self._rejections = Sparse(_LOG_SECONDS, time.monotonic)
 
     async def decide(self, shard: Shard, cursor: str, entries: Sequence[Entry]) -> BatchWrite:
         """Return what to write for ``entries``; the documents in memory then stand where the write will put them.
@@ -162,8 +166,9 @@ class BatchDecider:
             ends = answer.definite and not isinstance(answer, DivergedError)
             if ends and authority.end(submission.client_id):
                 outcome.ended.append(submission.client_id)
-            facts = {"event": "reject", "code": error.code, "document_id": document_id}
-            logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})
+            if count := self._rejections.count(error.code):
+                facts = {"event": "reject", "code": error.code, "count": count, "document_id": document_id}
+                logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})
             return
         if decision is None:
             return

@@ -168,7 +168,7 @@ class FakeOutlet:
     def drop(self, _: Subscription, error: CoeditError) -> None:
         self.dropped.append(error)
 
-    def abort(self, _: int) -> None:
+    def drop_slow(self) -> None:
         self.is_closed = True
 
 
