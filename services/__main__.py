@@ -13,13 +13,13 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 
-from services.supervise import Child
+from services.supervise import Command, GaveUpError, Kept
 
 _SERVICES = ("transformer", "snapshotter", "presence", "gateway")
 _READY_SECONDS = 30.0
@@ -32,7 +32,7 @@ class StartError(Exception):
 
 
 async def run() -> int:
-    """Start everything, say where, and stop it in reverse order when told to or when a part ends."""
+    """Start everything, say where, start again what dies, and stop it in reverse order when told to."""
     data = Path(os.environ.get("COEDIT_DATA", "var")).resolve()
     data.mkdir(parents=True, exist_ok=True)
     lock = (data / "lock").open("w")
@@ -48,35 +48,66 @@ async def run() -> int:
         environment = _environment(data)
         _refuse_taken(environment)
         (data / "health.json").write_text(json.dumps(_ready_urls(environment)))  # for `make health`
-        children = []
+        parts = []
         if "COEDIT_REDIS_URL" not in environment:
             url, valkey = await stack.enter_async_context(_embedded_valkey(data, lock.fileno()))
             environment["COEDIT_REDIS_URL"] = url
-            children.append(valkey)
+            parts.append(valkey)
         for name in _SERVICES:
-            child = await Child.start(name, [sys.executable, "-m", f"services.{name}"], environment)
-            stack.push_async_callback(child.stop)
-            children.append(child)
-        return await _watch(children, environment, stop)
+            command = Command(name, [sys.executable, "-m", f"services.{name}"], environment)
+            part = await Kept.start(command)
+            stack.push_async_callback(part.stop)
+            parts.append(part)
+        return await _watch(parts, environment, stop)
 
 
-async def _watch(children: list[Child], environment: Mapping[str, str], stop: asyncio.Event) -> int:
-    ended: dict[asyncio.Task[object], Child] = {
-        asyncio.create_task(child.wait()): child for child in children
-    }
+async def _watch(parts: list[Kept], environment: Mapping[str, str], stop: asyncio.Event) -> int:
     stopped: asyncio.Task[object] = asyncio.create_task(stop.wait())
-    ready: asyncio.Task[object] = asyncio.create_task(_until_ready(environment))
-    done, _ = await asyncio.wait({*ended, stopped, ready}, return_when=asyncio.FIRST_COMPLETED)
-    if ready in done:
-        await ready
+    failure = await _first_failure([_begin(parts, environment)], stopped)
+    if not failure and not stop.is_set():
         print(_greeting(environment), flush=True)
-        done, _ = await asyncio.wait({*ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    ready.cancel()
-    failed = [ended[task].name for task in done if task in ended]
-    if failed:
-        print(f"\n  {', '.join(failed)} ended; stopping the rest", file=sys.stderr, flush=True)
+        failure = await _first_failure([part.keep() for part in parts], stopped)
+    if failure:
+        print(f"\n  {failure}; stopping the rest", file=sys.stderr, flush=True)
     stopped.cancel()
-    return 1 if failed else 0
+    return 1 if failure else 0
+
+
+async def _first_failure(work: list[Coroutine[object, object, None]], stopped: asyncio.Task[object]) -> str:
+    """Return how the first of ``work`` failed, or nothing if it is done, or ``stopped`` came first.
+
+    Raises:
+        StartError: it failed by this.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    done, _ = await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    failed = [error for task in tasks if task in done and (error := task.exception()) is not None]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for error in failed:
+        if not isinstance(error, GaveUpError):
+            raise error
+    return "; ".join(map(str, failed))
+
+
+async def _begin(parts: list[Kept], environment: Mapping[str, str]) -> None:
+    """Wait until everything is ready.
+
+    Raises:
+        GaveUpError: a part ended before: it cannot be started, and says why.
+        StartError: something is not ready in time.
+    """
+    ended: dict[asyncio.Task[object], Kept] = {asyncio.create_task(part.child.wait()): part for part in parts}
+    ready: asyncio.Task[object] = asyncio.create_task(_until_ready(environment))
+    try:
+        done, _ = await asyncio.wait({*ended, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if failed := [ended[task].name for task in done if task in ended]:
+            raise GaveUpError(f"{', '.join(failed)} ended")
+        await ready
+    finally:
+        for task in (*ended, ready):
+            task.cancel()
 
 
 def _greeting(environment: Mapping[str, str]) -> str:
@@ -84,7 +115,12 @@ def _greeting(environment: Mapping[str, str]) -> str:
     address = f"{_gateway_url(environment)}/d/{_FIRST_DOCUMENT}"
     lines = [f"coedit is ready:  {address}", "Open it in two tabs. Ctrl-C stops it."]
     if environment["COEDIT_GATEWAY_OPEN"].lower() not in _TRUE:
-        command = f"coedit token --author NAME --document {_FIRST_DOCUMENT} --url {_gateway_url(environment)}"
+        coedit = (
+            "coedit" if shutil.which("coedit") else os.path.relpath(Path(sys.executable).with_name("coedit"))
+        )
+        command = (
+            f"{coedit} token --author NAME --document {_FIRST_DOCUMENT} --url {_gateway_url(environment)}"
+        )
         lines[1] = f"It asks for a token: {command} prints a link with one. Ctrl-C stops it."
     return "\n" + "".join(f"  {line}\n" for line in lines)
 
@@ -182,7 +218,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def _embedded_valkey(data: Path, lock: int) -> AsyncIterator[tuple[str, Child]]:
+async def _embedded_valkey(data: Path, lock: int) -> AsyncIterator[tuple[str, Kept]]:
     """Run a Valkey that syncs every write before it answers; yield its URL and process. Its data survive restarts.
 
     It holds ``lock`` as well: two on the same files would destroy them.
@@ -209,17 +245,22 @@ async def _embedded_valkey(data: Path, lock: int) -> AsyncIterator[tuple[str, Ch
         "--loglevel",
         "warning",
     ]
-    child = await Child.start("valkey", command, os.environ, [lock])
+    # About the machine, and about copies of the data that are not made here: nothing to be told of at each start.
+    valkey = await Kept.start(
+        Command(
+            "valkey", command, os.environ, [lock], known_noise=b"WARNING Memory overcommit must be enabled"
+        )
+    )
     try:
         async with asyncio.timeout(_READY_SECONDS):
             while not await _listens(path):
-                if child.has_ended:
-                    await child.wait()
+                if valkey.child.has_ended:
+                    await valkey.child.wait()
                     raise StartError(f"the embedded Valkey cannot use {folder}; it says why above")
                 await asyncio.sleep(0.05)
-        yield f"unix://{path}", child
+        yield f"unix://{path}", valkey
     finally:
-        await child.stop()
+        await valkey.stop()
         shutil.rmtree(path.parent, ignore_errors=True)
 
 

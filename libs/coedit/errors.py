@@ -30,6 +30,10 @@ client does about each stand in ``docs/protocol.md``::
       UnavailableError             unavailable
         ObjectStoreError           unavailable
         BehindSnapshotError        unavailable
+      InvalidRequestError          invalid-request
+      UnknownVersionError          unknown-version
+      VersionExistsError           version-exists
+      HistoryTooLongError          history-too-long
       InternalError                internal
 """
 
@@ -220,6 +224,34 @@ class ObjectStoreError(UnavailableError):
 
 class BehindSnapshotError(UnavailableError):
     """Redis has a document at a lower revision than its newest snapshot: it lost something, and is being mended."""
+
+
+class InvalidRequestError(CoeditError):
+    """What is asked for over HTTP is not said as it should be."""
+
+    code = "invalid-request"
+    definite = True
+
+
+class UnknownVersionError(CoeditError):
+    """The document has no version of this name."""
+
+    code = "unknown-version"
+    definite = True
+
+
+class VersionExistsError(CoeditError):
+    """Another version has this name already; versions are never changed."""
+
+    code = "version-exists"
+    definite = True
+
+
+class HistoryTooLongError(CoeditError):
+    """Going through the history took longer than one request may."""
+
+    code = "history-too-long"
+    definite = True
 
 
 class InternalError(CoeditError):

@@ -21,7 +21,12 @@ Revision = NewType("Revision", int)
 ClientSequence = NewType("ClientSequence", int)
 """The number of a submission within its client and document, from 1."""
 
+VersionName = NewType("VersionName", str)
+"""What people call a revision: 1 to 80 bytes of UTF-8 without control characters and without lone surrogates."""
+
 MAX_NAME_BYTES = 255
+MAX_VERSION_NAME_BYTES = 80
+"""With a document id, escaped, still within the 1024 bytes of a key in S3."""
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that a JavaScript number holds exactly."""
 
@@ -46,6 +51,15 @@ def author_id(text: str) -> AuthorId:
         InvalidIdentifierError: it breaks the rule of `AuthorId`.
     """
     return AuthorId(_name(text, "author id"))
+
+
+def version_name(text: str) -> VersionName:
+    """Return ``text`` as the name of a version.
+
+    Raises:
+        InvalidIdentifierError: it breaks the rule of `VersionName`.
+    """
+    return VersionName(_name(text, "name of the version", MAX_VERSION_NAME_BYTES))
 
 
 def client_id(text: str) -> ClientId:
@@ -78,15 +92,13 @@ def escape(name: str) -> str:
     return quote(name, safe="").replace(".", "%2E")
 
 
-def _name(text: str, what: str) -> str:
+def _name(text: str, what: str, most_bytes: int = MAX_NAME_BYTES) -> str:
     try:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise InvalidIdentifierError(f"the {what} holds a lone surrogate") from error
-    if not 1 <= size <= MAX_NAME_BYTES:
-        raise InvalidIdentifierError(
-            f"the {what} has {size} bytes of UTF-8; allowed are 1 to {MAX_NAME_BYTES}"
-        )
+    if not 1 <= size <= most_bytes:
+        raise InvalidIdentifierError(f"the {what} has {size} bytes of UTF-8; allowed are 1 to {most_bytes}")
     if _CONTROL.search(text):
         raise InvalidIdentifierError(f"the {what} holds a control character")
     return text

@@ -20,6 +20,7 @@ from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
+from coedit.store.history import History
 from coedit.store.object_store import open_object_store
 from coedit.store.offers_stream import OffersStream
 from coedit.store.ops_stream import OpsStream
@@ -27,13 +28,17 @@ from coedit.store.presence_store import PresenceStore
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
 from coedit.store.snapshots import Snapshots
+from coedit.store.versions import Versions
 from services.gateway.auth import Access
 from services.gateway.channels import Channels
 from services.gateway.connection import Connection
 from services.gateway.desk import GatewayDesk
+from services.gateway.give_back import GiveBack
 from services.gateway.heal import Healer
+from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
 from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
+from services.gateway.one_edit import OneEdits
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
 from services.gateway.settings import GatewaySettings
@@ -57,7 +62,8 @@ class Gateway:
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
         chain_key = ChainKey.derive(*settings.chain_secrets())
-        self._reader = DocumentReader(log, Snapshots(objects), Archive(objects), chain_key)
+        snapshots = Snapshots(objects)
+        self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key)
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
         self._channels = Channels(self._nodes)
         self._submitter = Submitter(OpsStream(self._nodes), log, settings.gateway_backlog_entries)
@@ -67,9 +73,13 @@ class Gateway:
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
         offers = OffersStream(self._nodes)
         hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine)
+        give_back = GiveBack(offers, chain_key, settings.shard_count)
         self._desk = GatewayDesk(
-            settings, self._access, hub, self._submitter, self._presences, rosters, offers
+            settings, self._access, hub, self._submitter, self._presences, rosters, give_back
         )
+        edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
+        history = History(log, self._reader, snapshots)
+        self._history = HistoryRoutes(self._access, history, Versions(objects), edits, self._nodes)
         self._connections: set[Connection] = set()
         self._is_draining = False
 
@@ -111,6 +121,7 @@ class Gateway:
         add_health_routes(app, self._ready)
         app.router.add_get("/v1/ws", self._serve_socket)
         DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
+        self._history.add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
 

@@ -1,11 +1,12 @@
 """Who speaks, and from where."""
 
+from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from coedit.errors import ForbiddenError, UnauthorizedError
-from coedit.identifiers import author_id
-from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, read_access_token
+from coedit.identifiers import AuthorId, ClientId, author_id
+from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, check_resume_token, read_access_token
 from coedit.runtime.settings import SettingsError
 from services.gateway.settings import GatewaySettings
 
@@ -19,7 +20,7 @@ class Access:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._is_open = settings.gateway_open
-        self._secret = settings.secret.get_secret_value()
+        self._secrets = settings.all_secrets()
         self._origins = frozenset(filter(None, map(str.strip, settings.gateway_origins.split(","))))
         if self._is_open and not is_loopback(settings.gateway_host):
             raise SettingsError(
@@ -34,10 +35,27 @@ class Access:
             UnauthorizedError: a token is missing or not valid.
         """
         if token:
-            return read_access_token(self._secret, token)
+            return self._read(token)
         if not self._is_open:
             raise UnauthorizedError("a token is needed")
         return Identity(author_id(author or "guest"), {EVERY_DOCUMENT: "write"})
+
+    def _read(self, token: str) -> Identity:
+        for old in self._secrets[1:]:
+            with suppress(UnauthorizedError):
+                return read_access_token(old, token)
+        return read_access_token(self._secrets[0], token)
+
+    def check_resume(self, client_id: ClientId, author: AuthorId, token: str) -> None:
+        """Refuse a client id that was not issued to ``author``.
+
+        Raises:
+            UnauthorizedError: the token does not fit.
+        """
+        for old in self._secrets[1:]:
+            with suppress(UnauthorizedError):
+                return check_resume_token(old, client_id, author, token)
+        return check_resume_token(self._secrets[0], client_id, author, token)
 
     def check_origin(self, origin: str | None, host: str) -> None:
         """Refuse a page of somebody else's; ``host`` is the address that was asked for. Programs send no origin.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import Revision
 from coedit.protocol.codec import Codec
-from coedit.protocol.server_session import CloseCode
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.metrics import LAGGING, LOOP_ERRORS
 from services.gateway.settings import GatewaySettings
@@ -153,4 +152,4 @@ class CatchUp:
                 least, since = self._connection.buffered_bytes, time.monotonic()
             lag = self.head_of(subscription) - subscription.revision
             if time.monotonic() - since > self._lag_seconds or lag > self._lag_revisions:
-                self._connection.abort(CloseCode.TOO_SLOW)
+                self._connection.drop_slow()

@@ -5,6 +5,7 @@ Whatever a client sends ends in an answer to that client; nothing here raises in
 
 import asyncio
 import logging
+from collections import Counter as Counts
 from functools import cache
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_SECONDS = 30 * 86400.0
 _CLOSE_SECONDS = 2.0
+_SLOW_CLOSE_SECONDS = 5.0
 _OFFERS_A_RECALL = 64
 _HARD_BUFFER_FACTOR = 16
 """Small answers go out up to this many times the buffer; whoever still does not read is dropped."""
@@ -71,6 +73,8 @@ class Connection:
         self._transport: asyncio.WriteTransport | None = request.transport
         self._buffer_bytes = settings.gateway_buffer_bytes
         self._hello_seconds = settings.gateway_hello_seconds
+        self._refused = Counts[str]()
+        """How many messages were refused, by code."""
         self._is_closing = False
         self._goodbye: tuple[CloseCode, str] | None = None
         self._end: asyncio.TimerHandle | None = None
@@ -117,7 +121,7 @@ class Connection:
             return True  # after a close frame nothing more is written, and nothing piles up
         buffered = transport.get_write_buffer_size()
         if buffered > self._buffer_bytes * _HARD_BUFFER_FACTOR:
-            self.abort(CloseCode.TOO_SLOW)
+            self.drop_slow()
             return False
         transport.write(frame)
         return buffered + len(frame) <= self._buffer_bytes
@@ -179,16 +183,9 @@ class Connection:
         delay_seconds = min(max(seconds, 0.0), _LONGEST_SECONDS)
         self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close, code, reason)
 
-    def abort(self, code: CloseCode) -> None:
-        """End the connection without waiting for a client that does not read."""
-        if not self._is_closing:
-            self._is_closing = True
-            CLOSED.labels(str(int(code))).inc()
-            facts = {"event": "abort", "close_code": int(code), "client_id": self.client_id}
-            logger.info("connection dropped", extra=facts)
-            if self._transport is not None:
-                self._transport.write(_close_frame(code))
-                self._transport.abort()
+    def drop_slow(self) -> None:
+        """End the connection of a client that does not read: it has some seconds to take what was written, and why."""
+        self.close(CloseCode.TOO_SLOW, "reads too slowly")
 
     async def _greet(self, desk: Desk) -> bool:
         try:
@@ -223,14 +220,17 @@ class Connection:
             await self._refuse(refusal)
 
     async def _refuse(self, refusal: Refusal) -> None:
-        facts = {"event": "refuse", "code": refusal.error.code, "client_id": self.client_id}
-        logger.info("message refused", extra=facts | {"error": str(refusal.error)[:200]})
+        code = refusal.error.code
+        if code not in self._refused:  # a flood is one line, and its count when the connection ends
+            facts = {"event": "refuse", "code": code, "client_id": self.client_id}
+            logger.info("message refused", extra=facts | {"error": str(refusal.error)[:200]})
+        self._refused[code] += 1
         self.send_error(refusal.error, refusal.document, refusal.client_sequence)
         subscription = self.subscriptions.get(DocumentId(refusal.document or ""))
         if subscription is not None and refusal.client_sequence is not None and refusal.error.definite:
             subscription.rejected = True
         if refusal.close_code is not None:
-            self.close(refusal.close_code, refusal.error.code)
+            self.close(refusal.close_code, code)
 
     async def _next(self) -> bytes | str | None:
         """Return the next frame's payload, or None when the connection has ended or is to end."""
@@ -260,9 +260,10 @@ class Connection:
         if self._goodbye is None:
             return
         code, reason = self._goodbye
+        seconds = _SLOW_CLOSE_SECONDS if code is CloseCode.TOO_SLOW else _CLOSE_SECONDS
         try:
             # It waits until what was written has drained, which with a peer that is gone may take for ever.
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._socket.close(code=code, message=reason.encode()[:120])
         except TimeoutError:
             if self._transport is not None:
@@ -270,6 +271,9 @@ class Connection:
 
     async def _give_up(self, desk: Desk) -> None:
         self._is_closing = True
+        if self._refused.total() > len(self._refused):
+            facts = {"event": "refused", "counts": dict(self._refused), "client_id": self.client_id}
+            logger.info("messages refused on a connection", extra=facts)
         if self._end is not None:
             self._end.cancel()
         self.catch_up.stop()
@@ -290,7 +294,3 @@ def as_answer(error: BaseException) -> CoeditError:
 def _received(message_type: str) -> Counter:
     """Return the counter of one type of messages, of which there are few; looking it up takes a lock and a format."""
     return RECEIVED.labels(message_type)
-
-
-def _close_frame(code: CloseCode) -> bytes:
-    return b"\x88\x02" + int(code).to_bytes(2)

@@ -10,23 +10,18 @@ from typing import Any
 from coedit.errors import (
     CoeditError,
     DamagedError,
-    DivergedError,
     ForbiddenError,
-    ForgedOfferError,
     FutureRevisionError,
     QuarantinedError,
     SequenceError,
     TooLargeError,
     UnavailableError,
     UnexpectedMessageError,
-    UnknownKeyError,
 )
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Submission
 from coedit.presence.roster import Presence as PresenceOf
 from coedit.presence.roster import presence_fields
-from coedit.protocol.donations import check_offer
-from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.messages import (
     ClientMessage,
     Close,
@@ -35,18 +30,15 @@ from coedit.protocol.messages import (
     Open,
     Presence,
     Submit,
-    recall_message,
 )
 from coedit.protocol.server_session import CloseCode
-from coedit.protocol.tokens import Identity, check_resume_token, make_resume_token
-from coedit.store.offers_stream import Given, OffersStream, Seen
+from coedit.protocol.tokens import Identity, make_resume_token
 from coedit.store.presence_store import PresenceStore
-from coedit.store.redis_connection import TROUBLE
 from services.gateway.auth import Access
 from services.gateway.connection import Connection, as_answer
-from services.gateway.feed import Place
+from services.gateway.give_back import GiveBack
 from services.gateway.hub import BehindClientError, Hub, OpenDocument
-from services.gateway.metrics import OFFERED, OPEN_SECONDS
+from services.gateway.metrics import OPEN_SECONDS
 from services.gateway.presences import Presences
 from services.gateway.settings import GatewaySettings
 from services.gateway.submit import Submitter
@@ -69,7 +61,7 @@ class GatewayDesk:
         submitter: Submitter,
         presences: Presences,
         rosters: PresenceStore,
-        offers: OffersStream,
+        give_back: GiveBack,
     ) -> None:
         self._settings = settings
         self._access = access
@@ -77,9 +69,8 @@ class GatewayDesk:
         self._submitter = submitter
         self._presences = presences
         self._rosters = rosters
-        self._offers = offers
+        self._give_back = give_back
         self._version = version("coedit")
-        self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._secret = settings.secret.get_secret_value()
         self._clients: dict[ClientId, Connection] = {}
         self._open: dict[Subscription, OpenDocument] = {}
@@ -132,7 +123,7 @@ class GatewayDesk:
             case Submit():
                 self._submit(connection, message)
             case Offer():
-                await self._take_offer(connection, message)
+                await self._give_back.take(connection, message)
             case Presence():
                 self._say(connection, message)
             case Close():
@@ -238,56 +229,10 @@ class GatewayDesk:
             if not document.damage:
                 return (await document.check_held(*held)).epoch
         except BehindClientError as behind:
-            return (await self._take_back(connection, document, behind.place, held)).epoch
+            return (await self._give_back.ask(connection, document, behind.place, held)).epoch
         except DamagedError as error:
             await document.found(error)
         return held[0]
-
-    async def _take_back(
-        self, connection: Connection, document: OpenDocument, place: Place, held: tuple[int, Revision, str]
-    ) -> Place:
-        """Ask a client for what it holds and we lack; return where the document stands with that.
-
-        Raises:
-            DivergedError: it gave nothing that continues our history.
-        """
-        document_id = document.feed.document_id
-        seen = Seen(document_id, *held)
-        await self._offers.add(self._submitter.shard(document_id), seen)
-        connection.recall(recall_message(document_id, place.epoch, place.head, place.mac))
-        await document.until_at(held[1])
-        try:
-            return await document.check_held(*held)
-        except BehindClientError as behind:
-            if (document_id, behind.place.mac) in connection.given:
-                raise UnavailableError("what was given back is not restored yet; try again") from behind
-            raise DivergedError(f"the document is at revision {behind.place.head}") from behind
-
-    async def _take_offer(self, connection: Connection, message: Offer) -> None:
-        """Pass on what a client gives back, if it was asked, and the chain vouches for it."""
-        document_id = DocumentId(message.document)
-        commits = [offered.commit() for offered in message.commits]
-        try:
-            if connection.offers_left.get(document_id, 0) == 0:
-                raise UnexpectedMessageError("nobody asked for so much")
-            connection.offers_left[document_id] -= 1
-            check_offer(self._chain_key, document_id, commits, message.before)
-            given = Given(document_id, message.before, tuple(commits))
-            await self._offers.add(self._submitter.shard(document_id), given)
-        except (ForgedOfferError, UnknownKeyError, UnexpectedMessageError) as error:
-            OFFERED.labels(error.code).inc()
-            facts = {"event": "offer-refused", "code": error.code, "document_id": document_id}
-            logger.warning("an offer is refused", extra=facts | {"client_id": connection.client_id})
-            connection.send_error(error, document_id)
-        except TROUBLE as error:
-            OFFERED.labels("unavailable").inc()
-            logger.warning("an offer was not taken", extra={"event": "offer-error", "error": repr(error)})
-        else:
-            OFFERED.labels("accepted").inc()
-            connection.given |= {
-                (document_id, message.before),
-                *((document_id, commit.mac) for commit in commits),
-            }
 
     def _document_client(self, connection: Connection, identity: Identity, message: Open) -> ClientId:
         if message.renew:
@@ -300,7 +245,7 @@ class GatewayDesk:
     def _client_id(self, identity: Identity, client_id: str | None, resume_token: str | None) -> ClientId:
         if client_id is None or resume_token is None:
             return _new_client_id()
-        check_resume_token(self._secret, ClientId(client_id), identity.author, resume_token)
+        self._access.check_resume(ClientId(client_id), identity.author, resume_token)
         return ClientId(client_id)
 
     def _submit(self, connection: Connection, message: Submit) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from coedit.errors import (
@@ -94,7 +95,9 @@ class OpenDocument:
         async with self._lock:
             await self._subscribe()
             if self._content is None or self._is_out_of_date(self._content):
-                self._loaded, self._is_salvaged = await self._read(self._loaded)
+                loaded, self._is_salvaged = await self._read(self._loaded)
+                # Not with the commits that were read on the way: the feed keeps what is asked for, within bounds.
+                self._loaded = replace(loaded, recent=())
                 # Encoding a large document takes long enough to be felt by everyone else.
                 self._content = await asyncio.to_thread(Content, self._loaded)
                 if not self._is_salvaged:
@@ -200,12 +203,21 @@ class OpenDocument:
         return page_of(recent)
 
     async def _logged(self, revision: Revision, last: int) -> list[Logged]:
-        """Return the commits above ``revision`` up to ``last``, each checked to follow the one before."""
+        """Return the first of the commits above ``revision`` up to ``last``, each checked to follow the one before.
+
+        Raises:
+            UnavailableError: Redis has lost some that are known here: they may come back.
+        """
         try:
-            entries = await self._reader.checked_entries(self.feed.document_id, revision + 1, last)
+            entries = await self._reader.checked_page(self.feed.document_id, revision + 1, last)
             return [Logged.read(entry) for entry in entries]
         except DamagedError as error:
             await self.found(error)
+            raise
+        except RevisionTooOldError as error:
+            # Told of it, a client would give up its pending edit for good.
+            if (await self._place()).head < last:
+                raise UnavailableError("the document is being restored; open it again in a while") from error
             raise
 
     async def close(self) -> None:

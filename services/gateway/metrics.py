@@ -29,3 +29,9 @@ OPEN_SECONDS = Histogram(
     "From an open message to its answer.",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+HISTORY_SECONDS = Histogram(
+    "coedit_gateway_history_seconds",
+    "Going through a document's history, by what for.",
+    ["what"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)

@@ -1,12 +1,16 @@
 """What is asked for over plain HTTP: a document as JSON or text, and the page."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from coedit.errors import CoeditError, ForbiddenError, InvalidIdentifierError, UnauthorizedError
+from coedit.errors import InternalError
 from coedit.identifiers import DocumentId, document_id_from_url
+from coedit.protocol.tokens import Identity
 from coedit.runtime.settings import SettingsError
 from coedit.store.documents import DocumentReader
 from coedit.store.quarantine import Quarantine
@@ -14,11 +18,23 @@ from services.gateway.auth import Access
 from services.gateway.connection import as_answer
 from services.gateway.metrics import ERRORS
 
+logger = logging.getLogger(__name__)
+
 _DOCUMENTS = "/v1/documents/"
-_STATUS: dict[type[CoeditError], int] = {
-    UnauthorizedError: 401,
-    ForbiddenError: 403,
-    InvalidIdentifierError: 400,
+_STATUS = {
+    "unauthorized": 401,
+    "forbidden": 403,
+    "invalid-identifier": 400,
+    "invalid-request": 400,
+    "future-revision": 404,
+    "unknown-version": 404,
+    "diverged": 409,
+    "sequence": 409,
+    "version-exists": 409,
+    "revision-too-old": 410,
+    "too-large": 413,
+    "document-too-large": 413,
+    "history-too-long": 422,
 }
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -38,19 +54,14 @@ class DocumentRoutes:
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
-        app.router.add_get(_DOCUMENTS + "{document:.*}", self._get)
+        app.router.add_get(_DOCUMENTS + "{document:.*}", answered(self._get))
 
     async def _get(self, request: web.Request) -> web.Response:
-        try:
-            document_id = _document_id(request)
-            self._authorize(request, document_id)
-            loaded, damage = await self._reader.load_readable(document_id)
-            is_damaged = damage is not None or await self._quarantine.of(document_id) is not None
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - every error is answered with its code
-            return _error_response(as_answer(error))
-        if _wants_text(request):
+        document_id = document_of(request, _DOCUMENTS)
+        authorize(self._access, request, document_id)
+        loaded, damage = await self._reader.load_readable(document_id)
+        is_damaged = damage is not None or await self._quarantine.of(document_id) is not None
+        if wants_text(request):
             headers = {"Coedit-Revision": str(loaded.revision)}
             if is_damaged:
                 headers["Coedit-Damaged"] = "true"
@@ -59,11 +70,39 @@ class DocumentRoutes:
         answer = {"document": document_id, "epoch": loaded.epoch, "revision": loaded.revision}
         return web.json_response(answer | {"content": content} | ({"damaged": True} if is_damaged else {}))
 
-    def _authorize(self, request: web.Request, document_id: DocumentId) -> None:
-        self._access.check_origin(request.headers.get("Origin"), request.host)
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        identity = self._access.identify(token.strip() if scheme.lower() == "bearer" else None, None)
-        identity.right(document_id)
+
+def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
+    """Return a handler that answers every error with its code."""
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            return await handle(request)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            answer = as_answer(error)
+            if isinstance(answer, InternalError):
+                facts = {"event": "rest-error", "path": request.path, "error": repr(error)}
+                logger.warning("a request ran into a defect", extra=facts, exc_info=error)
+            return refusal_response(answer.code, str(answer))
+
+    return handler
+
+
+def authorize(
+    access: Access, request: web.Request, document_id: DocumentId, author: str | None = None
+) -> Identity:
+    """Return who asks; ``author`` is who one says one is, in open mode.
+
+    Raises:
+        UnauthorizedError: the token does not hold.
+        ForbiddenError: it does not grant the document, or the page is somebody else's.
+    """
+    access.check_origin(request.headers.get("Origin"), request.host)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    identity = access.identify(token.strip() if scheme.lower() == "bearer" else None, author)
+    identity.right(document_id)
+    return identity
 
 
 def add_page(app: web.Application, folder: str) -> None:
@@ -89,18 +128,19 @@ def add_page(app: web.Application, folder: str) -> None:
     app.router.add_static("/assets", root / "assets")
 
 
-def _document_id(request: web.Request) -> DocumentId:
+def document_of(request: web.Request, prefix: str) -> DocumentId:
     """Read the path as it came: a router has decoded it once, and would have taken ``..`` for a step up."""
     path = request.raw_path.partition("?")[0]
-    return document_id_from_url(path.removeprefix(_DOCUMENTS))
+    return document_id_from_url(path.removeprefix(prefix))
 
 
-def _wants_text(request: web.Request) -> bool:
+def wants_text(request: web.Request) -> bool:
+    """Return whether plain text is asked for."""
     accepted = request.headers.get("Accept", "")
     return "text/plain" in accepted and "application/json" not in accepted
 
 
-def _error_response(error: CoeditError) -> web.Response:
-    ERRORS.labels(error.code).inc()
-    status = next((status for kind, status in _STATUS.items() if type(error) is kind), 503)
-    return web.json_response({"code": error.code, "message": str(error)}, status=status)
+def refusal_response(code: str, message: str) -> web.Response:
+    """Return the answer that an error is."""
+    ERRORS.labels(code).inc()
+    return web.json_response({"code": code, "message": message}, status=_STATUS.get(code, 503))

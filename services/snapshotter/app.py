@@ -47,6 +47,7 @@ class Snapshotter:
         self._schedule = Schedule(
             self._nodes,
             commits=settings.snapshotter_commits,
+            max_bytes=settings.snapshotter_bytes,
             quiet_seconds=settings.snapshotter_quiet_seconds,
         )
         self._worker = self._build_worker()
@@ -67,6 +68,7 @@ class Snapshotter:
             scripts,
             chain_key,
             tail=settings.snapshotter_tail,
+            max_bytes=settings.snapshotter_bytes,
             segment_commits=settings.snapshotter_segment_commits,
         )
         folder = Folder(

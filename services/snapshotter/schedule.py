@@ -1,4 +1,4 @@
-"""Which documents are due: those that went quiet, and those with many commits above their snapshot.
+"""Which documents are due: those that went quiet, those with many commits above their snapshot, those with large logs.
 
 The lists of changed documents are only a hint, written by the commit script; where a document really stands is
 read again when it is dealt with. All times are those of the Redis that has the document.
@@ -35,9 +35,10 @@ class Scan(NamedTuple):
 class Schedule:
     """Looks for due documents, in two round trips to each node, or one where nothing is being edited."""
 
-    def __init__(self, nodes: Nodes, *, commits: int, quiet_seconds: float) -> None:
+    def __init__(self, nodes: Nodes, *, commits: int, max_bytes: int, quiet_seconds: float) -> None:
         self._nodes = nodes
         self._commits = commits
+        self._max_bytes = max_bytes
         self._quiet_ms = quiet_seconds * 1000
 
     async def scan(self, shards: Collection[Shard]) -> Scan:
@@ -61,25 +62,28 @@ class Schedule:
         return now_ms, [item for _, changed in found for item in changed]
 
     async def _long(self, edited: list[Changed]) -> list[Changed]:
-        """Return those of the documents whose logs are long enough above their snapshots."""
+        """Return those of the documents whose logs are long enough above their snapshots, or too large."""
         if not edited:
             return []
         positions = await self._nodes.each(
             edited,
             lambda item: item.shard,
-            lambda pipe, item: pipe.hmget(item.shard.document(item.document_id), ["head", "snapshot"]),
+            lambda pipe, item: pipe.hmget(
+                item.shard.document(item.document_id), ["head", "snapshot", "log_bytes"]
+            ),
             raise_on_error=False,
         )
         return [item for item, found in zip(edited, positions, strict=True) if self._is_long(found)]
 
     def _is_long(self, found: Any) -> bool:
-        """Return whether there are enough commits, by the reply of Redis.
+        """Return whether there are enough commits, or bytes, by the reply of Redis.
 
         What cannot be read is due: whoever deals with the document finds out what is wrong with it.
         """
         try:
-            head, snapshot = found
-            return int(head or 0) - int(snapshot or 0) >= self._commits
+            head, snapshot, log_bytes = found
+            is_long = int(head or 0) - int(snapshot or 0) >= self._commits
+            return is_long or int(log_bytes or 0) > self._max_bytes
         except (TypeError, ValueError):
             return True
 

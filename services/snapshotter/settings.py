@@ -16,6 +16,8 @@ class SnapshotterSettings(SharedSettings):
     """How often the lists of changed documents are looked at."""
     snapshotter_commits: int = Field(default=1000, ge=1)
     """A document gets a snapshot once it has this many commits above the last one."""
+    snapshotter_bytes: int = Field(default=8 * 1024 * 1024, ge=64 * 1024)
+    """It also gets one once its log takes more than this in Redis; the log is then cut to half of it."""
     snapshotter_quiet_seconds: float = Field(default=5.0, ge=0)
     """It also gets one when there was no commit for so long."""
     snapshotter_tail: int = Field(default=1000, ge=1)

@@ -14,12 +14,13 @@ from services.snapshotter.metrics import TRIMMED
 logger = logging.getLogger(__name__)
 
 _PAGE = 100
+_PAGE_BYTES = 1024 * 1024
 _SEGMENT_BYTES = 8 * 1024 * 1024
 """A segment is closed above this, however few its commits are: it is read as a whole."""
 
 
 class Trimmer:
-    """Keeps logs short; ``tail`` and ``segment_commits`` count commits."""
+    """Keeps logs short; ``tail`` and ``segment_commits`` count commits. Above ``max_bytes`` a log is cut to half."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Trimmer:
         *,
         tail: int,
         segment_commits: int,
+        max_bytes: int,
     ) -> None:
         self._log = log
         self._archive = archive
@@ -37,9 +39,10 @@ class Trimmer:
         self._chain_key = chain_key
         self._tail = tail
         self._segment_commits = segment_commits
+        self._max_bytes = max_bytes
 
     async def keep(self, document_id: DocumentId, position: Position, revision: Revision) -> None:
-        """Archive what a snapshot at ``revision`` covers, before anybody is told of it; it stays in the log as well.
+        """Archive what a snapshot at ``revision`` covers, before there is one; it stays in the log as well.
 
         Those who hold these commits in case Redis loses them let go of them then, and the snapshot has no history.
 
@@ -48,10 +51,13 @@ class Trimmer:
             UnavailableError: the log is being trimmed by another; nothing is lost.
             RedisError, ObjectStoreError: a store cannot be read or written now; nothing is lost.
         """
+        size_bytes = await self._log.size_bytes(document_id)
+        page = _page_commits(position, size_bytes)
         segments = await self._archive.segments(document_id)
         archived = max([position.floor, *(segment.last for segment in segments)])
         while archived < revision:
-            entries = await self._segment(document_id, archived + 1, revision)
+            # As large as they come: the snapshot waits for them, and trimming stores them anew.
+            entries = await self._segment(document_id, archived + 1, revision, page, _SEGMENT_BYTES)
             if not entries:
                 await self._refuse_gap(document_id, position.floor)
                 raise UnavailableError("the log was trimmed meanwhile")
@@ -65,10 +71,15 @@ class Trimmer:
             DamagedError: the log has a gap, or the archive another history.
             RedisError, ObjectStoreError: a store cannot be read or written now; nothing is lost.
         """
-        floor = position.floor
+        floor, covered = position.floor, min(position.snapshot, position.head - 1)
         target = min(position.snapshot, position.head - self._tail)
-        while target - floor >= self._segment_commits:
-            entries = await self._segment(document_id, floor + 1, target)
+        size_bytes = await self._log.size_bytes(document_id)
+        excess_bytes = size_bytes - self._max_bytes // 2 if size_bytes > self._max_bytes else 0
+        page = _page_commits(position, size_bytes)
+        while target - floor >= self._segment_commits or (excess_bytes > 0 and covered > floor):
+            segment_bytes = min(_SEGMENT_BYTES, excess_bytes) if excess_bytes > 0 else _SEGMENT_BYTES
+            last = min(covered if excess_bytes > 0 else target, floor + 2 * self._segment_commits)
+            entries = await self._segment(document_id, floor + 1, last, page, segment_bytes)
             if not entries:
                 await self._refuse_gap(document_id, floor)
                 return
@@ -86,19 +97,22 @@ class Trimmer:
                 return
             TRIMMED.inc(len(entries))
             floor = segment.last
+            excess_bytes -= sum(map(len, entries))
         if floor > position.floor:
             # What was kept at each snapshot stands in the longer segments now.
             await self._archive.compact(document_id, floor)
 
-    async def _segment(self, document_id: DocumentId, first: int, target: int) -> list[bytes]:
-        """Return the entries of the next segment: from ``first`` on, as many as it takes; none if one is missing."""
+    async def _segment(
+        self, document_id: DocumentId, first: int, end: int, page_commits: int, segment_bytes: int
+    ) -> list[bytes]:
+        """Return the entries from ``first`` to ``end``, as far as a segment may be large; none if one is missing."""
         entries: list[bytes] = []
         size_bytes = 0
-        end = min(target, first + 2 * self._segment_commits - 1)
-        while size_bytes < _SEGMENT_BYTES and first + len(entries) <= end:
+        while size_bytes < segment_bytes and first + len(entries) <= end:
             start = first + len(entries)
-            page = await self._log.read(document_id, start, min(end, start + _PAGE - 1))
-            if len(page) < min(end, start + _PAGE - 1) - start + 1:
+            last = min(end, start + page_commits - 1)
+            page = await self._log.read(document_id, start, last)
+            if len(page) < last - start + 1:
                 return []
             entries += page
             size_bytes += sum(map(len, page))
@@ -119,3 +133,8 @@ class Trimmer:
         position = await self._log.position(document_id)
         if position is not None and position.floor == floor:
             raise DamagedError(f"the log has a gap above its floor {floor}", "log")
+
+
+def _page_commits(position: Position, size_bytes: int) -> int:
+    """Return how many commits of a log of so many bytes to read at once."""
+    return max(1, min(_PAGE, _PAGE_BYTES * (position.head - position.floor) // max(1, size_bytes)))

@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 
 from coedit.errors import DamagedError, UnavailableError
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import DocumentId
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.pauses import Pauses
@@ -53,9 +53,9 @@ class Worker:
                 "the position in Redis is gone, and the document is on the list of changes", "position"
             )
         if position is not None and position.snapshot < position.head:
+            # The history before the snapshot that covers it, which would otherwise stand without one.
+            await self._trimmer.keep(document_id, position, position.head)
             snapshot = await self._folder.fold(document_id, position)
-            covered = Revision(min(snapshot.revision, position.head))
-            await self._trimmer.keep(document_id, position, covered)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.
                 raise UnavailableError("the document was put elsewhere while it was folded")

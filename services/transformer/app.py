@@ -21,10 +21,12 @@ from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
 from coedit.store.object_store import open_object_store
+from coedit.store.ops_stream import OpsStream
 from coedit.store.quarantine import Quarantine
 from coedit.store.restore_script import RestoreScript
 from coedit.store.server_pin import Pins
 from coedit.store.snapshots import Snapshots
+from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
 from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments
@@ -50,6 +52,7 @@ class Transformer:
         self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         self._reader = DocumentReader(self._log, Snapshots(objects), Archive(objects), self._chain_key)
+        self._aside = Aside(self._reader, OpsStream(self._nodes), self._log.shard)
         self._leases = ShardLeases(
             self._nodes,
             "transformer",
@@ -93,7 +96,7 @@ class Transformer:
         return Consumer(
             self._nodes.reader(redis),
             documents,
-            BatchDecider(documents, self._chain_key),
+            BatchDecider(documents, self._chain_key, self._aside),
             CommitScript(redis, self._leases.token, self._durability),
             self._heads,
             self._log.shard,
@@ -122,12 +125,14 @@ class Transformer:
             rechecking = tasks.create_task(
                 survive("recheck", self._recheck.step, stop, ERRORS.labels("recheck").inc)
             )
+            rebasing = tasks.create_task(survive("aside", self._aside.step, stop, ERRORS.labels("aside").inc))
             await stop.wait()
             consumers.interrupt()
             await lanes.join()
             announcing.cancel()
             recovering.cancel()
             rechecking.cancel()
+            rebasing.cancel()
         await self._leases.leave()
         await health.cleanup()
         await self._nodes.aclose()
@@ -135,6 +140,7 @@ class Transformer:
 
     async def _keep_leases(self, consumers: ConsumerLanes, stop: asyncio.Event) -> None:
         async def step() -> None:
+            await consumers.let_go_of_changed()
             gained, lost = await self._leases.keep()
             # A shard that was lost and taken again may have been somebody else's, or another's data, in between.
             await consumers.follow(self._leases.held - lost)

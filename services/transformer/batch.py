@@ -3,11 +3,11 @@
 One document's trouble is its own: it is answered with a rejection, and the others go on.
 """
 
-import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgpack
 
@@ -17,7 +17,6 @@ from coedit.errors import (
     DivergedError,
     FutureRevisionError,
     InternalError,
-    RevisionTooOldError,
     UnavailableError,
 )
 from coedit.identifiers import ClientId, DocumentId, Revision
@@ -25,19 +24,24 @@ from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
 from coedit.protocol.events import Committed, Event, HeadAt, Rejected, Repeated, encode_events
 from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.runtime.logs import Sparse
 from coedit.store.commit_script import BatchWrite, DocumentWrite
 from coedit.store.document_log import Position
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStoreError
 from coedit.store.ops_stream import Entry, decode_entry
 from coedit.store.redis_connection import TROUBLE
+from services.transformer.aside import Aside
 from services.transformer.documents import WorkingDocument, WorkingDocuments
 from services.transformer.metrics import ERRORS, REFUSED, REJECTIONS, REPEATS
 
 logger = logging.getLogger(__name__)
 
-_LONG_STEPS = 10_000
-_MAX_STEPS = 5_000_000
+_LOG_SECONDS = 10.0
+_LONG_STEPS = 20_000
+"""What a rebase may take while the others of its batch wait: some hundredths of a second."""
+_ASIDE_STEPS = 100_000
+"""The same of one that was carried on aside: the document goes on meanwhile, and this has to come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,11 @@ class Outcome:
 class BatchDecider:
     """Decides batches with the documents that this transformer holds in memory."""
 
-    def __init__(self, documents: WorkingDocuments, chain_key: ChainKey) -> None:
+    def __init__(self, documents: WorkingDocuments, chain_key: ChainKey, aside: Aside) -> None:
         self._documents = documents
         self._chain_key = chain_key
+        self._aside = aside
+        self._rejections = Sparse(_LOG_SECONDS, time.monotonic)
 
     async def decide(self, shard: Shard, cursor: str, entries: Sequence[Entry]) -> BatchWrite:
         """Return what to write for ``entries``; the documents in memory then stand where the write will put them.
@@ -132,7 +138,7 @@ class BatchDecider:
             document_id,
             outcome.before,
             working.stands_at(),
-            encode_events(outcome.events),
+            encode_events(outcome.events) if outcome.events else b"",
             tuple(outcome.commits),
             tuple(outcome.ended),
         )
@@ -142,7 +148,7 @@ class BatchDecider:
     ) -> None:
         submission, authority = arrival.submission, working.authority
         try:
-            decision = await self._decision(document_id, working, submission)
+            decision = self._decision(document_id, working, submission)
         except FutureRevisionError:
             # No gateway lets a client submit on what it was not told: it is we who have lost something.
             outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
@@ -160,8 +166,11 @@ class BatchDecider:
             ends = answer.definite and not isinstance(answer, DivergedError)
             if ends and authority.end(submission.client_id):
                 outcome.ended.append(submission.client_id)
-            facts = {"event": "reject", "code": error.code, "document_id": document_id}
-            logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})
+            if count := self._rejections.count(error.code):
+                facts = {"event": "reject", "code": error.code, "count": count, "document_id": document_id}
+                logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})
+            return
+        if decision is None:
             return
         if isinstance(decision, AlreadyCommitted):
             REPEATS.inc()
@@ -173,18 +182,20 @@ class BatchDecider:
         authority.append(commit, decision.document)
         outcome.commit(encode_commit(commit))
 
-    async def _decision(
+    def _decision(
         self, document_id: DocumentId, working: WorkingDocument, submission: Submission
-    ) -> Accepted | AlreadyCommitted:
+    ) -> Accepted | AlreadyCommitted | None:
+        """Return what becomes of a submission, or None if it is carried on aside, and comes again."""
         authority = working.authority
+        rebase = self._aside.begun(document_id, submission)
+        may_take = _ASIDE_STEPS if rebase.steps else _LONG_STEPS
         # A base above the head has no history; the authority refuses it.
-        base = min(submission.base_revision, authority.head)
-        steps = _refuse_endless(submission, authority.head - base)
-        history = await self._documents.history(document_id, working, base)
-        if steps < _LONG_STEPS:
-            return authority.decide(submission, history)
-        # Beside the loop, which has leases to renew meanwhile.
-        return await asyncio.to_thread(authority.decide, submission, history)
+        recent = authority.since(min(rebase.revision, authority.head))
+        ahead = replace(rebase)  # over commits that are not stored yet, and may never be
+        if rebase.repeated is None and (recent is None or not ahead.over(recent, may_take)):
+            self._aside.take(document_id, rebase, working.stored_head())
+            return None
+        return authority.conclude(ahead)
 
     def _sealed(
         self, document_id: DocumentId, authority: Authority, arrival: Arrived, accepted: Accepted
@@ -201,18 +212,6 @@ class BatchDecider:
             caret=accepted.caret,
         )
         return self._chain_key.seal(document_id, commit, authority.mac)
-
-
-def _refuse_endless(submission: Submission, commit_count: int) -> int:
-    """Return how many pairs of ops and commits a rebase has to look at.
-
-    Raises:
-        RevisionTooOldError: too many: one client would keep everybody else waiting for minutes.
-    """
-    steps = commit_count * (len(submission.delta.ops) + 1)
-    if steps > _MAX_STEPS:
-        raise RevisionTooOldError(f"{commit_count} commits behind, with so many ops, is too much to rebase")
-    return steps
 
 
 def _by_document(entries: Sequence[Entry], refused: list[bytes]) -> dict[DocumentId, list[Arrived]]:

@@ -2,13 +2,11 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
-from coedit.ot.commit import Commit
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
@@ -32,6 +30,10 @@ class WorkingDocument:
         """Return where the document stands with all that its authority has accepted."""
         authority = self.authority
         return replace(self.stored, epoch=authority.epoch, head=authority.head, mac=authority.mac)
+
+    def stored_head(self) -> Revision:
+        """Return the newest revision that is stored, be that in Redis or in a snapshot alone."""
+        return max(self.stored.head, self.stored.floor)
 
 
 class WorkingDocuments:
@@ -108,24 +110,6 @@ class WorkingDocuments:
     def remembered(self) -> list[Remembered]:
         """Return what is known to be stored of the documents in memory."""
         return [_remembered(document_id, working) for document_id, working in self._documents.items()]
-
-    async def history(
-        self, document_id: DocumentId, working: WorkingDocument, base: Revision
-    ) -> Sequence[Commit]:
-        """Return the commits above ``base`` up to the head, from wherever they are kept.
-
-        Raises:
-            RevisionTooOldError: they are kept nowhere.
-            DamagedError: one of them is damaged.
-        """
-        authority = working.authority
-        recent = authority.since(base)
-        if recent is not None:
-            return recent
-        # What this batch has accepted is not in the log yet; the authority still has it.
-        stored = max(working.stored.head, working.stored.floor)
-        older = await self._reader.history(document_id, base + 1, stored)
-        return [*older, *(authority.since(Revision(stored)) or ())]
 
     def note_written(self, document_id: DocumentId, position: Position) -> None:
         """Take note that everything of a document up to ``position`` is stored."""

@@ -12,6 +12,7 @@ MISFITS = Counter(
     "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]
 )
 ERRORS = Counter("coedit_transformer_errors_total", "Errors that a loop survived, by loop.", ["loop"])
+ASIDE = Gauge("coedit_transformer_aside", "Submissions from far behind that are rebased beside the batches.")
 QUARANTINES = Counter(
     "coedit_transformer_quarantines_total",
     "Documents that this process found damaged, by reason.",

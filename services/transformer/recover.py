@@ -19,6 +19,7 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations, check_offer
 from coedit.protocol.events import Committed, EpochBegun, Event
+from coedit.protocol.history import follow
 from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
@@ -206,7 +207,9 @@ class Recovery:
 
     async def _ask(self, shard: Shard) -> None:
         """Tell whoever has a document open where Redis has it; who has it further offers what is missing."""
-        watched = self._watched[shard]
+        watched = self._watched.get(shard)
+        if watched is None:
+            return  # given up while another was asked about
         unmended, watched.unmended = watched.unmended, []
         for document_id in unmended:
             await self._mend(shard, watched, document_id)
@@ -267,10 +270,20 @@ class Recovery:
         shard = self._shard_of(document_id)
         for _ in range(_ATTEMPTS):
             loaded = await self._reader.load_furthest(document_id)
+            await self._add_archived(document_id, loaded, donations)
             given = donations.after(loaded.revision, loaded.mac)
             if await self._write(shard, document_id, loaded, given):
                 return loaded if not given else _behind(loaded, given[-1])
         raise UnavailableError("the document changes while it is restored")
+
+    async def _add_archived(
+        self, document_id: DocumentId, loaded: LoadedDocument, donations: Donations
+    ) -> None:
+        """The archive is a donor too: it is written before the snapshot that covers the same."""
+        archived = await self._reader.archived_above(document_id, loaded.revision)
+        if archived:
+            commits = list(follow(document_id, archived, loaded.revision, loaded.mac, self._chain_key))
+            donations.add(commits, loaded.mac)
 
     async def _write(
         self, shard: Shard, document_id: DocumentId, loaded: LoadedDocument, given: list[Commit]

@@ -9,12 +9,17 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos import namespace
+from tests.chaos.checker import judge
+from tests.chaos.history import read_history
+from tests.chaos.report import is_passed, render
 from tests.chaos.run import Options, Outcome, run
 
 
 def main() -> int:
     """Run it as the arguments say."""
     arguments = _parser().parse_args()
+    if arguments.judge is not None:
+        return _judge_again(arguments.judge)
     seed = random.SystemRandom().randrange(2**32) if arguments.seed is None else arguments.seed
     no_packet_filter = "" if arguments.in_namespace else namespace.missing()
     if arguments.in_namespace:
@@ -39,6 +44,13 @@ def main() -> int:
     return 0 if outcome.is_passed else 1
 
 
+def _judge_again(path: Path) -> int:
+    records = list(read_history(path))
+    verdict = judge(records)
+    print(render(records, verdict, ()))
+    return 0 if is_passed(verdict, ()) else 1
+
+
 def _keep(outcome: Outcome, folder: Path, arguments: argparse.Namespace) -> None:
     if arguments.report is not None:
         with arguments.report.open("a") as file:
@@ -59,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bug", default="", help="plant a bug, see tests/chaos/bugged.py")
     parser.add_argument("--folder", type=Path, help="where history and logs go")
     parser.add_argument(namespace.FLAG, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--judge", type=Path, help="judge a kept history.jsonl again, and run nothing")
     parser.add_argument("--keep", action="store_true", help="keep history and logs even if it passes")
     parser.add_argument("--report", type=Path, help="append the report to this file")
     return parser

@@ -168,6 +168,7 @@ def _everybody_got_through(evidence: Evidence) -> Iterator[Violation]:
     if not evidence.may_lose:
         for loss in evidence.losses:
             yield Violation("lost", loss.document, f"{loss} was reported, and nothing may be lost here")
+    if not evidence.losses or not evidence.may_lose:
         for record in evidence.others["rejected"]:
             yield Violation("rejected", record["document"], f"{record['client']}: {record['code']}")
 

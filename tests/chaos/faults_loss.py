@@ -13,7 +13,7 @@ from tests.system import eventually
 
 class _Loss(Fault):
     lane = "servers"
-    takes_seconds = 8.0
+    takes_seconds = 1.5
     may_lose: ClassVar[frozenset[Level]] = frozenset({"memory", "fsync"})
 
     @classmethod

@@ -92,21 +92,22 @@ def _characters(evidence: Evidence, document: str, text: str) -> Iterator[Violat
     unsaved = gone.surely_inserted - counts.keys() - gone.deleted
     if unsaved:
         yield Violation("lost", document, f"{len(unsaved)} characters of clients who saw everything saved")
-    repeated = [each for each in known - gone.restored if counts[each] > 1]
+    repeated = [each for each in (known | gone.inserted) - gone.restored if counts[each] > 1]
     if repeated:
         yield Violation("repeated", document, f"{len(repeated)} characters are there more than once")
     returned = gone.surely_deleted & counts.keys() - gone.restored
     if returned:
         yield Violation("returned", document, f"{len(returned)} characters are there that were deleted")
-    unknown = counts.keys() - known - gone.restored
+    unknown = counts.keys() - known - gone.inserted - gone.restored
     if unknown:
-        yield Violation("invented", document, f"{len(unknown)} characters that nobody submitted")
+        yield Violation("invented", document, f"{len(unknown)} characters that nobody typed")
 
 
 @dataclass(slots=True)
 class _Fates:
     """What was done to characters; surely, where who did it saw it saved in the end."""
 
+    inserted: set[str] = field(default_factory=set)
     surely_inserted: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     surely_deleted: set[str] = field(default_factory=set)
@@ -121,6 +122,7 @@ def _fates(evidence: Evidence, document: str) -> _Fates:
     fates = _Fates()
     for edit in evidence.edits:
         if edit["document"] == document:
+            fates.inserted |= set(edit["inserted"])
             fates.deleted |= set(edit["deleted"])
             fates.restored |= set(edit["restored"])
             if edit["client"] not in unsure:

@@ -35,6 +35,7 @@ def _figures(records: Sequence[Record], verdict: Verdict) -> list[str]:
     faults = injected(records)
     whole = longest_silence(found, 0.0, max((wait.acked_at for wait in found), default=0.0))
     documents = sum(record["what"] == "document" for record in records)
+    resets = sum(record["what"] == "reset" for record in records)
     edits = sum(record["what"] == "edit" for record in records)
     restarts = sum(record["what"] == "waited" for record in records)
     kinds = len({fault.kind for fault in faults})
@@ -43,6 +44,7 @@ def _figures(records: Sequence[Record], verdict: Verdict) -> list[str]:
         f"- {edits} edits of characters, as {counts.submitted} submissions, {counts.acked} of them acked",
         f"- **{counts.lost} lost, {counts.repeated} repeated, {counts.rejected} rejected**",
         f"- {counts.revisions} revisions of {documents} documents; {counts.reported} reported as lost",
+        f"- {resets} times a replica was told that the server has another history, and loaded it",
         f"- longest time without an ack to anybody {whole:.1f} s, of one edit {longest_wait(found):.1f} s",
     ]
 

@@ -1,6 +1,7 @@
 """Whatever is sent ends in a coded error or close code for its sender, and the others notice nothing."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -36,6 +37,26 @@ async def bystander(system: System) -> AsyncIterator[Document]:
 def _submit(delta: Any, **more: Any) -> dict[str, Any]:
     fields = {"type": "submit", "document": "shared", "client_sequence": 1, "epoch": 1, "delta": delta}
     return fields | more
+
+
+async def test_flood_of_refused_messages_is_one_line_and_their_count(
+    system: System, bystander: Document
+) -> None:
+    def lines(event: str) -> list[Any]:
+        log = system.processes["gateway-0"].log.read_text().splitlines()
+        logged = [json.loads(line) for line in log if line.startswith("{")]
+        return [line for line in logged if line["event"] == event and line["client_id"] == client_id]
+
+    async with RawClient(system.url) as client:
+        client_id = (await client.hello())["client_id"]
+        for _ in range(500):
+            await client.send({"type": "nonsense"})
+        await client.send({"type": "hello"})
+        codes = [(await client.expect("error"))["code"] for _ in range(501)]
+    assert codes == ["unknown-message"] * 500 + ["unexpected-message"]
+    await eventually(lambda: len(lines("refused")) == 1, "the total is written")
+    assert lines("refused")[0]["counts"] == {"unknown-message": 500, "unexpected-message": 1}
+    assert [line["code"] for line in lines("refuse")] == ["unknown-message", "unexpected-message"]
 
 
 _DELTAS: list[tuple[Any, str]] = [

@@ -61,6 +61,14 @@ async def test_script_that_redis_forgot_is_loaded_again(redis: Redis) -> None:
     assert len(await DocumentLog(Nodes(redis), SHARDS).read(DOCUMENT, 1, 2)) == 2
 
 
+async def test_bytes_of_a_log_are_counted(redis: Redis) -> None:
+    script = CommitScript(redis, "mine")
+    await script.run([batch(0)])
+    await script.run([batch(1)])
+    size_bytes = await redis.hget(shard_of(DOCUMENT, SHARDS).document(DOCUMENT), "log_bytes")
+    assert size_bytes == str(2 * len(b"commit")).encode()
+
+
 async def _everything(redis: Redis) -> dict[Any, Any]:
     return {key: await redis.dump(key) for key in sorted(await redis.keys("*"))}
 

@@ -111,7 +111,9 @@ async def test_trim_leaves_the_head(redis: Redis, ada: Author) -> None:
 async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author, tmp_path: Path) -> None:
     store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(Nodes(redis), "mine", SHARDS)
     await scripts.note(snapshot(ada, 10, 1), 1)
-    trimmer = Trimmer(store.log, _FullArchive(), scripts, CHAIN_KEY, tail=2, segment_commits=3)
+    trimmer = Trimmer(
+        store.log, _FullArchive(), scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
+    )
     with pytest.raises(ObjectStoreError):
         await trimmer.trim(ada.document_id, await store.position(ada))
     assert (await store.position(ada)).floor == 0
@@ -141,18 +143,28 @@ async def test_document_that_redis_does_not_hold_is_settled(redis: Redis, ada: A
     assert await FoldScripts(Nodes(redis), "mine", SHARDS).settle(ada.document_id)
 
 
+def schedule(redis: Redis, **bounds: int) -> Schedule:
+    return Schedule(Nodes(redis), **{"commits": 99, "max_bytes": 1 << 20, "quiet_seconds": 3600} | bounds)
+
+
+async def test_scan_finds_a_large_log_though_its_commits_are_few(redis: Redis, ada: Author) -> None:
+    size_bytes = sum(map(len, ada.entries))
+    shards = {ada.shard}
+    assert (await schedule(redis, max_bytes=size_bytes).scan(shards)).due == []
+    await ada.commit(Delta().insert("x" * 1000))
+    assert (await schedule(redis, max_bytes=size_bytes + 1000).scan(shards)).due == [ada.document_id]
+
+
 async def test_scan_finds_what_is_quiet_or_long(redis: Redis, ada: Author) -> None:
     grace = Author(redis, document_id("long"))
     await grace.type(20)
     shards = {ada.shard, grace.shard}
-    assert (await Schedule(Nodes(redis), commits=20, quiet_seconds=3600).scan(shards)).due == [
-        grace.document_id
-    ]
-    assert (await Schedule(Nodes(redis), commits=99, quiet_seconds=3600).scan(shards)).due == []
+    assert (await schedule(redis, commits=20, quiet_seconds=3600).scan(shards)).due == [grace.document_id]
+    assert (await schedule(redis, commits=99, quiet_seconds=3600).scan(shards)).due == []
     await redis.zadd(ada.shard.changed, {ada.document_id: 1})
-    scan = await Schedule(Nodes(redis), commits=99, quiet_seconds=3600).scan(shards)
+    scan = await schedule(redis, commits=99, quiet_seconds=3600).scan(shards)
     assert (scan.due, scan.changed_count) == ([ada.document_id], 2)
-    assert (await Schedule(Nodes(redis), commits=1, quiet_seconds=0).scan(set())).due == []
+    assert (await schedule(redis, commits=1, quiet_seconds=0).scan(set())).due == []
 
 
 def worker(redis: Redis, objects_url: str, durability: Durability | None = None) -> Worker:
@@ -161,7 +173,9 @@ def worker(redis: Redis, objects_url: str, durability: Durability | None = None)
     folder = Folder(
         DocumentReader(store.log, store.snapshots, store.archive), store.snapshots, CHAIN_KEY, keep=2
     )
-    trimmer = Trimmer(store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3)
+    trimmer = Trimmer(
+        store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
+    )
     quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
     return Worker(store.log, scripts, folder, trimmer, quarantine)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import shutil
+import time
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,8 +15,9 @@ from redis.asyncio import Redis
 
 from coedit.client import connect
 from coedit.client.document import Document
-from coedit.identifiers import DocumentId, escape
+from coedit.identifiers import AuthorId, DocumentId, escape
 from coedit.protocol.log_entry import decode_commit
+from coedit.protocol.tokens import Identity, make_access_token
 from coedit.store.keys import shard_of
 from coedit.testing.fault_proxy import FaultProxy
 from tests.conftest import MakeSystem
@@ -133,6 +136,53 @@ async def test_clients_alone_give_back_what_every_server_forgot(make_system: Mak
             system.restart(name)
         await _type(writers, 5)
         await _check_whole(system, writers)
+
+
+async def test_redis_that_restarts_while_all_of_it_is_suspect_is_met_again(make_system: MakeSystem) -> None:
+    """A transformer that was started after one loss consumes nothing yet when the next one comes."""
+    grace = {"COEDIT_TRANSFORMER_GRACE_SECONDS": "5", "COEDIT_TRANSFORMER_RESTART_GRACE_SECONDS": "1"}
+    system = make_system(gateways=1, transformers=1, settings=grace)
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        await document.insert(0, "kept")
+        await document.settle()
+        transformer = system.processes["transformer-0"]
+        transformer.kill()
+        await asyncio.to_thread(system.wipe_redis)
+        transformer.log.unlink()
+        system.restart("transformer-0")
+        await eventually(lambda: '"suspicion"' in transformer.tail(), "the shards are suspect")
+        system.processes["redis"].kill()
+        system.restart("redis")
+        await document.insert(4, " and written on")
+        async with asyncio.timeout(40):
+            await document.settle()
+        assert (document.text, document.rejections, document.losses) == ("kept and written on", [], [])
+
+
+async def test_archive_alone_brings_back_what_no_snapshot_covers_yet(make_system: MakeSystem) -> None:
+    """The snapshotter died between the history and the snapshot, and Redis with it."""
+    system = make_system(gateways=1, transformers=1, settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.5"})
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        for number in range(10):
+            await document.insert(0, str(number))
+            await document.settle()
+        await document.until(lambda: document.state.snapshot_revision == 10)
+        mac = document.state.mac
+    services = [name for name in system.processes if name != "redis"]
+    for name in services:
+        system.processes[name].kill()
+    await asyncio.to_thread(system.wipe_redis)
+    shutil.rmtree(system.folder / "objects" / "notes" / "snapshot")
+    for name in services:
+        system.restart(name)
+    async with connect(system.url, author="eve") as session:
+        document = await session.open("notes")
+        assert (document.text, document.revision, document.state.mac) == ("9876543210", 10, mac)
+        await document.insert(0, "!")
+        await document.settle()
+        assert (document.text, document.revision, document.state.epoch) == ("!9876543210", 11, 1)
 
 
 async def test_redis_that_is_flushed_while_everybody_stays_connected_gets_everything_back(
@@ -312,3 +362,29 @@ async def _is_caught_up(master: Redis) -> bool:
 
 def _redis_port(url: str) -> int:
     return int(url.rpartition(":")[2].partition("/")[0])
+
+
+async def test_tokens_of_a_secret_that_was_changed_are_still_accepted(make_system: MakeSystem) -> None:
+    system = make_system(gateways=1, transformers=1, settings={"COEDIT_GATEWAY_OPEN": "0"})
+    identity = Identity(AuthorId("ada"), {"*": "write"})
+    token = make_access_token(SECRET, identity, int(time.time()) + 600)
+    async with RawClient(system.url) as client:
+        welcome = await client.hello(token=token)
+    for name in ("gateway-0", "transformer-0"):
+        process = system.processes[name]
+        process.kill()
+        process.environment |= {
+            "COEDIT_SECRET": "another secret of thirty-two bytes",
+            "COEDIT_OLD_SECRETS": SECRET,
+        }
+        system.restart(name)
+        await asyncio.to_thread(system.wait_ready, name)
+    claim = {name: welcome[name] for name in ("client_id", "resume_token")}
+    async with RawClient(system.url) as client:
+        again = await client.hello(token=token, **claim)
+        assert again["client_id"] == welcome["client_id"]
+        assert again["resume_token"] != welcome["resume_token"]
+    forged = make_access_token("a secret that nobody ever had here", identity, int(time.time()) + 600)
+    async with RawClient(system.url) as client:
+        await client.send({"type": "hello", "token": forged})
+        assert (await client.expect("error"))["code"] == "unauthorized"

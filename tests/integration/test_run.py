@@ -1,17 +1,20 @@
 """``python -m services``, as `make run` starts it: what stays and what ends, however it is ended."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coedit.client import connect
-from tests.system import ROOT, free_port, until
+from tests.system import ROOT, eventually, free_port, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
@@ -46,7 +49,11 @@ class Run:
     def children(self) -> dict[int, str]:
         """The processes that it started, with their command lines."""
         pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in pids}
+        found: dict[int, str] = {}
+        for pid in pids:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        return found
 
     def end(self, number: int) -> tuple[int, list[int]]:
         """Send a signal; return the exit code, and which children are left."""
@@ -140,14 +147,43 @@ def test_valkey_that_outlives_a_killed_run_keeps_its_data_locked(start_run: Star
     until(lambda: not _runs(valkey), "the Valkey ends")
 
 
-@pytest.mark.parametrize("part", ["valkey", "transformer"])
-def test_part_that_is_killed_ends_the_rest(start_run: StartRun, part: str) -> None:
+@pytest.mark.parametrize("part", ["valkey", "transformer", "snapshotter", "presence", "gateway"])
+async def test_part_that_is_killed_is_started_again_and_edits_go_on(start_run: StartRun, part: str) -> None:
+    run = start_run().ready()
+    async with connect(run.url) as session:
+        document = await session.open("kept")
+        await document.insert(0, "before ")
+        await document.settle()
+        killed = _only(run, part)
+        os.kill(killed, signal.SIGKILL)
+        await document.insert(7, "after")
+        await eventually(lambda: any(pid != killed for pid in _pids(run, part)), "it runs again", 20)
+        await asyncio.wait_for(document.settle(), 30)
+    assert f"{part} was killed by SIGKILL; starting it again" in run.output()
+    async with connect(run.url) as session:
+        assert (await session.open("kept")).text == "before after"
+    assert run.end(signal.SIGTERM) == (0, [])
+
+
+def test_part_that_dies_again_and_again_ends_the_rest(start_run: StartRun) -> None:
     run = start_run().ready()
     children = run.children()
-    os.kill(_only(run, part), signal.SIGKILL)
-    assert run.process.wait(30) == 1
-    assert f"{part} ended; stopping the rest" in run.output()
+    deadline = time.monotonic() + 60
+    while run.process.poll() is None:
+        assert time.monotonic() < deadline
+        for pid in _pids(run, "transformer"):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    assert run.process.wait() == 1
+    assert (
+        "transformer was killed by SIGKILL 6 times in a row soon after its start; giving up" in run.output()
+    )
     assert not any(map(_runs, children))
+
+
+def test_nothing_is_said_of_how_the_machine_commits_memory(start_run: StartRun) -> None:
+    run = start_run().ready()
+    assert "overcommit" not in run.output()
 
 
 def test_valkey_that_cannot_start_is_reported_at_once(start_run: StartRun) -> None:
@@ -162,9 +198,14 @@ def test_valkey_that_cannot_start_is_reported_at_once(start_run: StartRun) -> No
 
 
 def _only(run: Run, part: str) -> int:
-    name = "valkey-server" if part == "valkey" else f"services.{part}"
-    (pid,) = [pid for pid, command in run.children().items() if name in command]
+    (pid,) = _pids(run, part)
     return pid
+
+
+def _pids(run: Run, part: str) -> list[int]:
+    """The processes of a part, without one that has not become it yet, or is dead."""
+    name = "valkey-server" if part == "valkey" else f"services.{part}"
+    return [pid for pid, command in run.children().items() if name in command and _runs(pid)]
 
 
 def _runs(pid: int) -> bool:

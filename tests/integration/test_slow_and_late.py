@@ -45,6 +45,7 @@ async def test_client_that_never_reads_is_dropped_and_others_go_on(make_system: 
         await _write_blocks(document)
         dropped = 'coedit_gateway_closed_total{close_code="4508"} 1.0'
         await eventually(lambda: dropped in system.metrics("gateway-0"), "the stuck client is dropped")
+        assert await stuck.close_code() == 4508, "it reads on within seconds, and sees why"
         assert session.reconnects == 0
         assert document.rejections == []
 

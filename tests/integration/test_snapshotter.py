@@ -89,6 +89,42 @@ async def test_snapshot_appears_after_enough_commits_though_it_is_never_quiet(
     assert (snapshot.number, snapshot.revision) == (1, 10)
 
 
+async def test_log_of_few_large_commits_is_folded_and_cut_though_it_is_never_quiet(
+    redis: Redis, redis_url: str, objects_url: str, store: Store
+) -> None:
+    """Bounded by their count alone, a thousand frames of 4 MB would stay in Redis."""
+    ada = author(redis)
+    async with snapshotter(redis_url, objects_url, quiet_seconds=NEVER, bytes=1 << 20) as process:
+        for _ in range(20):
+            await ada.commit(Delta().insert("x" * 200_000))
+            await ada.commit(Delta().delete(200_000))
+
+        async def is_cut() -> bool:
+            return await store.log.size_bytes(ada.document_id) <= 1 << 20
+
+        await until(is_cut)
+        assert (await store.position(ada)).floor > 0
+        trimmed = await metric(process, "coedit_snapshotter_trimmed_total")
+        await ada.type(3)
+        await asyncio.sleep(0.3)
+        assert await metric(process, "coedit_snapshotter_trimmed_total") == trimmed, (
+            "cut to well below the bound"
+        )
+    await store.assert_whole(ada)
+
+
+async def test_commit_larger_than_a_log_may_be_stays_at_its_head(
+    redis: Redis, redis_url: str, objects_url: str, store: Store
+) -> None:
+    ada = author(redis)
+    await ada.type(5)
+    await ada.commit(Delta().insert("x" * 200_000))
+    async with snapshotter(redis_url, objects_url, bytes=1 << 16):
+        await until(lambda: store.covered(ada))
+    assert await redis.xlen(ada.shard.log(ada.document_id)) == 1
+    await store.assert_whole(ada)
+
+
 async def test_snapshots_go_on_from_one_another(
     redis: Redis, redis_url: str, objects_url: str, store: Store
 ) -> None:
@@ -112,7 +148,7 @@ async def test_trimmed_revisions_are_read_from_the_archive(
     position = await store.position(ada)
     assert position.floor == 52
     assert await redis.xlen(ada.shard.log(ada.document_id)) == 5
-    assert await store.archive.segments(ada.document_id) == [(1, 20), (21, 40), (41, 52), (41, 57)]
+    assert await store.archive.segments(ada.document_id) == [(1, 20), (1, 57), (21, 40), (41, 52)]
     await store.assert_whole(ada)
 
 

@@ -23,18 +23,36 @@ _MAY_IMPORT = {
 _SERVICE_MAY_IMPORT = {*_MAY_IMPORT} - {"client", "doctor"}
 _PURE = {"identifiers", "errors", "ot", "protocol", "presence", "crdt"}
 _IMPURE = {
-    "asyncio",
-    "redis",
     "aiohttp",
+    "asyncio",
+    "concurrent",
+    "http",
+    "importlib",
+    "io",
     "logging",
+    "multiprocessing",
+    "obstore",
     "os",
-    "time",
+    "pathlib",
     "random",
+    "redis",
     "secrets",
+    "select",
+    "selectors",
+    "shutil",
+    "signal",
     "socket",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
     "threading",
+    "time",
+    "urllib.request",
     "uuid",
+    "uvloop",
 }
+"""Clocks, chance, files, sockets, processes, threads; and what imports by name, which this test cannot see."""
 _SERVICES = {"gateway", "transformer", "presence", "snapshotter"}
 
 
@@ -55,14 +73,40 @@ def test_layer_imports_only_what_it_may(layer: str) -> None:
 @pytest.mark.parametrize("layer", sorted(_PURE))
 def test_pure_layer_does_no_input_or_output(layer: str) -> None:
     for path, name in _imports(ROOT / "libs/coedit", layer):
-        assert name.split(".")[0] not in _IMPURE, f"{path} imports {name}"
+        assert not _is_impure(name), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("layer", sorted(_PURE))
+def test_pure_layer_has_no_clock(layer: str) -> None:
+    """A ``datetime`` is a value like any other; what it is now is an argument."""
+    for path in _files(ROOT / "libs/coedit", layer):
+        read = {
+            node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
+        }
+        assert not read & {"now", "utcnow", "today"}, path
 
 
 @pytest.mark.parametrize("module", ["diagnosis", "plan", "report"])
 def test_what_the_doctor_thinks_is_pure(module: str) -> None:
     """Of the store it knows the values alone."""
     names = list(_names(ROOT / f"libs/coedit/doctor/{module}.py"))
-    assert not {name.split(".")[0] for name in names} & _IMPURE
+    assert not list(filter(_is_impure, names))
+
+
+def test_every_service_is_known() -> None:
+    assert {
+        path.name for path in (ROOT / "services").iterdir() if (path / "__init__.py").exists()
+    } == _SERVICES
+
+
+def test_what_starts_the_services_imports_none_of_them() -> None:
+    """They are processes of their own; ``services/*.py`` knows their names and settings of the environment only."""
+    beside = {path.stem for path in (ROOT / "services").glob("*.py")}
+    for path in (ROOT / "services").glob("*.py"):
+        for name in _names(path):
+            parts = name.split(".")
+            assert parts[0] != "coedit", f"{path} imports {name}"
+            assert parts[0] != "services" or parts[1] in beside, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("service", sorted(_SERVICES))
@@ -82,18 +126,55 @@ def test_package_is_imported_by_one_name() -> None:
             assert not [name for name in _names(path) if name.startswith("libs")], path
 
 
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        ("import os.path, redis", ["os.path", "redis"]),
+        ("from coedit.store import keys", ["coedit.store.keys"]),
+        ("from . import replica", ["coedit.ot.replica"]),
+        ("from .replica import Replica", ["coedit.ot.replica.Replica"]),
+        ("from ..store import keys", ["coedit.store.keys"]),
+        ("from .. import store", ["coedit.store"]),
+        ("def f():\n    from ...services import gateway", ["services.gateway"]),
+    ],
+)
+def test_import_is_seen_however_it_is_written(statement: str, names: list[str]) -> None:
+    assert list(_imported(ast.parse(statement), "coedit.ot")) == names
+
+
 def _imports(root: Path, layer: str) -> Iterator[tuple[Path, str]]:
-    for path in root.rglob("*.py"):
-        if path.relative_to(root).parts[0].removesuffix(".py") == layer:
-            yield from ((path, name) for name in _names(path))
+    for path in _files(root, layer):
+        yield from ((path, name) for name in _names(path))
+
+
+def _files(root: Path, layer: str) -> list[Path]:
+    return [
+        path for path in root.rglob("*.py") if path.relative_to(root).parts[0].removesuffix(".py") == layer
+    ]
+
+
+def _is_impure(name: str) -> bool:
+    return any(name == impure or name.startswith(f"{impure}.") for impure in _IMPURE)
 
 
 def _names(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    return _imported(ast.parse(path.read_text()), _package(path))
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield all that a module in ``package`` imports, by absolute names."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: max(0, package.count(".") + 2 - node.level)] if node.level else []
+            module = ".".join([*parents, *filter(None, [node.module])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _package(path: Path) -> str:
+    parts = path.parent.relative_to(ROOT).parts
+    return ".".join(parts[1:] if parts[:1] == ("libs",) else parts)
 
 
 def _layer(path: Path) -> str:

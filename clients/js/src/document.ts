@@ -258,7 +258,8 @@ export class DocumentSession {
   private install(content: Delta, opened: Opened, now: number): Effect[] {
     const before = this.content;
     // What we see may be what is there already: then the edits got through, and only their acks were lost.
-    const arrived = !this.loaded || content.equals(before);
+    // What was edited before anything was loaded was an edit of an empty document, and comes behind the content.
+    const arrived = this.loaded && content.equals(before);
     const pending = carryOver(arrived ? [] : this.pending, this.confirmed, content);
     if (pending === null) return this.stop(MISFIT);
     this.confirmed = content;

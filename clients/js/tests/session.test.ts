@@ -101,6 +101,20 @@ function reject(client: Client, code: string, definite = true, retryable = false
 }
 
 describe("a session", () => {
+  test("what is edited before anything was loaded comes behind the content", () => {
+    const server = new FakeServer();
+    server.commit(Delta.text("theirs "));
+    const client = new Client(server);
+    client.edit(Delta.text("mine"));
+    client.connect();
+    expect(client.document.saved).toBe(false);
+    client.settle();
+    expect(textOf(client.document.content)).toBe("theirs mine");
+    expect(textOf(client.shown)).toBe("theirs mine");
+    expect(textOf(server.content)).toBe("theirs mine");
+    expect(client.document.saved).toBe(true);
+  });
+
   test("says saved only when nothing is in flight and nothing is buffered", () => {
     const client = opened();
     expect(client.document.saved).toBe(true);

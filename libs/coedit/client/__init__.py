@@ -12,6 +12,7 @@
 from coedit.client.connection import ConnectionRefusedByServerError, Session, UnreachableError, connect
 from coedit.client.document import Document
 from coedit.client.events import Acknowledged, DocumentError, Submitted
+from coedit.client.history import DocumentHistory, NamedVersion, PastDocument, PastEdit
 from coedit.protocol.client_session import Change, Rejection
 
 __all__ = [
@@ -20,6 +21,10 @@ __all__ = [
     "ConnectionRefusedByServerError",
     "Document",
     "DocumentError",
+    "DocumentHistory",
+    "NamedVersion",
+    "PastDocument",
+    "PastEdit",
     "Rejection",
     "Session",
     "Submitted",

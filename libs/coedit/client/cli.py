@@ -1,4 +1,4 @@
-"""``coedit``: read and edit documents, make tokens, and replay recorded sessions, from a shell.
+"""``coedit``: read and edit documents and their past, make tokens, and replay recorded sessions, from a shell.
 
 Exit codes: 0 done; 1 a check failed, or an edit was refused; 2 wrong usage; 3 the server cannot be reached;
 4 the server refuses who one is, or what one asks for; 5 a document cannot be repaired without loss; 130 interrupted.
@@ -11,13 +11,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from coedit.client import commands_doctor, commands_document, commands_replay, commands_token
+from coedit.client import (
+    commands_doctor,
+    commands_document,
+    commands_history,
+    commands_replay,
+    commands_token,
+    commands_verify,
+)
 from coedit.client.events import DocumentError
 from coedit.errors import (
     CoeditError,
     ForbiddenError,
     InvalidDeltaError,
     InvalidIdentifierError,
+    InvalidRequestError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -26,6 +34,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 _EXIT_CODES: tuple[tuple[type[CoeditError], int], ...] = (
     (InvalidIdentifierError, 2),
     (InvalidDeltaError, 2),
+    (InvalidRequestError, 2),
     (UnavailableError, 3),
     (UnauthorizedError, 4),
     (ForbiddenError, 4),
@@ -69,9 +78,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     shared.add_argument("--author", help="who one is, where the server asks for no token")
     commands_document.add_to(commands, shared)
+    commands_history.add_to(commands, shared)
     commands_token.add_to(commands)
     commands_replay.add_to(commands, shared)
     commands_doctor.add_to(commands)
+    commands_verify.add_to(commands)
     return parser
 
 

@@ -13,6 +13,7 @@ import aiohttp
 
 from coedit.client.document import Document
 from coedit.client.events import DocumentError
+from coedit.client.history import DocumentHistory
 from coedit.client.inbox import Inbox
 from coedit.errors import CoeditError, UnauthorizedError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
@@ -99,6 +100,16 @@ class Session:
                 self._send(document.state.open_message())
         await document.opened()
         return document
+
+    def history(self, name: str) -> DocumentHistory:
+        """Return the past of a document, which need not be open.
+
+        Raises:
+            InvalidIdentifierError: no document can have this name.
+        """
+        return DocumentHistory(
+            _http_url(self._url), name, self._hello.get("token"), self._hello.get("author")
+        )
 
     async def close(self) -> None:
         """End the session; what is not saved is lost, so `Document.settle` first."""
@@ -285,3 +296,7 @@ def _socket_url(url: str) -> str:
     scheme, _, rest = url.rstrip("/").partition("://")
     base = f"{scheme.replace('http', 'ws')}://{rest}"
     return base if base.endswith("/v1/ws") else f"{base}/v1/ws"
+
+
+def _http_url(socket_url: str) -> str:
+    return "http" + socket_url.removeprefix("ws").removesuffix("/v1/ws")

@@ -51,12 +51,13 @@ async def _get(url: str, name: str, token: str | None, accept: str) -> tuple[byt
         ):
             if answer.status == 200:
                 return await answer.read(), answer.headers
-            raise await _refusal(answer)
+            raise await refusal_of(answer)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise UnavailableError(f"{url} cannot be reached: {str(error) or 'no answer in time'}") from error
 
 
-async def _refusal(answer: aiohttp.ClientResponse) -> DocumentError | UnavailableError:
+async def refusal_of(answer: aiohttp.ClientResponse) -> DocumentError | UnavailableError:
+    """Return the error that an answer is."""
     if answer.content_type != "application/json":
         return UnavailableError(f"{answer.url} answers {answer.status}, which is not coedit")
     fields = await answer.json()

@@ -36,7 +36,7 @@ async def run(options: argparse.Namespace) -> int:
         UnusableSettingsError: COEDIT_SECRET is missing, say.
         CoeditError: a store cannot be reached, or the name is none.
     """
-    settings = _settings(options)
+    settings = read_settings(options)
     nodes = connect_nodes(settings.redis_url)
     try:
         await nodes.refresh()
@@ -50,7 +50,12 @@ async def run(options: argparse.Namespace) -> int:
         await nodes.aclose()
 
 
-def _settings(options: argparse.Namespace) -> SharedSettings:
+def read_settings(options: argparse.Namespace) -> SharedSettings:
+    """Return the services' settings, with what the options put in their place.
+
+    Raises:
+        UnusableSettingsError: COEDIT_SECRET is missing, say.
+    """
     given = {"redis_url": options.redis_url, "object_store_url": options.object_store_url}
     try:
         refuse_unknown(SharedSettings, "doctor")

@@ -19,7 +19,7 @@ from coedit.identifiers import ClientId, ClientSequence, Revision
 from coedit.ot.apply import apply
 from coedit.ot.commit import Caret, Commit, Submission
 from coedit.ot.delta import Delta
-from coedit.ot.transform import transform
+from coedit.ot.rebase import Rebase
 
 MAX_RECENT_COMMITS = 512
 MAX_RECENT_WEIGHT = 256 * 1024
@@ -95,15 +95,22 @@ class Authority:
             LengthMismatchError: it reaches past the end of its base revision.
             SplitSurrogateError: an op begins or ends inside a surrogate pair.
             DocumentTooLargeError: the document would grow beyond the bound.
+            RevisionTooOldError: the rebase would take too long.
         """
+        rebase = Rebase.begin(submission)
+        rebase.over(history)
+        return self.conclude(rebase)
+
+    def conclude(self, rebase: Rebase) -> Accepted | AlreadyCommitted:
+        """Return what becomes of a submission that was carried over everything up to the head; raises as `decide`."""
         # First of all: what is committed is so in whatever epoch it is sent again.
-        repeated = _find_repeat(submission, history)
-        if repeated is not None:
-            return repeated
-        self._check_place(submission)
-        self._check_sequence(submission)
-        caret = _check_length(submission, history, self.document)
-        delta, caret = _rebase(submission.delta, caret, history)
+        if rebase.repeated is not None:
+            return AlreadyCommitted(rebase.repeated)
+        self._check_place(rebase.submission)
+        self._check_sequence(rebase.submission)
+        rebase.check_done()
+        caret = self._check_length(rebase)
+        delta = rebase.delta
         document = apply(self.document, delta)
         if document.document_length > self._max_units:
             raise DocumentTooLargeError(
@@ -160,37 +167,16 @@ class Authority:
         if last is not None and submission.client_sequence != last + 1:
             raise SequenceError(f"sequence {submission.client_sequence} does not follow {last}")
 
+    def _check_length(self, rebase: Rebase) -> Caret | None:
+        """Measure against the base revision: at the head, what was too long may seem to fit.
 
-def _find_repeat(submission: Submission, history: Sequence[Commit]) -> AlreadyCommitted | None:
-    for commit in history:
-        if commit.client_id == submission.client_id:
-            if commit.client_sequence == submission.client_sequence:
-                return AlreadyCommitted(commit.revision)
-            if commit.client_sequence > submission.client_sequence:
-                raise SequenceError(f"sequence {commit.client_sequence} of this client is committed already")
-    return None
-
-
-def _check_length(submission: Submission, history: Sequence[Commit], document: Delta) -> Caret | None:
-    """Measure against the base revision: at the head, what was too long may seem to fit. Return the caret, if it fits.
-
-    Carets may be lost and edits may not, so a caret behind the end is left out.
-    """
-    grown = sum(commit.delta.target_length - commit.delta.base_length for commit in history)
-    length = document.document_length - grown
-    delta, caret = submission.delta, submission.caret
-    if delta.base_length > length:
-        raise LengthMismatchError(
-            f"the delta covers {delta.base_length} code units of a document of {length}"
-        )
-    fits = caret is None or max(caret) <= length + delta.target_length - delta.base_length
-    return caret if fits else None
-
-
-def _rebase(delta: Delta, caret: Caret | None, history: Sequence[Commit]) -> tuple[Delta, Caret | None]:
-    """Carry over the history one by one; over its composition the result would differ (see README.md)."""
-    for commit in history:
-        carried, delta = transform(commit.delta, delta)
-        if caret is not None:
-            caret = caret.over(carried)
-    return delta, caret
+        Return the caret, if it fits: carets may be lost and edits may not, so one behind the end is left out.
+        """
+        length = self.document.document_length - rebase.grown
+        delta, caret = rebase.submission.delta, rebase.submission.caret
+        if delta.base_length > length:
+            raise LengthMismatchError(
+                f"the delta covers {delta.base_length} code units of a document of {length}"
+            )
+        fits = caret is None or max(caret) <= length + delta.target_length - delta.base_length
+        return rebase.caret if fits else None

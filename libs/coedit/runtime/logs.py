@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import orjson
@@ -36,3 +37,22 @@ def configure_logs(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class Sparse:
+    """Says of each kind of thing whether it is worth a line: the first at once, then one an interval for all."""
+
+    def __init__(self, interval_seconds: float, clock: Callable[[], float]) -> None:
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._since: dict[str, tuple[float, int]] = {}
+        """Kind, of a closed set -> when its last line was written, and how many came since."""
+
+    def count(self, kind: str) -> int:
+        """Return how many came since the last line, with this one, or 0 if it is too early for another."""
+        at, count = self._since.get(kind, (float("-inf"), 0))
+        if self._clock() - at < self._interval_seconds:
+            self._since[kind] = (at, count + 1)
+            return 0
+        self._since[kind] = (self._clock(), 0)
+        return count + 1

@@ -81,6 +81,12 @@ class Archive:
                     return entries[first - segment.first :][:count]
         return []
 
+    async def page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return as many of these entries as one segment has, at least the first; raises as `read` does."""
+        segment = next(covering(await self.segments(document_id), first, first))
+        entries = await self.load(document_id, segment)
+        return entries[first - segment.first : last - segment.first + 1]
+
     async def segments(self, document_id: DocumentId) -> list[Segment]:
         """Return which segments a document has, by their first revision.
 

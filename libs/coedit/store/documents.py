@@ -29,8 +29,6 @@ from coedit.store.snapshots import Snapshot, Snapshots
 _ATTEMPTS = 5
 _LONG_BYTES = 256 * 1024
 """Entries that take tens of milliseconds to decode; a loop has leases to renew and others to serve meanwhile."""
-MAX_HISTORY_BYTES = 16 * 1024 * 1024
-"""What is decoded to rebase one submission, at most: about two seconds in which its neighbours wait."""
 _PAGE = 500
 FIRST_EPOCH = 1
 
@@ -130,8 +128,10 @@ class DocumentReader:
             entries = await self._log.read(document_id, floor + 1, stored.head)
             if len(entries) != stored.head - floor:
                 raise DamagedError("the log does not reach from its floor to the head", "log", stored.head)
-        for start in range(max(1, min(first, floor + 1)), loaded.revision + 1, _PAGE):
-            await self.history(document_id, start, min(start + _PAGE - 1, loaded.revision))
+        start = max(1, min(first, floor + 1))
+        while start <= loaded.revision:
+            commits, _ = await self.history(document_id, start, min(start + _PAGE - 1, loaded.revision))
+            start += len(commits)
 
     async def load_furthest(self, document_id: DocumentId) -> LoadedDocument:
         """Return the document where it is known to have come to, be that by Redis or by a snapshot alone.
@@ -146,6 +146,18 @@ class DocumentReader:
             return replace(snapshot, stored=position)
         return await self.load(document_id)
 
+    async def archived_above(self, document_id: DocumentId, revision: Revision) -> list[bytes]:
+        """Return the log's entries above ``revision`` that the archive has in a row: it may be ahead of all else.
+
+        Raises:
+            DamagedError, ObjectStoreError: the archive is damaged, or cannot be read now.
+        """
+        segments = await self._archive.segments(document_id)
+        last = max((segment.last for segment in segments), default=0)
+        if last <= revision or not any(segment.first <= revision + 1 <= segment.last for segment in segments):
+            return []
+        return await self._archive.read(document_id, revision + 1, last)
+
     async def archive_tail(self, document_id: DocumentId, position: Position) -> None:
         """Archive what the log still has, before it is dropped for a snapshot that is further.
 
@@ -157,27 +169,24 @@ class DocumentReader:
             # The log may have been trimmed since: what is read is one run that ends at the head.
             await self._archive.store(document_id, Revision(position.head - len(entries) + 1), entries)
 
-    async def history(self, document_id: DocumentId, first: int, last: int) -> list[Commit]:
-        """Return the commits of revisions ``first`` to ``last``, from the log and, below it, from the archive.
+    async def history(self, document_id: DocumentId, first: int, last: int) -> tuple[list[Commit], int]:
+        """Return the first of the commits of revisions ``first`` to ``last``, at least one, and their bytes.
 
         Raises:
-            RevisionTooOldError: a revision is kept nowhere, or they are too large to be held at once.
+            RevisionTooOldError: it is kept nowhere.
             DamagedError: a commit is damaged.
         """
-        entries, below, before = await self._with_one_below(document_id, first, last)
-        if sum(map(len, entries[first - below :])) > MAX_HISTORY_BYTES:
-            raise RevisionTooOldError(
-                f"{last - first + 1} commits behind, which are too large to rebase over"
-            )
+        entries, below, before = await self._page_with_one_below(document_id, first, last)
 
         def followed(entries: Sequence[bytes]) -> list[Commit]:
             return list(follow(document_id, entries, below - 1, before, self._chain_key))
 
-        return (await _beside(entries, followed))[first - below :]
+        commits = await _beside(entries, followed)
+        return commits[first - below :], sum(map(len, entries[first - below :]))
 
-    async def checked_entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
-        """Return the same as `history`, as the log's own bytes; for whoever sends them on as they are."""
-        entries, below, before = await self._with_one_below(document_id, first, last)
+    async def checked_page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the entries of the same, for whoever sends them on as they are."""
+        entries, below, before = await self._page_with_one_below(document_id, first, last)
 
         def checked(entries: Sequence[bytes]) -> int:
             return sum(1 for _ in follow(document_id, entries, below - 1, before, self._chain_key))
@@ -185,22 +194,28 @@ class DocumentReader:
         await _beside(entries, checked)
         return entries[first - below :]
 
-    async def _with_one_below(
+    async def _page_with_one_below(
         self, document_id: DocumentId, first: int, last: int
     ) -> tuple[list[bytes], int, str | None]:
-        """Return the entries with the one below, behind whose mac the first is sealed, if that is kept.
+        """Return a page with the entry below it, behind whose mac the first is sealed, if that is kept.
 
         And the revision with which they begin, and the mac before that, if it is known.
         """
         below = max(1, first - 1)
         try:
-            entries = await self.entries(document_id, below, last) if first <= last else []
+            entries = await self.page(document_id, below, last) if first <= last else []
         except RevisionTooOldError:
-            below, entries = first, await self.entries(document_id, first, last)
+            below, entries = first, await self.page(document_id, first, last)
+        if entries and below + len(entries) == first:
+            entries += await self.page(document_id, first, last)
         return entries, below, "" if below == 1 else None
 
     async def entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
-        """Return the same as `history`, as the log's own bytes."""
+        """Return the entries of revisions ``first`` to ``last``, from the log and, below it, from the archive.
+
+        Raises:
+            RevisionTooOldError: a revision is kept nowhere.
+        """
         if first > last:
             return []
         entries = await self._log.read(document_id, first, last)
@@ -208,6 +223,15 @@ class DocumentReader:
         if missing:
             return await self._archive.read(document_id, first, first + missing - 1) + entries
         return entries
+
+    async def page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        """Return the first of these entries, at least one; raises as `entries` does.
+
+        Not all of them where they are in several places: each is bounded in bytes, and all of them together are not.
+        """
+        entries = await self._log.read(document_id, first, last)
+        missing = (last - first + 1) - len(entries)
+        return await self._archive.page(document_id, first, first + missing - 1) if missing else entries
 
     async def _evicted(self, document_id: DocumentId) -> LoadedDocument:
         """Return a document that Redis has no position of: a new one, or one that was evicted whole."""
@@ -217,7 +241,13 @@ class DocumentReader:
             raise DamagedError(
                 "the position in Redis is gone, and the log or the list of changes is not", "position"
             )
-        return loaded
+        # History is archived before the snapshot that covers it.
+        above = await self.archived_above(document_id, loaded.revision)
+        if not above:
+            return loaded
+        walk = _Walk(document_id, loaded, self._chain_key)
+        await _beside(above, walk.take)
+        return replace(walk.reached(None), floor=walk.revision)
 
     async def _from_snapshot(self, document_id: DocumentId, at_least: int = 0) -> LoadedDocument:
         snapshot = await self._snapshots.newest(document_id)

@@ -34,7 +34,11 @@ class FoldScripts:
         message = encode_events([SnapshotStored(snapshot.revision)])
         answer = await self._note.run(
             self._nodes.at(shard),
-            [shard.document(snapshot.document_id), shard.events(snapshot.document_id)],
+            [
+                shard.document(snapshot.document_id),
+                shard.events(snapshot.document_id),
+                shard.log(snapshot.document_id),
+            ],
             [epoch, snapshot.revision, snapshot.number, message],
         )
         noted: Noted = answer.decode()

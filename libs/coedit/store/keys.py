@@ -11,7 +11,7 @@ owner:{s}               string      the token of the transformer that owns the s
 cursor:{s}              string      id of the last entry of ops:{s} that was dealt with
 refused:{s}             stream      entries of ops:{s} that could not be decoded; bounded
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
-document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation
+document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
 ended:{s}:ID            sorted set  clients that were definitely rejected in a document, by when (ms); bounded, expires
 staged:{s}:ID           stream      a repaired log, before it takes the place of the damaged one; expires
@@ -37,7 +37,8 @@ The fields of document:{s}:ID:
 - ``floor``: revisions up to here are no longer in the log, and stand in the archive,
 - ``snapshot``: the newest revision that a stored snapshot covers, and ``number``: that snapshot's number,
 - ``incarnation``: that of the shard in which the document was last compared with the object store,
-- ``lost``: the revisions whose loss began the epoch, ``first-last``; empty or absent: none.
+- ``lost``: the revisions whose loss began the epoch, ``first-last``; empty or absent: none,
+- ``log_bytes``: about what the log takes in memory; only a hint, for the snapshotter.
 """
 
 from dataclasses import dataclass

@@ -48,6 +48,10 @@ class LocalFolder:
         """Return the keys of a folder; see `ObjectStore`."""
         return await asyncio.to_thread(_reporting, self._keys, prefix, after)
 
+    async def folders(self) -> Sequence[str]:
+        """Return the first names of all keys; see `ObjectStore`."""
+        return await asyncio.to_thread(_reporting, lambda: sorted(_folders(self._root)))
+
     async def delete(self, key: str) -> None:
         """Take an object away; see `ObjectStore`."""
         await asyncio.to_thread(_reporting, self._path(key).unlink, missing_ok=True)
@@ -78,12 +82,19 @@ class LocalFolder:
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
+            self._refuse_missing()
             return None
 
     def _keys(self, prefix: str, after: str) -> Sequence[str]:
+        self._refuse_missing()
         folder = self._path(prefix.removesuffix("/"))
         keys = (prefix + name for name in _names(folder))
         return sorted(key for key in keys if key > after)
+
+    def _refuse_missing(self) -> None:
+        """A folder that is away, such as a disk that is not mounted, is not an empty one."""
+        if not self._root.is_dir():
+            raise FileNotFoundError(f"there is no folder {self._root}")
 
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*(piece for name in key.split("/") for piece in _pieces(name)))
@@ -117,6 +128,15 @@ def _names(folder: Path) -> Iterator[str]:
             )
             yield from (joint + name for name in _names(Path(entry.path)))
         elif not entry.name.startswith(_STAGED):
+            yield entry.name
+
+
+def _folders(folder: Path) -> Iterator[str]:
+    for entry in os.scandir(folder):
+        if entry.is_dir() and entry.name.endswith(_CONTINUED):
+            joint = entry.name.removesuffix(_CONTINUED)
+            yield from (joint + name for name in _folders(Path(entry.path)))
+        elif entry.is_dir():
             yield entry.name
 
 

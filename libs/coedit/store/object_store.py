@@ -52,6 +52,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def folders(self) -> Sequence[str]:
+        """Return the first names of all keys, in order; an empty folder may be among them.
+
+        Raises:
+            ObjectStoreError: the store cannot answer.
+        """
+        ...
+
     async def delete(self, key: str) -> None:
         """Take an object away; one that is not there is no error.
 
@@ -128,6 +136,14 @@ class RemoteObjects:
         except _TROUBLE as error:
             raise ObjectStoreError(f"the object store did not list {prefix}: {error!r}") from error
         return sorted(str(item["path"]) for item in found)
+
+    async def folders(self) -> Sequence[str]:
+        """Return the first names of all keys; see `ObjectStore`."""
+        try:
+            found = await obstore.list_with_delimiter_async(self._store)
+        except _TROUBLE as error:
+            raise ObjectStoreError(f"the object store did not list its folders: {error!r}") from error
+        return sorted(prefix.rstrip("/") for prefix in found["common_prefixes"])
 
     async def delete(self, key: str) -> None:
         """Take an object away; see `ObjectStore`."""

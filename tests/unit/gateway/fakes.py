@@ -10,6 +10,7 @@ from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Committed, encode_events
+from coedit.protocol.log_entry import decode_commit
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.keys import Shard
@@ -87,7 +88,8 @@ class FakeStore:
         return found if self.head else None
 
     async def load(self, _: DocumentId, __: LoadedDocument | None = None) -> LoadedDocument:
-        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta())
+        recent = tuple(decode_commit(self._entry(revision)) for revision in range(1, self.head + 1))
+        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta(), recent)
         await self.after_load()
         return loaded
 
@@ -96,13 +98,13 @@ class FakeStore:
     ) -> tuple[LoadedDocument, None]:
         return await self.load(document_id, known), None
 
-    async def checked_entries(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
-        return await self.entries(document_id, first, last)
-
     async def entries(self, _: DocumentId, first: int, last: int) -> list[bytes]:
-        if first < self.kept_from:
-            raise RevisionTooOldError(f"no history is kept of revision {first}")
+        if first < self.kept_from or last > self.head:
+            raise RevisionTooOldError(f"no history is kept of revisions {first} to {last}")
         return [self._entry(revision) for revision in range(first, last + 1)]
+
+    async def checked_page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
+        return await self.entries(document_id, first, last)
 
     def _mac(self, revision: int) -> str:
         forked = "'" if self.fork_at is not None and revision >= self.fork_at else ""
@@ -166,7 +168,7 @@ class FakeOutlet:
     def drop(self, _: Subscription, error: CoeditError) -> None:
         self.dropped.append(error)
 
-    def abort(self, _: int) -> None:
+    def drop_slow(self) -> None:
         self.is_closed = True
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.errors import DivergedError
+from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientSequence, Revision
 from coedit.protocol.events import HeadAt, Repeated, encode_events
 from services.gateway.hub import OpenDocument
@@ -24,6 +24,13 @@ def _joined(document: OpenDocument, outlet: FakeOutlet, revision: int) -> None:
     one = subscription(outlet)
     document.join(one, Revision(revision))
     one.is_live = True
+
+
+async def test_commits_that_were_read_to_open_are_not_kept() -> None:
+    document = FakeStore(head=5).document()
+    await document.content()
+    assert document._loaded is not None
+    assert (document._loaded.revision, document._loaded.recent) == (5, ())
 
 
 async def test_gap_in_what_the_channel_brings_is_filled_in_order() -> None:
@@ -200,6 +207,19 @@ async def test_gap_that_is_kept_nowhere_ends_the_waiting() -> None:
     await _settled(document)
     assert [error.code for error in outlet.dropped] == ["unavailable"]
     assert document.feed.head == 9
+
+
+async def test_page_of_what_redis_has_lost_may_come_back() -> None:
+    """To whoever is caught up it is no reason to give up an edit: what the feed knows is being given back."""
+    store = FakeStore(head=5)
+    document = store.document()
+    await document.content()
+    store.head = 3
+    with pytest.raises(UnavailableError):
+        await document.page_after(Revision(1))
+    store.kept_from, store.head = 3, 5
+    with pytest.raises(RevisionTooOldError):
+        await document.page_after(Revision(1))
 
 
 async def test_repeat_of_a_commit_that_was_missed_fills_the_gap() -> None:

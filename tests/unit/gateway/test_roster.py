@@ -8,10 +8,10 @@ from pydantic import SecretStr
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.presence.roster import Presence, presence_fields
 from coedit.protocol.events import PresenceChanged, encode_events
-from coedit.store.offers_stream import OffersStream
 from coedit.store.presence_store import PresenceStore
 from services.gateway.auth import Access
 from services.gateway.desk import GatewayDesk
+from services.gateway.give_back import GiveBack
 from services.gateway.hub import Hub
 from services.gateway.presences import Presences
 from services.gateway.settings import GatewaySettings
@@ -43,7 +43,7 @@ def _desk(rosters: Rosters) -> GatewayDesk:
         cast("Submitter", None),
         cast("Presences", None),
         cast("PresenceStore", rosters),
-        cast("OffersStream", None),
+        cast("GiveBack", None),
     )
 
 

@@ -111,3 +111,10 @@ async def test_compacting_loses_no_revision_and_leaves_no_superfluous_segment(
 
 def held(segments: list[Segment]) -> set[int]:
     return {revision for segment in segments for revision in range(segment.first, segment.last + 1)}
+
+
+async def test_page_ends_with_its_segment(objects: ObjectStore) -> None:
+    """All segments of a long history together may be larger than memory."""
+    archive = await stored(objects, (1, 10), (11, 20), (21, 25))
+    assert await archive.page(DOCUMENT_ID, 5, 25) == entries(5, 10)
+    assert await archive.page(DOCUMENT_ID, 11, 13) == entries(11, 13)

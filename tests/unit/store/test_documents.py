@@ -8,13 +8,12 @@ import msgpack
 import pytest
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError, RevisionTooOldError
+from coedit.errors import CoeditError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol import history
 from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
-from coedit.store import documents
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
@@ -75,6 +74,14 @@ async def test_history_has_no_hole_where_the_log_is_trimmed_between_two_pages() 
     assert revisions(await reader.entries(DOCUMENT, 1, HEAD)) == list(range(1, HEAD + 1))
 
 
+async def test_pages_are_read_from_the_archive_and_then_from_the_log() -> None:
+    stream = Stream()
+    reader = await _reader(stream, 3000)
+    stream.trim(3000)
+    assert revisions(await reader.page(DOCUMENT, 2999, 3001)) == [2999, 3000]
+    assert revisions(await reader.page(DOCUMENT, 3001, 3002)) == [3001, 3002]
+
+
 async def test_history_whose_end_is_missing_is_refused() -> None:
     stream = Stream()
     reader = await _reader(stream, 3000)
@@ -83,7 +90,7 @@ async def test_history_whose_end_is_missing_is_refused() -> None:
         await reader.entries(DOCUMENT, 1, HEAD)
 
 
-async def test_large_history_is_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_log_is_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that decodes for longer than a lease lives loses its shards, begins anew, and never comes to an end."""
     threads = set[int]()
 
@@ -97,19 +104,11 @@ async def test_large_history_is_decoded_beside_the_loop(monkeypatch: pytest.Monk
     reader = await _reader(stream, 0)
     loaded = await reader.load(DOCUMENT)
     assert loaded.revision == 4
-    assert len(await reader.history(DOCUMENT, 1, 4)) == 4
+    commits, size_bytes = await reader.history(DOCUMENT, 2, 4)
+    assert [commit.revision for commit in commits] == [2, 3, 4]
+    assert size_bytes == sum(map(len, list(stream.entries.values())[1:]))
     assert threads
     assert threading.get_ident() not in threads
-
-
-async def test_history_that_would_keep_others_waiting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_HISTORY_BYTES", 10_000)
-    stream = Stream()
-    stream.entries = _commits(4, 4_000)
-    reader = await _reader(stream, 0)
-    assert len(await reader.history(DOCUMENT, 3, 4)) == 2
-    with pytest.raises(RevisionTooOldError):
-        await reader.history(DOCUMENT, 1, 4)
 
 
 def _commits(count: int, units: int) -> dict[int, bytes]:

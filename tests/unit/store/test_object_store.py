@@ -45,6 +45,13 @@ async def test_race_of_creators_has_one_winner(objects: ObjectStore) -> None:
         assert await objects.read(key) == bytes([won.index(True)]) * 1000
 
 
+async def test_first_names_are_listed_however_long_they_are(objects: ObjectStore) -> None:
+    for name in IDS:
+        await objects.create(f"{escape(document_id(name))}/snapshot/1", b"x")
+        await objects.create(f"{escape(document_id(name))}/history/1-2", b"x")
+    assert await objects.folders() == sorted(map(escape, IDS))
+
+
 async def test_folder_is_listed_in_order_and_without_its_neighbours(objects: ObjectStore) -> None:
     for key in (
         "d/snapshot/2",

@@ -5,12 +5,14 @@ from typing import Any, cast
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.authority import Authority
-from coedit.ot.commit import Commit, Submission
+from coedit.ot.commit import Submission
+from coedit.ot.rebase import Rebase
 from coedit.protocol.events import HeadAt, Rejected, decode_events
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.document_log import Position
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, Entry, encode_submissions
+from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocument, WorkingDocuments
 
@@ -31,8 +33,18 @@ class OneDocument:
     def drop(self, _: DocumentId) -> None:
         self.is_dropped = True
 
-    async def history(self, _: DocumentId, working: WorkingDocument, base: Revision) -> list[Commit]:
-        return working.authority.since(base) or []
+
+class NothingAside:
+    """Nothing was far behind."""
+
+    def begun(self, _: DocumentId, submission: Submission) -> Rebase:
+        return Rebase.begin(submission)
+
+
+def _decider(documents: OneDocument) -> BatchDecider:
+    return BatchDecider(
+        cast("WorkingDocuments", documents), ChainKey.derive(b"secret"), cast("Aside", NothingAside())
+    )
 
 
 def _submission(client: str, delta: Delta, *, epoch: int = 1, base: int = 0) -> Submission:
@@ -46,7 +58,7 @@ def _entry(number: int, submission: Submission) -> Entry:
 
 async def test_rejected_submission_is_not_committed_when_it_comes_again() -> None:
     """Its author was told that it never will be, and may have submitted the same text under another client id."""
-    decider = BatchDecider(cast("WorkingDocuments", OneDocument()), ChainKey.derive(b"secret"))
+    decider = _decider(OneDocument())
     late = _submission("late", Delta().insert("xyz"))
     room = _submission("other", Delta().delete(5))
     entries = [_entry(1, late), _entry(2, room), _entry(3, late)]
@@ -59,7 +71,7 @@ async def test_rejected_submission_is_not_committed_when_it_comes_again() -> Non
 
 async def test_submission_of_another_epoch_may_be_sent_again_in_this_one() -> None:
     """A new epoch began while it waited; nothing is wrong with its client, whom the rejection may not reach."""
-    decider = BatchDecider(cast("WorkingDocuments", OneDocument()), ChainKey.derive(b"secret"))
+    decider = _decider(OneDocument())
     old, same = (_submission("late", Delta().insert("x"), epoch=epoch) for epoch in (7, 1))
     batch = await decider.decide(Shard(0), "0-0", [_entry(1, old), _entry(2, same)])
     (write,) = batch.documents
@@ -71,7 +83,7 @@ async def test_submission_of_another_epoch_may_be_sent_again_in_this_one() -> No
 async def test_base_above_the_head_is_taken_for_a_loss_of_our_own() -> None:
     """A gateway lets nobody submit on what it did not tell, so it was told: wait, and ask who has it."""
     documents = OneDocument()
-    decider = BatchDecider(cast("WorkingDocuments", documents), ChainKey.derive(b"secret"))
+    decider = _decider(documents)
     batch = await decider.decide(
         Shard(0), "0-0", [_entry(1, _submission("ahead", Delta().insert("x"), base=3))]
     )

@@ -61,14 +61,18 @@ local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
 for _, document in ipairs(documents) do
     if document.count > 0 then
         local revision = tonumber(document.head) - document.count
+        local size_bytes = 0
         for offset = 1, document.count do
-            redis.call('XADD', document.log, string.format('%.0f-0', revision + offset), 'commit', ARGV[document.first + offset - 1])
+            local commit = ARGV[document.first + offset - 1]
+            size_bytes = size_bytes + #commit
+            redis.call('XADD', document.log, string.format('%.0f-0', revision + offset), 'commit', commit)
         end
         if document.new then
             redis.call('HSET', document.key, 'epoch', document.epoch, 'floor', document.floor,
                 'snapshot', document.snapshot, 'number', document.number, 'incarnation', document.incarnation)
         end
         redis.call('HSET', document.key, 'head', document.head, 'mac', document.mac)
+        redis.pcall('HINCRBY', document.key, 'log_bytes', size_bytes)
         redis.call('ZADD', KEYS[4], string.format('%.0f', now_ms), document.id)
     end
 end
