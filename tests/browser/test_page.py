@@ -123,7 +123,7 @@ async def test_nothing_is_lost_when_the_gateway_dies_under_two_writers(
             await bob.type_at_start(f"b{number} ")
 
     async def restart() -> None:
-        await asyncio.sleep(0.4)
+        await asyncio.gather(ada.sees("b2"), bob.sees("a2"))
         await asyncio.to_thread(system.processes["gateway-0"].kill)
         await expect(ada.sign).to_have_attribute("data-kind", "offline", timeout=DEADLINE_MS)
         await expect(ada.sign).to_contain_text("not saved yet", timeout=DEADLINE_MS)

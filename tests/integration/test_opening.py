@@ -1,6 +1,5 @@
 """Clients that open, close and come back faster than a gateway answers."""
 
-import asyncio
 import signal
 import time
 from typing import Any
@@ -73,7 +72,8 @@ async def test_gateway_without_redis_sends_its_clients_elsewhere_in_time(make_sy
         submit: dict[str, Any] = {"type": "submit", "document": "notes", "client_sequence": 1, "epoch": 1}
         for _ in range(600):
             await client.send(submit | {"base_revision": 0, "delta": [{"insert": "a"}]})
-        await asyncio.sleep(0.2)
+        received = 'coedit_gateway_received_total{type="submit"} 600.0'
+        await eventually(lambda: received in system.metrics("gateway-0"), "it has them all")
         started = time.monotonic()
         system.processes["gateway-0"].signal(signal.SIGTERM)
         assert await client.close_code() == 4503

@@ -133,6 +133,8 @@ class FakeOutlet:
 
     def __init__(self) -> None:
         self.is_full = False
+        self.asked = 0
+        """How often it was asked whether it takes more."""
         self.is_closed = False
         self.sent: list[dict[str, Any]] = []
         self.behind: list[Subscription] = []
@@ -151,6 +153,7 @@ class FakeOutlet:
         self.sent.append(message)
 
     def takes_more(self) -> bool:
+        self.asked += 1
         return not self.is_full
 
     def left_behind(self, subscription: Subscription) -> None:

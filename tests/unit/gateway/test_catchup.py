@@ -45,10 +45,11 @@ async def test_document_closed_while_the_connection_is_full_leaves_the_others_al
     outlet.is_full = True
     catch_up.add(large)
     catch_up.add(other)
-    await asyncio.sleep(0.05)
+    await _until(lambda: outlet.asked > 2)
     catch_up.remove(large)
     ended.add(large)
-    await asyncio.sleep(0.05)
+    asked = outlet.asked
+    await _until(lambda: outlet.asked > asked + 2)
     outlet.is_full = False
     await _until(lambda: other.is_live)
     assert not large.is_live
