@@ -58,8 +58,9 @@ class Line:
                     await pubsub.connect()  # type: ignore[no-untyped-call]
                     self._pubsub = pubsub
                 await _subscribe(self._pubsub, names)
-            except RuntimeError as error:
-                # redis-py tries to connect again, while whoever listens waits on the connection that was lost.
+            except (RuntimeError, AttributeError) as error:
+                # redis-py tries to connect again, while whoever listens waits on the connection that was lost,
+                # or takes it away.
                 await self.close()
                 raise RedisConnectionError("the connection was lost") from error
             except BaseException:

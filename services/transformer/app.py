@@ -140,6 +140,7 @@ class Transformer:
 
     async def _keep_leases(self, consumers: ConsumerLanes, stop: asyncio.Event) -> None:
         async def step() -> None:
+            await consumers.let_go_of_changed()
             gained, lost = await self._leases.keep()
             # A shard that was lost and taken again may have been somebody else's, or another's data, in between.
             await consumers.follow(self._leases.held - lost)

@@ -46,6 +46,16 @@ class ConsumerLanes:
         finally:
             self._place()
 
+    async def let_go_of_changed(self) -> None:
+        """Begin anew with each node that is another server now, where there is no consumer to find it out.
+
+        So it is while all shards there are suspect: a process that was started after one loss, and meets the next.
+        """
+        for redis in set(self._nodes.masters()) - self._consumers.keys():
+            if self._recovery.pins.of(redis).has_changed:
+                self._recovery.forget(redis, ())
+                await self._let_go(redis)
+
     def interrupt(self) -> None:
         """End every wait for submissions, as `Consumer.interrupt` does."""
         for consumer in self._consumers.values():
@@ -83,9 +93,12 @@ class ConsumerLanes:
         """Begin anew with a node: whatever was known of its shards may not be so any more."""
         self._recovery.forget(redis, consumer.recover())
         self._place()
+        await self._let_go(redis)
+        await self.follow(self._held)
+
+    async def _let_go(self, redis: Redis) -> None:
         pin = self._recovery.pins.of(redis)
         if pin.has_changed:
             # What is still connected to the server that was may not be used any more.
             await redis.connection_pool.disconnect()
             pin.release()
-        await self.follow(self._held)

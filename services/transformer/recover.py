@@ -207,7 +207,9 @@ class Recovery:
 
     async def _ask(self, shard: Shard) -> None:
         """Tell whoever has a document open where Redis has it; who has it further offers what is missing."""
-        watched = self._watched[shard]
+        watched = self._watched.get(shard)
+        if watched is None:
+            return  # given up while another was asked about
         unmended, watched.unmended = watched.unmended, []
         for document_id in unmended:
             await self._mend(shard, watched, document_id)

@@ -182,6 +182,7 @@ async def test_page_gives_back_what_every_server_forgot(
     ada = await open_page("Ada")
     await ada.go(system.url, "given back")
     await ada.type_at_end("é😀 one")
+    await ada.saved()
     async with connect(system.url, author="Bob") as session:
         bob = await session.open("given back")
         await bob.insert(0, "> ", {"bold": True})

@@ -138,6 +138,28 @@ async def test_clients_alone_give_back_what_every_server_forgot(make_system: Mak
         await _check_whole(system, writers)
 
 
+async def test_redis_that_restarts_while_all_of_it_is_suspect_is_met_again(make_system: MakeSystem) -> None:
+    """A transformer that was started after one loss consumes nothing yet when the next one comes."""
+    grace = {"COEDIT_TRANSFORMER_GRACE_SECONDS": "5", "COEDIT_TRANSFORMER_RESTART_GRACE_SECONDS": "1"}
+    system = make_system(gateways=1, transformers=1, settings=grace)
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        await document.insert(0, "kept")
+        await document.settle()
+        transformer = system.processes["transformer-0"]
+        transformer.kill()
+        await asyncio.to_thread(system.wipe_redis)
+        transformer.log.unlink()
+        system.restart("transformer-0")
+        await eventually(lambda: '"suspicion"' in transformer.tail(), "the shards are suspect")
+        system.processes["redis"].kill()
+        system.restart("redis")
+        await document.insert(4, " and written on")
+        async with asyncio.timeout(40):
+            await document.settle()
+        assert (document.text, document.rejections, document.losses) == ("kept and written on", [], [])
+
+
 async def test_archive_alone_brings_back_what_no_snapshot_covers_yet(make_system: MakeSystem) -> None:
     """The snapshotter died between the history and the snapshot, and Redis with it."""
     system = make_system(gateways=1, transformers=1, settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.5"})
