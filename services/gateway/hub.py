@@ -174,6 +174,10 @@ class OpenDocument:
                 while (await self._place()).head < revision:
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
+    async def is_behind_its_snapshot(self, place: Place) -> bool:
+        """Return whether a snapshot has the document further than ``place``, where Redis has it."""
+        return (await self._reader.load_furthest(self.feed.document_id)).revision > place.head
+
     async def _mac_at(self, revision: Revision, place: Place) -> str:
         if revision in (0, place.head):
             return place.mac if revision else ""

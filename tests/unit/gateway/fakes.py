@@ -1,6 +1,7 @@
 """What the gateway's documents talk to, in memory; a test steps in where it must happen in a certain order."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import msgpack
@@ -36,6 +37,8 @@ class FakeStore:
         self.epoch = 1
         self.fork_at: int | None = None
         """From this revision on the history is another one than it was."""
+        self.furthest = 0
+        """What a snapshot covers, if that is more than Redis has."""
         self.kept_from = 1
         """Revisions below this one are kept nowhere."""
         self.offers: list[Any] = []
@@ -92,6 +95,10 @@ class FakeStore:
         loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta(), recent)
         await self.after_load()
         return loaded
+
+    async def load_furthest(self, document_id: DocumentId) -> LoadedDocument:
+        loaded = await self.load(document_id)
+        return replace(loaded, revision=Revision(max(self.furthest, self.head)))
 
     async def load_readable(
         self, document_id: DocumentId, known: LoadedDocument | None = None
