@@ -156,15 +156,20 @@ class Consumer:
         return cursor.decode() if cursor else START
 
     async def _read(self) -> dict[bytes, list[Entry]]:
-        self._waiting = asyncio.current_task()
+        waiting = self._waiting = asyncio.current_task()
+        assert waiting is not None  # noqa: S101 - a coroutine runs in a task
         try:
             found = await self._reader.read(self._cursors, count=self._batch_entries, block_ms=_BLOCK_MS)
         except asyncio.CancelledError:
             # Cancelled by `interrupt` alone, or by somebody else as well? What was read, if anything, is read again.
-            if not self._is_interrupted or self._waiting is None or self._waiting.uncancel():
+            was_interrupted, self._is_interrupted = self._is_interrupted, False
+            if not was_interrupted or waiting.uncancel():
                 raise
             return {}
         finally:
+            if self._is_interrupted:
+                # It met the end of the connection, and came out as that: the next one must not count as two.
+                waiting.uncancel()
             self._waiting, self._is_interrupted = None, False
         return {name: _bounded(entries) for name, entries in found.items()}
 

@@ -111,17 +111,52 @@ async def test_waiting_ends_at_once_when_shards_change_or_the_process_stops() ->
         await step
 
 
+async def test_interruption_that_comes_out_as_a_lost_connection_is_over_with_it() -> None:
+    """Otherwise the next one counted as two, of which one was somebody else's: the process ended by it."""
+    reader = SleepingReader()
+    consumer = Consumer(
+        cast("StreamReader", reader),
+        cast("WorkingDocuments", FakeDocuments()),
+        cast("BatchDecider", None),
+        cast("CommitScript", None),
+        cast("HeadAnnouncer", FakeHeads()),
+        lambda _: Shard(0),
+        10,
+    )
+    consumer.own(SHARDS)
+
+    async def steps() -> None:
+        reader.is_lost = True
+        with pytest.raises(RedisConnectionError):
+            await consumer.step()
+        reader.is_lost = False
+        await consumer.step()
+
+    task = asyncio.create_task(steps())
+    for _ in range(2):
+        await reader.is_reading.wait()
+        reader.is_reading.clear()
+        consumer.interrupt()
+    await asyncio.wait_for(task, 1)
+
+
 class SleepingReader:
     """Has cursors, and nothing to read for a long time."""
 
     def __init__(self) -> None:
         self.redis = FakeRedis()
         self.is_reading = asyncio.Event()
+        self.is_lost = False
+        """Whether the connection is found lost when the wait is ended."""
 
     async def read(self, _: Any, **__: Any) -> dict[bytes, Any]:
         self.is_reading.set()
         try:
             await asyncio.sleep(60)
+        except asyncio.CancelledError as error:
+            if self.is_lost:
+                raise RedisConnectionError("lost") from error
+            raise
         finally:
             self.is_reading.clear()
         return {}
