@@ -26,7 +26,7 @@ class Trial(NamedTuple):
 
 TRIALS: dict[str, Trial] = {
     "ack-before-commit": Trial(("kill-transformer",), "lost"),
-    "no-dedupe": Trial(("one-way", "flaky", "kill-gateway"), "repeated"),
+    "no-dedupe": Trial(("one-way", "half-open", "reset", "kill-gateway"), "repeated"),
     "trim-too-early": Trial(("kill-gateway",), "gap"),
     "stale-owner": Trial(("pause-transformer",), "lost"),
     "lost-message": Trial(("delay",), "stuck"),
