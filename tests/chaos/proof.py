@@ -15,6 +15,8 @@ from tests.chaos.run import Options, Outcome, run
 
 _SECONDS = 20.0
 _SETTLE_SECONDS = 12.0
+_ATTEMPTS = 4
+"""With how many seeds a bug is tried: not in every run is something sent twice, say."""
 
 
 class Trial(NamedTuple):
@@ -26,7 +28,7 @@ class Trial(NamedTuple):
 
 TRIALS: dict[str, Trial] = {
     "ack-before-commit": Trial(("kill-transformer",), "lost"),
-    "no-dedupe": Trial(("one-way", "half-open", "reset", "kill-gateway"), "repeated"),
+    "no-dedupe": Trial(("one-way", "flaky", "kill-gateway"), "repeated"),
     "trim-too-early": Trial(("kill-gateway",), "gap"),
     "stale-owner": Trial(("pause-transformer",), "lost"),
     "lost-message": Trial(("delay",), "stuck"),
@@ -51,12 +53,22 @@ def main() -> int:
 
 
 _HEAD = (
-    "| planted bug | under | has to be found as | found | in, s | all findings | for example |",
-    "|---|---|---|---|---|---|---|",
+    "| planted bug | under | seed | has to be found as | found | in, s | all findings | for example |",
+    "|---|---|---|---|---|---|---|---|",
 )
 
 
 def _row(bug: str, seed: int) -> tuple[str, bool]:
+    """Try a bug until it is found: a run in which the faults do not bring out what it does says nothing."""
+    line, is_found = "", False
+    for attempt in range(_ATTEMPTS):
+        line, is_found = _try(bug, seed + attempt)
+        if is_found:
+            break
+    return line, is_found
+
+
+def _try(bug: str, seed: int) -> tuple[str, bool]:
     trial, started = TRIALS[bug], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="coedit-proof-") as folder:
         options = Options(
@@ -65,7 +77,7 @@ def _row(bug: str, seed: int) -> tuple[str, bool]:
         outcome = asyncio.run(run(options))
     seconds = time.monotonic() - started
     is_found = trial.finding in outcome.verdict.kinds
-    cells = (bug, ", ".join(trial.faults), trial.finding, "yes" if is_found else "**NO**")
+    cells = (bug, ", ".join(trial.faults), str(seed), trial.finding, "yes" if is_found else "**NO**")
     line = " | ".join((*cells, f"{seconds:.0f}", _kinds(outcome), _example(outcome, trial.finding)))
     print(f"| {line} |", flush=True)
     return f"| {line} |", is_found
