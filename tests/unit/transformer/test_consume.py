@@ -56,11 +56,9 @@ class FakeDocuments:
         pass
 
 
-async def test_heads_are_announced_after_an_error() -> None:
-    """The batch may be written and its message lost: then nobody knows of it, and no later commit may come."""
-    redis, heads = FakeRedis(), FakeHeads()
-    consumer = Consumer(
-        StreamReader(cast("Redis", redis)),
+def _consumer(reader: StreamReader, heads: FakeHeads) -> Consumer:
+    return Consumer(
+        reader,
         cast("WorkingDocuments", FakeDocuments()),
         cast("BatchDecider", None),
         cast("CommitScript", None),
@@ -68,6 +66,12 @@ async def test_heads_are_announced_after_an_error() -> None:
         lambda _: Shard(0),
         10,
     )
+
+
+async def test_heads_are_announced_after_an_error() -> None:
+    """The batch may be written and its message lost: then nobody knows of it, and no later commit may come."""
+    redis, heads = FakeRedis(), FakeHeads()
+    consumer = _consumer(StreamReader(cast("Redis", redis)), heads)
     consumer.own(SHARDS)
     await consumer.step()
     heads.announced.clear()
@@ -84,15 +88,7 @@ async def test_heads_are_announced_after_an_error() -> None:
 async def test_waiting_ends_at_once_when_shards_change_or_the_process_stops() -> None:
     """A takeover, or a clean stop, must not wait for the end of a blocking read."""
     reader = SleepingReader()
-    consumer = Consumer(
-        cast("StreamReader", reader),
-        cast("WorkingDocuments", FakeDocuments()),
-        cast("BatchDecider", None),
-        cast("CommitScript", None),
-        cast("HeadAnnouncer", FakeHeads()),
-        lambda _: Shard(0),
-        10,
-    )
+    consumer = _consumer(cast("StreamReader", reader), FakeHeads())
     consumer.own(SHARDS)
     interruptions: list[Callable[[], None]] = [
         lambda: consumer.own(frozenset({Shard(0)})),
@@ -114,15 +110,7 @@ async def test_waiting_ends_at_once_when_shards_change_or_the_process_stops() ->
 async def test_interruption_that_comes_out_as_a_lost_connection_is_over_with_it() -> None:
     """Otherwise the next one counted as two, of which one was somebody else's: the process ended by it."""
     reader = SleepingReader()
-    consumer = Consumer(
-        cast("StreamReader", reader),
-        cast("WorkingDocuments", FakeDocuments()),
-        cast("BatchDecider", None),
-        cast("CommitScript", None),
-        cast("HeadAnnouncer", FakeHeads()),
-        lambda _: Shard(0),
-        10,
-    )
+    consumer = _consumer(cast("StreamReader", reader), FakeHeads())
     consumer.own(SHARDS)
 
     async def steps() -> None:
