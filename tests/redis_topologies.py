@@ -1,7 +1,8 @@
 """Real Redis and Valkey in the topologies that coedit runs on, each server a process that can be killed."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,23 @@ class Cluster(Topology):
             until(_accepted(replica, "CLUSTER", "REPLICATE", master_id), "it replicates", self.logs)
         self.until_replicated()
         until(lambda: all(map(_is_ok, self.servers)), "the cluster is ok", self.logs)
+        self.until_agreed()
+
+    def until_agreed(self) -> None:
+        """Wait until all servers that answer say the same of which has what, and which follows which.
+
+        What one is told spreads by gossip: asked before that, two servers name two owners of a slot.
+        """
+        until(lambda: len({str(slots) for slots in self._slots()}) == 1, "the servers agree", self.logs)
+
+    def _slots(self) -> Iterator[list[Any]]:
+        for server in self.servers:
+            with suppress(RedisError, OSError):
+                found = server.client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+                yield sorted(
+                    [first, last, master[1], sorted(replica[1] for replica in replicas)]
+                    for first, last, master, *replicas in found
+                )
 
     def node_id(self, server: Server) -> str:
         return bytes(server.command("CLUSTER", "MYID")).decode()
@@ -269,8 +287,10 @@ class Cluster(Topology):
         def finish() -> None:
             while left := source.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
                 _migrate(source, target, left)
-            for server in (target, source):
+            others = [server for server in self.masters() if server not in (target, source)]
+            for server in (target, source, *others):
                 server.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+            self.until_agreed()
 
         return finish
 

@@ -166,6 +166,8 @@ async def test_subscriptions_follow_their_shards(
         moved = [shard for shard in shards if cluster.owner(shard) is target]
         await asyncio.to_thread(cluster.fail_over, cluster.replica_of(target))
         await asyncio.to_thread(cluster.until_replaced, target)
+        await asyncio.to_thread(cluster.until_replicated)
+        await asyncio.to_thread(cluster.until_agreed)
         await eventually(lambda: all(ear.again[shard] for shard in moved), "those of the failover come again")
         await ear.hears_all(shards)
         ear.again.clear()
