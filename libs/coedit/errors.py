@@ -19,6 +19,7 @@ client does about each stand in ``docs/protocol.md``::
         ServerIdError              server-id
         WrongRootError             wrong-root
       NotTextError                 not-text
+      LostItemsError               lost-items
       UnauthorizedError            unauthorized
       ForbiddenError               forbidden
       DivergedError                diverged
@@ -150,6 +151,13 @@ class NotTextError(CoeditError):
     """The document, or what is to become part of it, is not text: a Yjs document of another shape."""
 
     code = "not-text"
+    definite = True
+
+
+class LostItemsError(CoeditError):
+    """A Yjs client has items of the server's that were lost since: it has to load the document afresh."""
+
+    code = "lost-items"
     definite = True
 
 
