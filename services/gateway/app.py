@@ -33,11 +33,13 @@ from services.gateway.auth import Access
 from services.gateway.channels import Channels
 from services.gateway.connection import Connection
 from services.gateway.desk import GatewayDesk
+from services.gateway.format_routes import FormatRoutes
 from services.gateway.give_back import GiveBack
 from services.gateway.heal import Healer
 from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
 from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
+from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
@@ -79,7 +81,10 @@ class Gateway:
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
-        self._history = HistoryRoutes(self._access, history, Versions(objects), edits, self._nodes)
+        versions = Versions(objects)
+        moments = Moments(history, versions)
+        self._history = HistoryRoutes(self._access, history, versions, moments, edits, self._nodes)
+        self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._connections: set[Connection] = set()
         self._is_draining = False
 
@@ -122,6 +127,7 @@ class Gateway:
         app.router.add_get("/v1/ws", self._serve_socket)
         DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
         self._history.add_to(app)
+        self._formats.add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
 
