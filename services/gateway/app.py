@@ -62,7 +62,9 @@ class Gateway:
         self._access = Access(settings)
         self._nodes = connect_nodes(settings.redis_url)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
-        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        objects = open_object_store(
+            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        )
         chain_key = ChainKey.derive(*settings.chain_secrets())
         snapshots = Snapshots(objects)
         self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key)
