@@ -27,6 +27,11 @@ def costly_law(test: Callable[..., None]) -> Callable[..., None]:
     return _on_many(test, CASES // 4)
 
 
+def heavy_law(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a Hypothesis test of which one case takes some milliseconds."""
+    return _on_many(test, CASES // 10)
+
+
 def _on_many(test: Callable[..., None], cases: int) -> Callable[..., None]:
     many = hypothesis.settings(max_examples=cases, deadline=None, print_blob=True)
     return hypothesis.seed(SEED)(many(test))

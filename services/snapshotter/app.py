@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
 from coedit.store.quarantine import Quarantine
 from coedit.store.snapshots import Snapshot, Snapshots
+from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.settings import SnapshotterSettings
@@ -28,6 +30,10 @@ from services.snapshotter.trim import Trimmer
 from services.snapshotter.work import Worker
 
 logger = logging.getLogger(__name__)
+
+Work = Callable[[DocumentId, int], Awaitable[None]]
+
+_IDLE_SCAN_SECONDS = 10.0
 
 
 class Snapshotter:
@@ -50,9 +56,9 @@ class Snapshotter:
             max_bytes=settings.snapshotter_bytes,
             quiet_seconds=settings.snapshotter_quiet_seconds,
         )
-        self._worker = self._build_worker()
+        self._worker, self._evictor = self._build_worker()
 
-    def _build_worker(self) -> Worker:
+    def _build_worker(self) -> tuple[Worker, Evictor]:
         settings = self._settings
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
@@ -75,7 +81,17 @@ class Snapshotter:
         )
         maker = SnapshotMaker(DocumentReader(log, snapshots, archive), snapshots, chain_key, _count)
         quarantine = Quarantine(self._nodes, settings.shard_count, "snapshotter")
-        return Worker(log, scripts, maker, snapshots, trimmer, quarantine, keep=settings.snapshotter_keep)
+        evictor = Evictor(
+            self._nodes,
+            log,
+            snapshots,
+            archive,
+            scripts,
+            trimmer,
+            idle_seconds=settings.snapshotter_idle_seconds,
+        )
+        worker = Worker(log, scripts, maker, trimmer, evictor, quarantine, keep=settings.snapshotter_keep)
+        return worker, evictor
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
@@ -100,12 +116,21 @@ class Snapshotter:
         slots = asyncio.Semaphore(self._settings.snapshotter_concurrency)
         at_work = set[DocumentId]()
 
-        async def work(document_id: DocumentId, now_ms: int) -> None:
+        async def work(document_id: DocumentId, task: Awaitable[None]) -> None:
             try:
-                await self._worker.work(document_id, now_ms)
+                await task
             finally:
                 at_work.discard(document_id)
                 slots.release()
+
+        async def begin(document_id: DocumentId, now_ms: int, what: Work) -> None:
+            await slots.acquire()
+            holds = self._worker.pauses.holds(document_id, now_ms)
+            if holds or document_id in at_work or stop.is_set():
+                slots.release()
+                return
+            at_work.add(document_id)
+            tasks.create_task(work(document_id, what(document_id, now_ms)))
 
         async def step() -> None:
             started_at = loop.time()
@@ -113,18 +138,19 @@ class Snapshotter:
             CHANGED.set(scan.changed_count)
             scan_seconds = loop.time() - started_at
             for document_id in scan.due:
-                await slots.acquire()
-                holds = self._worker.pauses.holds(document_id, scan.now_ms)
-                if holds or document_id in at_work or stop.is_set():
-                    slots.release()
-                    continue
-                at_work.add(document_id)
-                tasks.create_task(work(document_id, scan.now_ms))
+                await begin(document_id, scan.now_ms, self._worker.work)
             # Looking at very many changed documents may take at most a tenth of the time.
             await until_stopped(stop, max(self._settings.snapshotter_scan_seconds, 10 * scan_seconds))
 
+        async def evict_step() -> None:
+            for idle in await self._evictor.idle(self._leases.held):
+                for document_id in idle.documents:
+                    await begin(document_id, idle.now_ms, self._worker.evict)
+            await until_stopped(stop, min(_IDLE_SCAN_SECONDS, self._settings.snapshotter_idle_seconds / 2))
+
         # A document that takes long has a slot of its own; the others go on, also those that are due only later.
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(survive("idle", evict_step, stop, ERRORS.labels("idle").inc))
             await survive("scan", step, stop, ERRORS.labels("scan").inc)
 
     async def _keep_leases(self, stop: asyncio.Event) -> None:

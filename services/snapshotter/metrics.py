@@ -5,6 +5,12 @@ from prometheus_client import Counter, Gauge, Histogram
 SNAPSHOTS = Counter("coedit_snapshotter_snapshots_total", "Snapshots stored.")
 COMMITS = Counter("coedit_snapshotter_commits_total", "Commits folded into snapshots.")
 TRIMMED = Counter("coedit_snapshotter_trimmed_total", "Commits moved from logs to the archive.")
+MERGED = Counter(
+    "coedit_snapshotter_merged_total", "Short history segments that longer ones took the place of."
+)
+EVICTED = Counter(
+    "coedit_snapshotter_evictions_total", "Idle documents that were to leave Redis, by outcome.", ["outcome"]
+)
 FAILURES = Counter(
     "coedit_snapshotter_failures_total", "Documents that could not be dealt with, by reason.", ["reason"]
 )

@@ -28,3 +28,5 @@ class SnapshotterSettings(SharedSettings):
     """About how many snapshots of a document are kept (up to twice as many); the archive keeps every revision."""
     snapshotter_concurrency: int = Field(default=4, ge=1)
     """How many documents are worked on at once; more than one only helps where the object store is slow."""
+    snapshotter_idle_seconds: float = Field(default=86400.0, gt=0)
+    """A document leaves Redis when there was no commit for so long; it opens from the object store then."""

@@ -6,10 +6,11 @@ from coedit.errors import DamagedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.history import follow
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive
+from coedit.store.archive import Archive, VanishedSegmentError
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.fold_scripts import FoldScripts
-from services.snapshotter.metrics import TRIMMED
+from coedit.store.merging import merge
+from services.snapshotter.metrics import MERGED, TRIMMED
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +98,27 @@ class Trimmer:
                 return
             TRIMMED.inc(len(entries))
             floor = segment.last
-            excess_bytes -= sum(map(len, entries))
+            if excess_bytes > 0:  # measured anew: what an entry takes is more than its bytes
+                excess_bytes = await self._log.size_bytes(document_id) - self._max_bytes // 2
         if floor > position.floor:
             # What was kept at each snapshot stands in the longer segments now.
             await self._archive.compact(document_id, floor)
+
+    async def merge(self, document_id: DocumentId) -> None:
+        """Merge short segments of a document; what is damaged is left for whoever reads it to find.
+
+        Raises:
+            ObjectStoreError: the store cannot do it now; nothing is lost.
+        """
+        try:
+            gone = await merge(self._archive, document_id, 2 * self._segment_commits)
+        except VanishedSegmentError:
+            return  # another is at it
+        except DamagedError as error:
+            facts = {"event": "merge-error", "document_id": document_id, "error": str(error)}
+            logger.warning("short segments cannot be merged", extra=facts)
+            return
+        MERGED.inc(gone)
 
     async def _segment(
         self, document_id: DocumentId, first: int, end: int, page_commits: int, segment_bytes: int

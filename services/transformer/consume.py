@@ -214,6 +214,10 @@ class Consumer:
             COMMITS.inc(len(write.commits))
             self._documents.note_written(write.document_id, write.after)
             self._heads.committed(write.document_id, write.after)
+        elif write.expected.epoch == 0:
+            # Redis does not hold it. That says nothing about its head, and holds for one batch and its cursor alone:
+            # later another owner may have written it, and it may have been evicted again.
+            self._documents.drop(write.document_id)
 
     def _drop_batch(self, batch: BatchWrite) -> None:
         for write in batch.documents:

@@ -167,3 +167,17 @@ async def _status(system: System, document: str, headers: dict[str, str]) -> int
         http.get(f"{system.url}/v1/documents/{document}", headers=headers) as response,
     ):
         return response.status
+
+
+async def test_reader_exports_and_does_not_import(closed_system: System) -> None:
+    reader = {"Authorization": f"Bearer {token({'notes': 'read'})}"}
+    async with aiohttp.ClientSession() as http:
+        for method, address, headers, status in (
+            ("GET", "export/notes?format=text", reader, 200),
+            ("GET", "export/notes?format=text", {}, 401),
+            ("GET", "export/other?format=text", reader, 403),
+            ("POST", "import/notes?format=text", reader, 403),
+            ("POST", "import/notes?format=text", {"Origin": "https://evil.example"} | reader, 403),
+        ):
+            async with http.request(method, f"{closed_system.url}/v1/{address}", headers=headers) as answer:
+                assert answer.status == status, (method, address)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,14 @@ from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshot, Snapshots
 from coedit.store.topology import Nodes
+from services.snapshotter.idle import Evictor
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.trim import Trimmer
 from services.snapshotter.work import Worker
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import CHAIN_KEY, SHARDS, Author, Store, until
+
+Happening = Callable[[Redis, Author], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +115,13 @@ async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author
     store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(Nodes(redis), "mine", SHARDS)
     await scripts.note(snapshot(ada, 10, 1), 1)
     trimmer = Trimmer(
-        store.log, _FullArchive(), scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
+        store.log,
+        _FullArchive(),
+        scripts,
+        CHAIN_KEY,
+        tail=2,
+        segment_commits=3,
+        max_bytes=1 << 20,
     )
     with pytest.raises(ObjectStoreError):
         await trimmer.trim(ada.document_id, await store.position(ada))
@@ -167,16 +176,133 @@ async def test_scan_finds_what_is_quiet_or_long(redis: Redis, ada: Author) -> No
     assert (await schedule(redis, commits=1, quiet_seconds=0).scan(set())).due == []
 
 
-def worker(redis: Redis, objects_url: str, durability: Durability | None = None) -> Worker:
+def worker(redis: Redis, objects_url: str, durability: Durability | None = None, *, tail: int = 2) -> Worker:
     store = Store(redis, objects_url, durability)
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
     reader = DocumentReader(store.log, store.snapshots, store.archive)
     maker = SnapshotMaker(reader, store.snapshots, CHAIN_KEY, lambda *_: None)
     trimmer = Trimmer(
-        store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
+        store.log,
+        store.archive,
+        scripts,
+        CHAIN_KEY,
+        tail=tail,
+        segment_commits=3 * tail // 2,
+        max_bytes=1 << 20,
+    )
+    evictor = Evictor(
+        Nodes(redis), store.log, store.snapshots, store.archive, scripts, trimmer, idle_seconds=1
     )
     quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
-    return Worker(store.log, scripts, maker, store.snapshots, trimmer, quarantine, keep=2)
+    return Worker(store.log, scripts, maker, trimmer, evictor, quarantine, keep=2)
+
+
+async def test_short_segments_are_merged_though_the_log_is_never_trimmed(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    objects_url = tmp_path.as_uri()
+    store, snapshotter = Store(redis, objects_url), worker(redis, objects_url, tail=100)
+    for _ in range(24):
+        await ada.type(1)
+        await snapshotter.work(ada.document_id, 0)
+    assert (await store.position(ada)).floor == 0
+    assert len(await store.archive.segments(ada.document_id)) < 8
+    await store.assert_whole(ada)
+    assert await store.archive.read(ada.document_id, 1, ada.head) == ada.entries
+
+
+LATER_MS = 2**45
+
+
+async def is_in_redis(ada: Author) -> bool:
+    keys = ada.shard.document(ada.document_id), ada.shard.log(ada.document_id)
+    return bool(await ada.redis.exists(*keys))
+
+
+async def settled(redis: Redis, ada: Author, tmp_path: Path) -> tuple[Store, Worker]:
+    objects_url = (tmp_path / "objects").as_uri()
+    snapshotter = worker(redis, objects_url)
+    await snapshotter.work(ada.document_id, 0)
+    assert await redis.zscore(ada.shard.idle, ada.document_id) is not None
+    return Store(redis, objects_url), snapshotter
+
+
+async def test_idle_document_is_evicted_whole(redis: Redis, ada: Author, tmp_path: Path) -> None:
+    store, snapshotter = await settled(redis, ada, tmp_path)
+    await snapshotter.evict(ada.document_id, LATER_MS)
+    assert not await is_in_redis(ada)
+    assert await redis.zcard(ada.shard.idle) == 0
+    await store.assert_whole(ada)
+
+
+async def _edit(redis: Redis, ada: Author) -> None:
+    await ada.type(1)
+
+
+async def _lose_the_shard(redis: Redis, ada: Author) -> None:
+    await redis.set(ada.shard.folder, "another's")
+
+
+async def _damage(redis: Redis, ada: Author) -> None:
+    await redis.hset(ada.shard.damaged, ada.document_id, "x")
+
+
+async def _begin_epoch(redis: Redis, ada: Author) -> None:
+    await redis.hset(ada.shard.document(ada.document_id), mapping={"epoch": 2, "lost": "11-12"})
+
+
+async def _lose_history(redis: Redis, ada: Author) -> None:
+    await redis.hset(ada.shard.document(ada.document_id), "mac", "00")
+
+
+async def _was_just_edited(redis: Redis, ada: Author) -> None:
+    await redis.zadd(ada.shard.idle, {ada.document_id: LATER_MS - 500})
+
+
+@pytest.mark.parametrize(
+    "happening",
+    [_edit, _lose_the_shard, _damage, _begin_epoch, _lose_history, _was_just_edited],
+    ids=lambda happening: happening.__name__,
+)
+async def test_document_that_is_not_idle_and_stored_whole_stays(
+    redis: Redis, ada: Author, tmp_path: Path, happening: Happening
+) -> None:
+    _, snapshotter = await settled(redis, ada, tmp_path)
+    await happening(redis, ada)
+    await snapshotter.evict(ada.document_id, LATER_MS)
+    assert await redis.exists(ada.shard.document(ada.document_id)) == 1
+    assert await redis.xlen(ada.shard.log(ada.document_id)) == ada.head - (await store_floor(redis, ada))
+
+
+async def store_floor(redis: Redis, ada: Author) -> int:
+    return int(await redis.hget(ada.shard.document(ada.document_id), "floor") or 0)
+
+
+async def test_edit_between_reading_and_evicting_keeps_the_document(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    store, _ = await settled(redis, ada, tmp_path)
+    before = await store.position(ada)
+    await ada.type(1)
+    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
+    assert await scripts.evict(ada.document_id, before, LATER_MS) == "stale"
+    await redis.zrem(ada.shard.changed, ada.document_id)
+    await redis.zadd(ada.shard.idle, {ada.document_id: 1})
+    assert await scripts.evict(ada.document_id, before, LATER_MS) == "stale"
+    assert await is_in_redis(ada)
+
+
+async def test_history_that_the_archive_lacks_is_stored_before_its_document_leaves(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    store, snapshotter = await settled(redis, ada, tmp_path)
+    objects = open_object_store((tmp_path / "objects").as_uri())
+    for key in await objects.list(f"{ada.document_id}/history/"):
+        if int(key.rpartition("-")[2]) == ada.head:
+            await objects.delete(key)
+    await snapshotter.evict(ada.document_id, LATER_MS)
+    assert not await is_in_redis(ada)
+    assert await store.reader.entries(ada.document_id, ada.head, ada.head) == ada.entries[-1:]
 
 
 async def test_race_for_one_document_has_one_winner_a_round(

@@ -9,7 +9,7 @@ from coedit.formats.lines import DIVIDER, Line, Run, document_of
 from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
 from coedit.testing.strategies import documents
-from tests.laws import costly_law
+from tests.laws import heavy_law
 
 _CHARACTERS = "ab1  \t.,;:!?#*_-+=~`'\"()[]{}<>&|\\/%@$^é\u00a0漢😀\u200d\u0301\u2028€ש"
 _texts = st.text(_CHARACTERS, min_size=1, max_size=8)
@@ -110,13 +110,13 @@ def markdown_documents(draw: st.DrawFn) -> Delta:
     return document_of(placed)
 
 
-@costly_law
+@heavy_law
 @given(html_documents())
 def test_html_comes_back(document: Delta) -> None:
     assert import_document(export_document(document, "html"), "html") == document
 
 
-@costly_law
+@heavy_law
 @given(markdown_documents())
 def test_markdown_comes_back(document: Delta) -> None:
     body = export_document(document, "markdown")
@@ -124,13 +124,13 @@ def test_markdown_comes_back(document: Delta) -> None:
 
 
 @pytest.mark.parametrize("name", ["delta", "yjs"])
-@costly_law
+@heavy_law
 @given(documents())
 def test_delta_and_yjs_carry_everything(name: str, document: Delta) -> None:
     assert import_document(export_document(document, name), name) == document
 
 
-@costly_law
+@heavy_law
 @given(
     st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"])).filter(
         lambda text: text[:1] != "\ufeff"
@@ -141,7 +141,7 @@ def test_text_comes_back(text: str) -> None:
     assert import_document(export_document(document, "text"), "text") == document
 
 
-@costly_law
+@heavy_law
 @given(documents(), st.sampled_from(sorted(FORMATS)))
 def test_what_was_lost_once_is_lost(document: Delta, name: str) -> None:
     """Any document at all can be exported, and from then on nothing more is lost."""
@@ -149,7 +149,7 @@ def test_what_was_lost_once_is_lost(document: Delta, name: str) -> None:
     assert import_document(export_document(once, name), name) == once
 
 
-@costly_law
+@heavy_law
 @given(st.text(_CHARACTERS + "\n\x00", max_size=60), st.sampled_from(["markdown", "html", "text"]))
 def test_any_text_can_be_imported(text: str, name: str) -> None:
     document = import_document(text.encode(), name)

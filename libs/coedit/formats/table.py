@@ -54,7 +54,7 @@ def export_document(document: Delta, name: str, seed: str = "") -> bytes:
 
     Raises:
         InvalidRequestError: there is no such format.
-        DamagedError: Yjs cannot hold the document.
+        InvalidFormatError: Yjs cannot hold the document.
     """
     match format_named(name).name:
         case "text":

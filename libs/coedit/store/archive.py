@@ -4,15 +4,16 @@ The segment of the revisions ``first`` to ``last`` (both included) is the object
 ``{document id, escaped}/history/{first, 16 digits}-{last, 16 digits}``: a MessagePack map of ``format``
 (int, 1), ``checksum`` (bin, BLAKE2b, 16 bytes, of ``entries``) and ``entries`` (bin): a MessagePack list of
 the log's own entries, zlib. Segments may overlap: short ones are stored before a snapshot is told of, and replaced by
-longer ones when the log is trimmed, and two snapshotters may cut at different places. Where they overlap, they hold
-the same entries.
+longer ones when the log is trimmed or when they are merged (`coedit.store.merging`), and two snapshotters may cut at
+different places. Where they overlap, they hold the same entries. A segment is deleted only while others hold all of it;
+so whoever listed it before, and does not find it, lists again.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgpack
 
@@ -21,7 +22,16 @@ from coedit.identifiers import DocumentId, Revision, escape
 from coedit.store.object_store import ObjectStore
 
 FORMAT = 1
+_LISTINGS = 5
+"""So often segments may vanish between being listed and being read."""
 _BROKEN = (KeyError, TypeError, ValueError, zlib.error)
+
+
+T = TypeVar("T")
+
+
+class VanishedSegmentError(ObjectStoreError):
+    """A segment was listed and is not there: others hold what it held, unless somebody else has deleted it."""
 
 
 class Segment(NamedTuple):
@@ -60,13 +70,17 @@ class Archive:
             DamagedError: a segment is not what was written.
             ObjectStoreError: the store cannot answer.
         """
-        found: list[bytes] = []
-        wanted = first
-        for segment in covering(await self.segments(document_id), first, last):
-            entries = await self.load(document_id, segment)
-            found += entries[wanted - segment.first : last - segment.first + 1]
-            wanted = segment.last + 1
-        return found
+
+        async def read(segments: list[Segment]) -> list[bytes]:
+            found: list[bytes] = []
+            wanted = first
+            for segment in covering(segments, first, last):
+                entries = await self.load(document_id, segment)
+                found += entries[wanted - segment.first : last - segment.first + 1]
+                wanted = segment.last + 1
+            return found
+
+        return await self._of_listed(document_id, read)
 
     async def run_from(self, document_id: DocumentId, first: int, count: int) -> list[bytes]:
         """Return entries from revision ``first`` on, at most ``count``; fewer where no sound segment has them.
@@ -74,18 +88,32 @@ class Archive:
         Raises:
             ObjectStoreError: the store cannot answer.
         """
-        for segment in await self.segments(document_id):
-            if segment.first <= first <= segment.last:
-                with suppress(DamagedError):
-                    entries = await self.load(document_id, segment)
-                    return entries[first - segment.first :][:count]
-        return []
+
+        async def run(segments: list[Segment]) -> list[bytes]:
+            for segment in segments:
+                if segment.first <= first <= segment.last:
+                    with suppress(DamagedError):
+                        entries = await self.load(document_id, segment)
+                        return entries[first - segment.first :][:count]
+            return []
+
+        return await self._of_listed(document_id, run)
 
     async def page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
         """Return as many of these entries as one segment has, at least the first; raises as `read` does."""
-        segment = next(covering(await self.segments(document_id), first, first))
-        entries = await self.load(document_id, segment)
-        return entries[first - segment.first : last - segment.first + 1]
+
+        async def page(segments: list[Segment]) -> list[bytes]:
+            segment = next(covering(segments, first, first))
+            entries = await self.load(document_id, segment)
+            return entries[first - segment.first : last - segment.first + 1]
+
+        return await self._of_listed(document_id, page)
+
+    async def _of_listed(self, document_id: DocumentId, read: Callable[[list[Segment]], Awaitable[T]]) -> T:
+        for _ in range(_LISTINGS - 1):
+            with suppress(VanishedSegmentError):
+                return await read(await self.segments(document_id))
+        return await read(await self.segments(document_id))
 
     async def segments(self, document_id: DocumentId) -> list[Segment]:
         """Return which segments a document has, by their first revision.
@@ -102,21 +130,37 @@ class Archive:
             ObjectStoreError: some may be left, until the next time.
         """
         segments = [segment for segment in await self.segments(document_id) if segment.last <= floor]
-        needed = set(_chain(segments))
+        needed = set(chain(segments))
         for segment in segments:
             if segment not in needed:
                 await self._objects.delete(segment_key(document_id, segment))
+
+    async def delete_within(self, document_id: DocumentId, whole: Segment) -> int:
+        """Delete the segments that ``whole``, which is stored, holds all of; return how many.
+
+        Raises:
+            ObjectStoreError: some may be left, until the next time.
+        """
+        within = [
+            segment
+            for segment in await self.segments(document_id)
+            if segment != whole and whole.first <= segment.first and segment.last <= whole.last
+        ]
+        for segment in within:
+            await self._objects.delete(segment_key(document_id, segment))
+        return len(within)
 
     async def load(self, document_id: DocumentId, segment: Segment) -> list[bytes]:
         """Return what a segment holds.
 
         Raises:
+            VanishedSegmentError: it is not there any more.
             DamagedError: it is not what was written.
             ObjectStoreError: the store cannot answer.
         """
         body = await self._objects.read(segment_key(document_id, segment))
         if body is None:
-            raise ObjectStoreError(f"the object store listed segment {segment} and does not have it")
+            raise VanishedSegmentError(f"the object store listed segment {segment} and does not have it")
         entries = decode_segment(body)
         if len(entries) != segment.last - segment.first + 1:
             raise DamagedError(f"segment {segment} holds {len(entries)} entries", "object")
@@ -139,7 +183,7 @@ def covering(segments: Sequence[Segment], first: int, last: int) -> Iterator[Seg
         wanted = best.last + 1
 
 
-def _chain(segments: Sequence[Segment]) -> Iterator[Segment]:
+def chain(segments: Sequence[Segment]) -> Iterator[Segment]:
     """Yield segments that together hold all that ``segments`` hold, as few as reach; there may be gaps between them."""
     reached = 0
     for segment in sorted(segments, key=lambda segment: (segment.first, -segment.last)):

@@ -1,9 +1,10 @@
-"""What a snapshotter writes to Redis: three scripts, each of which compares before it writes."""
+"""What a snapshotter writes to Redis: scripts, each of which compares before it writes."""
 
 from typing import Literal
 
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import SnapshotStored, encode_events
+from coedit.store.document_log import Position
 from coedit.store.keys import shard_of
 from coedit.store.scripts import Script
 from coedit.store.snapshots import Snapshot
@@ -11,6 +12,7 @@ from coedit.store.topology import Nodes
 
 Noted = Literal["stored", "known", "stale"]
 Trimmed = Literal["trimmed", "fenced", "stale", "refused"]
+Evicted = Literal["evicted", "fenced", "stale", "kept"]
 
 
 class FoldScripts:
@@ -23,6 +25,7 @@ class FoldScripts:
         self._note = Script("snapshot_stored.lua")
         self._trim = Script("trim.lua")
         self._settle = Script("settle.lua")
+        self._evict = Script("evict.lua")
 
     async def note(self, snapshot: Snapshot, epoch: int) -> Noted:
         """Set where the newest snapshot of a document in ``epoch`` is, never backwards, and announce it.
@@ -68,6 +71,22 @@ class FoldScripts:
             RedisError: Redis may or may not have done it; doing it again is harmless.
         """
         shard = shard_of(document_id, self._shard_count)
-        keys = [shard.document(document_id), shard.changed]
+        keys = [shard.document(document_id), shard.changed, shard.idle]
         answer = await self._settle.run(self._nodes.at(shard), keys, [document_id])
         return bool(answer)
+
+    async def evict(self, document_id: DocumentId, position: Position, idle_before_ms: int) -> Evicted:
+        """Take a document out of Redis that the object store was found to hold whole at ``position``, if it is idle.
+
+        Raises:
+            RedisError: Redis may or may not have done it; doing it again is harmless.
+        """
+        shard = shard_of(document_id, self._shard_count)
+        keys = [shard.folder, shard.document(document_id), shard.log(document_id)]
+        answer = await self._evict.run(
+            self._nodes.at(shard),
+            [*keys, shard.changed, shard.idle, shard.damaged],
+            [self._token, document_id, position.epoch, position.head, position.number, idle_before_ms],
+        )
+        evicted: Evicted = answer.decode()
+        return evicted

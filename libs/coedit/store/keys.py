@@ -11,6 +11,7 @@ owner:{s}               string      the token of the transformer that owns the s
 cursor:{s}              string      id of the last entry of ops:{s} that was dealt with
 refused:{s}             stream      entries of ops:{s} that could not be decoded; bounded
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
+idle:{s}                sorted set  documents that their snapshots cover, by time of the last commit (ms), or later
 document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
 ended:{s}:ID            sorted set  clients that were definitely rejected in a document, by when (ms); bounded, expires
@@ -82,6 +83,11 @@ class Shard:
     def changed(self) -> str:
         """The documents that want a snapshot."""
         return f"changed:{self.tag}"
+
+    @property
+    def idle(self) -> str:
+        """The documents that want nothing, and may be evicted one day."""
+        return f"idle:{self.tag}"
 
     @property
     def damaged(self) -> str:

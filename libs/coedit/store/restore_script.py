@@ -51,6 +51,7 @@ class RestoreScript:
             shard.log(document_id),
             shard.events(document_id),
             shard.damaged,
+            shard.idle,
         ]
         message = encode_events(list(restoration.events)) if restoration.events else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait

@@ -1,6 +1,6 @@
 -- Put a document where it is known to have been: its position, and the commits that were given back.
 --
--- KEYS  owner, changed, document, log, events, damaged
+-- KEYS  owner, changed, document, log, events, damaged, idle
 -- ARGV  token, expected epoch and head (0 and 0: not there), id, then what is set: epoch, head, mac, floor, snapshot, number,
 --       incarnation, lost ("first-last", may be empty), bridge (may be empty), 1 to drop the log first, message to publish (may be empty),
 --       the commits, which end at the head
@@ -23,9 +23,8 @@ for offset = 1, count do
 end
 redis.call('HSET', KEYS[3], 'epoch', ARGV[5], 'head', ARGV[6], 'mac', ARGV[7], 'floor', ARGV[8], 'snapshot', ARGV[9],
     'number', ARGV[10], 'incarnation', ARGV[11], 'lost', ARGV[12], 'bridge', ARGV[13])
-if ARGV[6] ~= ARGV[9] then
-    local time = redis.call('TIME')
-    redis.call('ZADD', KEYS[2], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[4])
-end
+local time = redis.call('TIME')
+local waits_for = ARGV[6] ~= ARGV[9] and KEYS[2] or KEYS[7]
+redis.call('ZADD', waits_for, string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[4])
 if ARGV[15] ~= '' then redis.call('SPUBLISH', KEYS[5], ARGV[15]) end
 return 'restored'
