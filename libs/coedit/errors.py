@@ -36,6 +36,7 @@ client does about each stand in ``docs/protocol.md``::
         ObjectStoreError           unavailable
         BehindSnapshotError        unavailable
       InvalidRequestError          invalid-request
+      InvalidFormatError           invalid-format
       UnknownVersionError          unknown-version
       VersionExistsError           version-exists
       HistoryTooLongError          history-too-long
@@ -268,6 +269,13 @@ class InvalidRequestError(CoeditError):
     """What is asked for over HTTP is not said as it should be."""
 
     code = "invalid-request"
+    definite = True
+
+
+class InvalidFormatError(CoeditError):
+    """What is imported is not of the format that it is said to be."""
+
+    code = "invalid-format"
     definite = True
 
 

@@ -33,11 +33,13 @@ from services.gateway.auth import Access
 from services.gateway.channels import Channels
 from services.gateway.connection import Connection
 from services.gateway.desk import GatewayDesk
+from services.gateway.format_routes import FormatRoutes
 from services.gateway.give_back import GiveBack
 from services.gateway.heal import Healer
 from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
 from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
+from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
@@ -63,7 +65,9 @@ class Gateway:
         self._access = Access(settings)
         self._nodes = connect_nodes(settings.redis_url)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
-        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        objects = open_object_store(
+            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        )
         chain_key = ChainKey.derive(*settings.chain_secrets())
         snapshots = Snapshots(objects)
         self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key)
@@ -82,12 +86,15 @@ class Gateway:
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
-        self._history = HistoryRoutes(self._access, history, Versions(objects), edits, self._nodes)
         self._connections: set[Wire] = set()
         self._yjs = YjsDesk(hub, self._reader, self._submitter, self._presences, rosters)
         self._yjs_routes = YjsRoutes(
             settings, self._access, self._yjs, self._connections, lambda: self._is_draining
         )
+        versions = Versions(objects)
+        moments = Moments(history, versions)
+        self._history = HistoryRoutes(self._access, history, versions, moments, edits, self._nodes)
+        self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._is_draining = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,6 +138,7 @@ class Gateway:
         DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
         self._history.add_to(app)
         self._yjs_routes.add_to(app)
+        self._formats.add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
 

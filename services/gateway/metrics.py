@@ -43,3 +43,9 @@ HISTORY_SECONDS = Histogram(
     ["what"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+CONVERSION_SECONDS = Histogram(
+    "coedit_gateway_conversion_seconds",
+    "Converting a document for an export or an import, by what for and which format.",
+    ["what", "format"],
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+)
