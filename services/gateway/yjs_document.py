@@ -149,7 +149,10 @@ class YjsDocument:
 
         Raises:
             OverloadedError: too much waits.
+            UnavailableError: Redis has lost what it might rest on, and is being mended.
         """
+        if self.document.is_behind:
+            raise UnavailableError("the document is being restored; send again in a while")
         self._submitter.submit(self.document_id, submission, _count)
 
     def tell(self, message: bytes) -> None:
