@@ -30,6 +30,7 @@ check: install ## format, lint and types
 
 test: install page ## all tests: the TypeScript client's, then everything else
 	scripts/page.sh test
+	scripts/page.sh yjs
 	$(BIN)/python -m pytest -q $(PYTEST)
 
 chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=a,b REPORT=file
@@ -69,4 +70,4 @@ logs: ## follow the logs of compose
 	@scripts/compose.sh logs --follow --tail=100
 
 clean: ## remove what was built; keeps var/, the documents
-	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules tests/yjs/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
