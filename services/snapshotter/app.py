@@ -17,11 +17,11 @@ from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
+from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
 from coedit.store.quarantine import Quarantine
-from coedit.store.snapshots import Snapshots
-from services.snapshotter.fold import Folder
-from services.snapshotter.metrics import CHANGED, ERRORS, SHARDS
+from coedit.store.snapshots import Snapshot, Snapshots
+from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.settings import SnapshotterSettings
 from services.snapshotter.trim import Trimmer
@@ -71,11 +71,9 @@ class Snapshotter:
             max_bytes=settings.snapshotter_bytes,
             segment_commits=settings.snapshotter_segment_commits,
         )
-        folder = Folder(
-            DocumentReader(log, snapshots, archive), snapshots, chain_key, settings.snapshotter_keep
-        )
+        maker = SnapshotMaker(DocumentReader(log, snapshots, archive), snapshots, chain_key, _count)
         quarantine = Quarantine(self._nodes, settings.shard_count, "snapshotter")
-        return Worker(log, scripts, folder, trimmer, quarantine)
+        return Worker(log, scripts, maker, snapshots, trimmer, quarantine, keep=settings.snapshotter_keep)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
@@ -140,3 +138,8 @@ class Snapshotter:
 
     async def _ready(self) -> str:
         return "" if self._leases.held else "no shards yet"
+
+
+def _count(_: Snapshot, commits: int) -> None:
+    SNAPSHOTS.inc()
+    COMMITS.inc(commits)

@@ -7,10 +7,11 @@ from coedit.errors import DamagedError, UnavailableError
 from coedit.identifiers import DocumentId
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
+from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.pauses import Pauses
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
-from services.snapshotter.fold import Folder
+from coedit.store.snapshots import Snapshots
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
 
@@ -18,19 +19,24 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Deals with one document at a time, and puts those that fail aside."""
+    """Deals with one document at a time, and puts those that fail aside; about ``keep`` snapshots are kept."""
 
     def __init__(
         self,
         log: DocumentLog,
         scripts: FoldScripts,
-        folder: Folder,
+        maker: SnapshotMaker,
+        snapshots: Snapshots,
         trimmer: Trimmer,
         quarantine: Quarantine,
+        *,
+        keep: int,
     ) -> None:
         self._log = log
         self._scripts = scripts
-        self._folder = folder
+        self._maker = maker
+        self._snapshots = snapshots
+        self._keep = keep
         self._trimmer = trimmer
         self._quarantine = quarantine
         self.pauses = Pauses()
@@ -55,11 +61,13 @@ class Worker:
         if position is not None and position.snapshot < position.head:
             # The history before the snapshot that covers it, which would otherwise stand without one.
             await self._trimmer.keep(document_id, position, position.head)
-            snapshot = await self._folder.fold(document_id, position)
+            snapshot = await self._maker.fold(document_id, position)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.
                 raise UnavailableError("the document was put elsewhere while it was folded")
-            await self._folder.prune(snapshot)
+            # Not every time: it takes a listing of all of them.
+            if snapshot.number % self._keep == 0:
+                await self._snapshots.prune(document_id, self._keep)
             position = await self._log.position(document_id)
         if position is not None:
             await self._trimmer.trim(document_id, position)

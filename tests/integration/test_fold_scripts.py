@@ -19,12 +19,12 @@ from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.folding import Fold
+from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import ObjectStoreError, open_object_store
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshot, Snapshots
 from coedit.store.topology import Nodes
-from services.snapshotter.fold import Folder
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.trim import Trimmer
 from services.snapshotter.work import Worker
@@ -170,14 +170,13 @@ async def test_scan_finds_what_is_quiet_or_long(redis: Redis, ada: Author) -> No
 def worker(redis: Redis, objects_url: str, durability: Durability | None = None) -> Worker:
     store = Store(redis, objects_url, durability)
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
-    folder = Folder(
-        DocumentReader(store.log, store.snapshots, store.archive), store.snapshots, CHAIN_KEY, keep=2
-    )
+    reader = DocumentReader(store.log, store.snapshots, store.archive)
+    maker = SnapshotMaker(reader, store.snapshots, CHAIN_KEY, lambda *_: None)
     trimmer = Trimmer(
         store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
     )
     quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
-    return Worker(store.log, scripts, folder, trimmer, quarantine)
+    return Worker(store.log, scripts, maker, store.snapshots, trimmer, quarantine, keep=2)
 
 
 async def test_race_for_one_document_has_one_winner_a_round(
@@ -246,8 +245,10 @@ async def test_loser_of_a_race_goes_on_from_the_winners_snapshot(
     for entry in ada.entries[:5]:
         fold.add(entry, CHAIN_KEY)
     overtaken.faster = fold.finish(1)
-    folder = Folder(DocumentReader(store.log, overtaken, store.archive), overtaken, CHAIN_KEY, keep=9)
-    made = await folder.fold(ada.document_id, await store.position(ada))
+    reader = DocumentReader(store.log, overtaken, store.archive)
+    made = await SnapshotMaker(reader, overtaken, CHAIN_KEY, lambda *_: None).fold(
+        ada.document_id, await store.position(ada)
+    )
     assert (made.number, made.revision) == (2, 10)
     assert made == await store.snapshots.newest(ada.document_id)
     first = await store.snapshots.read(ada.document_id, 1)
