@@ -7,10 +7,10 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test laws chaos chaos-proof check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test test-seaweedfs laws chaos chaos-proof check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## install what the tests and checks need into .venv
 	@scripts/setup.sh dev
@@ -32,6 +32,10 @@ test: install page ## all tests: the TypeScript client's, then everything else
 	scripts/page.sh test
 	scripts/page.sh yjs
 	$(BIN)/python -m pytest -q $(PYTEST)
+
+test-seaweedfs: install ## the object store's tests against a real SeaweedFS, which is installed for it (150 MB)
+	@scripts/seaweedfs.sh
+	COEDIT_REQUIRE=seaweedfs $(BIN)/python -m pytest -q -m seaweedfs tests/unit/store tests/integration
 
 chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=a,b REPORT=file
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \

@@ -12,6 +12,7 @@ lock() {
 lock dev --extra build --extra client --extra dev --extra server
 lock server --extra build --extra client --extra server -c requirements/dev.txt
 lock page --extra page
+lock seaweedfs --extra seaweedfs
 if grep -n '://' requirements/*.txt; then
     echo "a lock file names an address" >&2
     exit 1

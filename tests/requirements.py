@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,4 +40,13 @@ def node() -> str:
     if found is None and wheel is not None and wheel.origin is not None:
         found = str(Path(wheel.origin).parent / "bin/node")
     require("node", found is not None, "scripts/page.sh build installs it")
+    return str(found)
+
+
+def seaweedfs() -> str:
+    """Return the SeaweedFS server, which `make test-seaweedfs` installs: it is large."""
+    found = shutil.which(
+        "weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
+    require("seaweedfs", found is not None, "make test-seaweedfs installs it")
     return str(found)

@@ -19,6 +19,7 @@ client does about each stand in ``docs/protocol.md``::
         ServerIdError              server-id
         WrongRootError             wrong-root
       NotTextError                 not-text
+      LostItemsError               lost-items
       UnauthorizedError            unauthorized
       ForbiddenError               forbidden
       DivergedError                diverged
@@ -35,6 +36,7 @@ client does about each stand in ``docs/protocol.md``::
         ObjectStoreError           unavailable
         BehindSnapshotError        unavailable
       InvalidRequestError          invalid-request
+      InvalidFormatError           invalid-format
       UnknownVersionError          unknown-version
       VersionExistsError           version-exists
       HistoryTooLongError          history-too-long
@@ -153,6 +155,13 @@ class NotTextError(CoeditError):
     definite = True
 
 
+class LostItemsError(CoeditError):
+    """A Yjs client has items of the server's that were lost since: it has to load the document afresh."""
+
+    code = "lost-items"
+    definite = True
+
+
 class UnauthorizedError(CoeditError):
     """The token is missing, expired, or not signed by us."""
 
@@ -260,6 +269,13 @@ class InvalidRequestError(CoeditError):
     """What is asked for over HTTP is not said as it should be."""
 
     code = "invalid-request"
+    definite = True
+
+
+class InvalidFormatError(CoeditError):
+    """What is imported is not of the format that it is said to be."""
+
+    code = "invalid-format"
     definite = True
 
 

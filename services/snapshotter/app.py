@@ -54,7 +54,9 @@ class Snapshotter:
 
     def _build_worker(self) -> Worker:
         settings = self._settings
-        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        objects = open_object_store(
+            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        )
         log, snapshots, archive = (
             DocumentLog(self._nodes, settings.shard_count, self._durability),
             Snapshots(objects),

@@ -52,7 +52,9 @@ class Transformer:
         self._durability = Durability(settings.durability, settings.replica_count)
         pins = Pins()
         self._nodes = connect_nodes(settings.redis_url, pins)
-        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        objects = open_object_store(
+            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        )
         self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         snapshots = Snapshots(objects)

@@ -31,7 +31,7 @@ def token(
     """A JWT, by default one of ours; a claim given as None is left out."""
     all_claims = {"sub": "ada", "exp": int(time.time()) + 600, "documents": documents} | claims
     present = {name: value for name, value in all_claims.items() if value is not None}
-    return jwt.encode(present, key, algorithm)
+    return jwt.encode(present, key or "", algorithm)
 
 
 @pytest.mark.parametrize("documents", [{"notes": "write"}, {"*": "write"}, {"*": "read", "notes": "write"}])

@@ -269,7 +269,7 @@ async def test_sentinel_through_trouble(
         await load.through("graceful failover", sentinels.fail_over)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[:1])
 async def test_cluster_through_trouble(
     tmp_path: Path, run: Callable[[Topology], None], make_system: MakeSystem, seed: int, kind: ServerKind
 ) -> None:

@@ -14,6 +14,7 @@ _MAY_IMPORT = {
     "ot": _LEAVES | {"ot"},
     "presence": _LEAVES | {"ot", "presence"},
     "crdt": _LEAVES | {"ot", "crdt"},
+    "formats": _LEAVES | {"ot", "crdt", "formats"},
     "protocol": _LEAVES | {"ot", "presence", "protocol"},
     "store": _LEAVES | {"ot", "protocol", "presence", "crdt", "store"},
     "client": _LEAVES | {"ot", "protocol", "presence", "crdt", "store", "client", "doctor"},
@@ -21,7 +22,7 @@ _MAY_IMPORT = {
     "runtime": {"errors", "runtime"},
 }
 _SERVICE_MAY_IMPORT = {*_MAY_IMPORT} - {"client", "doctor"}
-_PURE = {"identifiers", "errors", "ot", "protocol", "presence", "crdt"}
+_PURE = {"identifiers", "errors", "ot", "protocol", "presence", "crdt", "formats"}
 _IMPURE = {
     "aiohttp",
     "asyncio",

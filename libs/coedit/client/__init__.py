@@ -12,6 +12,7 @@
 from coedit.client.connection import ConnectionRefusedByServerError, Session, UnreachableError, connect
 from coedit.client.document import Document
 from coedit.client.events import Acknowledged, DocumentError, Submitted
+from coedit.client.formats import DocumentFormats
 from coedit.client.history import DocumentHistory, NamedVersion, PastDocument, PastEdit
 from coedit.protocol.client_session import Change, Rejection
 
@@ -21,6 +22,7 @@ __all__ = [
     "ConnectionRefusedByServerError",
     "Document",
     "DocumentError",
+    "DocumentFormats",
     "DocumentHistory",
     "NamedVersion",
     "PastDocument",

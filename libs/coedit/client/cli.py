@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from coedit.client import (
     commands_doctor,
     commands_document,
+    commands_formats,
     commands_history,
     commands_replay,
     commands_token,
@@ -78,6 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     shared.add_argument("--author", help="who one is, where the server asks for no token")
     commands_document.add_to(commands, shared)
+    commands_formats.add_to(commands, shared)
     commands_history.add_to(commands, shared)
     commands_token.add_to(commands)
     commands_replay.add_to(commands, shared)

@@ -13,6 +13,7 @@ import aiohttp
 
 from coedit.client.document import Document
 from coedit.client.events import DocumentError
+from coedit.client.formats import DocumentFormats
 from coedit.client.history import DocumentHistory
 from coedit.client.inbox import Inbox
 from coedit.errors import CoeditError, UnauthorizedError, UnavailableError
@@ -108,6 +109,12 @@ class Session:
             InvalidIdentifierError: no document can have this name.
         """
         return DocumentHistory(
+            _http_url(self._url), name, self._hello.get("token"), self._hello.get("author")
+        )
+
+    def formats(self, name: str) -> DocumentFormats:
+        """Return what exports and imports a document, which need not be open; raises as `history` does."""
+        return DocumentFormats(
             _http_url(self._url), name, self._hello.get("token"), self._hello.get("author")
         )
 

@@ -42,7 +42,9 @@ async def run(options: argparse.Namespace) -> int:
         await nodes.refresh()
         if options.document is None:
             return await _list(nodes, settings)
-        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        objects = open_object_store(
+            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        )
         return await _see(nodes, objects, settings, document_id(options.document), options)
     except TROUBLE as error:
         raise UnavailableError(f"Redis cannot be reached: {error}") from error

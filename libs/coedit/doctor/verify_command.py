@@ -106,7 +106,9 @@ async def _deployment(options: argparse.Namespace) -> AsyncIterator[_Deployment]
     nodes = connect_nodes(settings.redis_url)
     try:
         await nodes.refresh()
-        objects = open_object_store(settings.object_store_url, settings.object_store_endpoint)
+        objects = open_object_store(
+            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        )
         yield _Deployment(nodes, objects, settings.shard_count, ChainKey.derive(*settings.chain_secrets()))
     except TROUBLE as error:
         raise UnavailableError(f"Redis cannot be reached: {error}") from error

@@ -114,7 +114,7 @@ class PresenceChanged:
     """Who came or changed, and who is gone, since the last tick."""
 
     present: tuple[dict[str, Any], ...]
-    """As in the ``presence`` message: client_id, author, name, colour, revision, caret."""
+    """As `coedit.presence.roster.shared_fields` has them; ``yjs`` is for Yjs clients alone."""
     left: tuple[ClientId, ...]
 
 

@@ -37,6 +37,8 @@ class SharedSettings(BaseSettings):
     """Where snapshots and history go: ``file://``, ``s3://``, ``gs://``, ``az://``, ``memory://``."""
     object_store_endpoint: str = ""
     """For S3-compatible stores: the address to use instead of the provider's own."""
+    object_store_region: str = ""
+    """Of an S3 bucket; empty: what the environment says (``AWS_REGION``)."""
     durability: Durability = "fsync"
     """What an ack promises: ``memory`` (Redis has it), ``fsync`` (on disk), ``replicated`` (on the replicas too)."""
     replica_count: int = Field(default=1, ge=1)

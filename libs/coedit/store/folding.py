@@ -120,5 +120,6 @@ def bridged(document_id: DocumentId, yjs: YjsDocument, bridge: Bridge) -> YjsDoc
     fresh = YjsDocument(
         document_id, root=bridge.text_root, client_id=yjs_client_id(document_id, "root", bridge.root)
     )
-    fresh.fold(yjs.content)
+    if bridge.is_text:
+        fresh.fold(yjs.content)
     return fresh

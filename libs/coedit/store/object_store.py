@@ -69,35 +69,44 @@ class ObjectStore(Protocol):
         ...
 
 
-def open_object_store(url: str, endpoint: str = "") -> ObjectStore:
+def open_object_store(url: str, endpoint: str = "", region: str = "") -> ObjectStore:
     """Return the store at ``url``: ``file://`` (made if need be), ``memory://``, ``s3://``, ``gs://``, ``az://``.
 
-    ``endpoint`` is the address of an S3-compatible server, http or https; buckets are then part of the path.
-    Credentials come from the environment, as the provider's own tools read them.
+    What follows the bucket's name is a folder in it. ``endpoint`` is the address of a compatible server, http or
+    https; S3 buckets are then part of the path. ``region`` is that of S3. Credentials come from the environment, as
+    the provider's own tools read them.
 
     Raises:
-        ValueError: no such kind of store.
+        ValueError: no such kind of store, or an option that it does not have.
         OSError: the folder cannot be made.
     """
     parts = urlsplit(url)
-    match parts.scheme:
-        case "file":
-            return LocalFolder(unquote(parts.path))
-        case "memory":
-            return RemoteObjects(MemoryStore())
-        case "s3" | "gs" | "az":
-            return RemoteObjects(from_url(url, **_options(endpoint)))
-        case _:
-            raise ValueError(f"no object store of kind {parts.scheme!r}: use file, memory, s3, gs or az")
+    try:
+        match parts.scheme:
+            case "file":
+                return LocalFolder(unquote(parts.path))
+            case "memory":
+                return RemoteObjects(MemoryStore())
+            case "s3" | "gs" | "az":
+                return RemoteObjects(from_url(url, **_options(parts.scheme, endpoint, region)))
+    except BaseError as error:
+        raise ValueError(f"the object store {url} cannot be opened: {error}") from error
+    raise ValueError(f"no object store of kind {parts.scheme!r}: use file, memory, s3, gs or az")
 
 
-def _options(endpoint: str) -> dict[str, Any]:
+def _options(scheme: str, endpoint: str, region: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "client_options": {"timeout": _REQUEST_SECONDS, "allow_http": endpoint.startswith("http:")},
         "retry_config": {"max_retries": 3, "retry_timeout": _RETRY_SECONDS},
     }
+    if endpoint and scheme == "gs":
+        raise ValueError("Google's store takes no endpoint")
     if endpoint:
-        options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+        options["endpoint"] = endpoint
+    if endpoint and scheme == "s3":
+        options["virtual_hosted_style_request"] = False
+    if region and scheme == "s3":
+        options["region"] = region
     return options
 
 

@@ -45,7 +45,7 @@ def _forged(**claims: object) -> str:
         "nonsense",
         make_access_token(_SECRET, _ADA, 1),
         make_access_token("another secret of bytes", _ADA, _LATER),
-        jwt.encode({"sub": "eve", "exp": _LATER}, None, algorithm="none"),
+        jwt.encode({"sub": "eve", "exp": _LATER}, "", algorithm="none"),
         jwt.encode(
             {"sub": "eve", "exp": _LATER},
             signing_key(_SECRET) + b"-and-longer-by-far, as the algorithm wants it",

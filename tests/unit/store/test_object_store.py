@@ -3,23 +3,89 @@
 import asyncio
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from coedit.errors import ObjectStoreError
 from coedit.identifiers import MAX_NAME_BYTES, document_id, escape
 from coedit.store.local_folder import LocalFolder
-from coedit.store.object_store import ObjectStore, open_object_store
+from coedit.store.object_store import ObjectStore, RemoteObjects, open_object_store
+from tests.ports import free_port
+from tests.s3_servers import CREDENTIALS, S3Server, moto, seaweed
 
 IDS = ["room a/b?x", "é%2F", "..", "😀", "x" * MAX_NAME_BYTES, "日" * (MAX_NAME_BYTES // 3), "a+b"]
 
 
-@pytest.fixture(params=["folder", "memory"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return open_object_store(
-        f"{tmp_path.as_uri()}/new%20objects" if request.param == "folder" else "memory://"
-    )
+@pytest.fixture(scope="module")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "memory", "moto", pytest.param("seaweedfs", marks=pytest.mark.seaweedfs)])
+def objects(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    if request.param == "folder":
+        return open_object_store(f"{tmp_path.as_uri()}/new%20objects")
+    if request.param == "memory":
+        return open_object_store("memory://")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    fixture = "moto_server" if request.param == "moto" else "seaweed_server"
+    server: S3Server = request.getfixturevalue(fixture)
+    return open_object_store(server.folder_url(), server.endpoint, "eu-central-1")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("s3://bucket/below", S3Store),
+        ("gs://bucket", GCSStore),
+        ("az://container/below", AzureStore),
+        ("memory://", MemoryStore),
+    ],
+)
+def test_url_chooses_the_store(url: str, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    objects = open_object_store(url)
+    assert isinstance(objects, RemoteObjects)
+    assert type(objects._store) is kind
+
+
+def test_options_of_the_store_are_those_of_the_settings() -> None:
+    objects = open_object_store("s3://bucket/below", "http://127.0.0.1:1", "eu-north-1")
+    assert isinstance(objects, RemoteObjects)
+    store = objects._store
+    assert isinstance(store, S3Store)
+    config = {str(name).removeprefix("aws_"): value for name, value in store.config.items()}
+    assert (config["endpoint"], config["region"]) == ("http://127.0.0.1:1", "eu-north-1")
+    assert (config["virtual_hosted_style_request"], store.prefix) == ("false", "below")
+    assert store.client_options is not None
+    assert store.client_options["allow_http"] in (True, "true")
+    assert store.retry_config is not None
+
+
+@pytest.mark.parametrize(("url", "endpoint"), [("gs://bucket", "http://127.0.0.1:1"), ("az://container", "")])
+def test_store_that_cannot_be_opened_says_why(url: str, endpoint: str) -> None:
+    with pytest.raises(ValueError, match=r"endpoint|container"):
+        open_object_store(url, endpoint)
+
+
+async def test_server_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    objects = open_object_store("s3://bucket", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(ObjectStoreError):
+        await objects.read("d/snapshot/1")
 
 
 async def test_created_object_is_read_back(objects: ObjectStore) -> None:

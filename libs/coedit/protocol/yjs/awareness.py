@@ -15,12 +15,13 @@ from typing import NamedTuple
 import orjson
 
 from coedit.errors import InvalidUpdateError, TooLargeError
+from coedit.presence.roster import MAX_STATE_CHARACTERS
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.lib0 import Reader, write_text, write_uint
 
 MAX_ENTRIES = 10_000
 """In one update: a provider may send back all it knows."""
-MAX_STATE_BYTES = 8_192
+MAX_STATE_BYTES = MAX_STATE_CHARACTERS
 """Of one state's JSON, in UTF-8."""
 OUTDATED_SECONDS = 30.0
 """After what silence a state is gone; its owner renews it twice as often."""
@@ -166,11 +167,9 @@ class AwarenessStates:
             if known.state != _GONE and known.clock
         ]
 
-    def of(self, owner: str) -> Entry | None:
-        """Return the state of ``owner``."""
-        client = self._ids.get(owner)
-        known = None if client is None else self._known.get(client)
-        return None if client is None or known is None else Entry(client, known.clock, known.state)
+    def owners(self) -> list[str]:
+        """Return everybody who has an id."""
+        return list(self._ids)
 
     def _may_speak(self, owner: str, client: int, now: float) -> bool:
         if is_server_id(client):

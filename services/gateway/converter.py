@@ -1,0 +1,48 @@
+"""The process that turns documents into other formats and back: ``python -m services.gateway.converter``.
+
+What is imported is written by anybody, and read by parsers that are not ours: so it happens in a process of its own,
+with a bound on its time and memory, that nothing else shares. It reads one request from its standard input and writes
+one answer to its standard output, both MessagePack.
+"""
+
+import os
+import resource
+import sys
+from typing import Any
+
+import msgpack
+import orjson
+
+from coedit.errors import CoeditError
+from coedit.formats import export_document, import_document
+from coedit.ot.delta import Delta
+
+MEMORY_BYTES = 2 * 1024 * 1024 * 1024
+
+
+def main() -> None:
+    """Answer the one request."""
+    os.nice(10)  # whoever edits comes first
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    request = msgpack.unpackb(sys.stdin.buffer.read())
+    resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_seconds"], request["cpu_seconds"]))
+    try:
+        answer: dict[str, Any] = {"body": _converted(request)}
+    except CoeditError as error:
+        answer = {"code": error.code, "message": str(error)}
+    except (MemoryError, RecursionError) as error:
+        answer = {"code": "too-large", "message": f"too much to convert: {type(error).__name__}"}
+    sys.stdout.buffer.write(msgpack.packb(answer))
+
+
+def _converted(request: dict[str, Any]) -> bytes:
+    if request["is_import"]:
+        document = import_document(request["body"], request["format"], request["root"])
+        return orjson.dumps(document.to_json())
+    document = Delta.from_json(orjson.loads(request["body"]), is_bounded=False)
+    return export_document(document, request["format"], request["seed"])
+
+
+if __name__ == "__main__":
+    main()

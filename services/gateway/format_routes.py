@@ -1,0 +1,120 @@
+"""Documents in other formats over plain HTTP: ``GET /v1/export/{id}`` and ``POST /v1/import/{id}``."""
+
+import asyncio
+from hashlib import blake2b
+from urllib.parse import quote
+
+from aiohttp import web
+
+from coedit.crdt.document import ROOT
+from coedit.errors import ForbiddenError, InvalidRequestError, TooLargeError
+from coedit.formats import FORMATS, Format
+from coedit.identifiers import DocumentId
+from coedit.ot.diff import diff
+from coedit.protocol.moments import Head, read_moment
+from coedit.store.documents import DocumentReader
+from coedit.store.history import Past
+from services.gateway.asked import integer_of
+from services.gateway.auth import Access
+from services.gateway.conversions import Conversions
+from services.gateway.edit_response import edit_response
+from services.gateway.moments import Moments
+from services.gateway.one_edit import OneEdits
+from services.gateway.rest import answered, authorize, document_of
+from services.gateway.settings import GatewaySettings
+
+_EXPORT, _IMPORT = "/v1/export/", "/v1/import/"
+_HEADERS = {
+    # What people wrote is never a page of this origin, whatever it says.
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src * data:; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+_MAX_ROOT = 255
+
+
+class FormatRoutes:
+    """Exports a document, and makes a document what a file says, as one edit."""
+
+    def __init__(
+        self,
+        access: Access,
+        reader: DocumentReader,
+        moments: Moments,
+        edits: OneEdits,
+        settings: GatewaySettings,
+    ) -> None:
+        self._access = access
+        self._reader = reader
+        self._moments = moments
+        self._edits = edits
+        self._max_bytes = settings.gateway_import_bytes
+        self._conversions = Conversions(settings.gateway_convert_seconds)
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve the routes."""
+        app.router.add_get(_EXPORT + "{document:.*}", answered(self._export))
+        app.router.add_post(_IMPORT + "{document:.*}", answered(self._import))
+
+    async def _export(self, request: web.Request) -> web.Response:
+        document_id = document_of(request, _EXPORT)
+        authorize(self._access, request, document_id)
+        form = _form_of(request)
+        past, is_damaged = await self._wanted(request, document_id)
+        seed = f"{document_id}\n{past.revision}\n{past.mac}"
+        body = await self._conversions.export(past.document, form.name, seed)
+        name = quote(document_id, safe="") + form.suffix
+        headers = {
+            "Content-Type": form.content_type,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "Coedit-Revision": str(past.revision),
+        }
+        damaged = {"Coedit-Damaged": "true"} if is_damaged else {}
+        return web.Response(body=body, headers=_HEADERS | headers | damaged)
+
+    async def _wanted(self, request: web.Request, document_id: DocumentId) -> tuple[Past, bool]:
+        moment = read_moment(request.query.get("at", "head"))
+        if isinstance(moment, Head):
+            loaded, damage = await self._reader.load_readable(document_id)
+            return Past(loaded.revision, loaded.document, loaded.epoch, loaded.mac), damage is not None
+        async with self._moments.replaying("export"):
+            return await self._moments.past(document_id, moment), False
+
+    async def _import(self, request: web.Request) -> web.Response:
+        document_id = document_of(request, _IMPORT)
+        identity = authorize(self._access, request, document_id, request.query.get("author", ""))
+        if identity.right(document_id) != "write":
+            raise ForbiddenError("the token grants reading only")
+        form, root = _form_of(request), _root_of(request)
+        body = await self._read(request)
+        wanted = await self._conversions.read(body, form.name, root)
+        revision = integer_of(request, "base_revision", 0) if "base_revision" in request.query else None
+        async with self._moments.replaying("import"):
+            base = await self._moments.base(document_id, revision)
+        delta = await asyncio.to_thread(diff, base.document, wanted)
+        what = ["import", form.name, root, blake2b(body, digest_size=16).hexdigest()]
+        facts = {"format": form.name}
+        return await edit_response(self._edits, document_id, base, identity, what, delta, facts)
+
+    async def _read(self, request: web.Request) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise TooLargeError(f"what is imported is larger than {self._max_bytes} bytes")
+            parts.append(chunk)
+        return b"".join(parts)
+
+
+def _form_of(request: web.Request) -> Format:
+    name = request.query.get("format", "")
+    if name not in FORMATS:
+        raise InvalidRequestError(f"format={name!r} is none of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def _root_of(request: web.Request) -> str:
+    root = request.query.get("root", ROOT)
+    if not root or len(root) > _MAX_ROOT:
+        raise InvalidRequestError(f"root= is the name of a shared text, of 1 to {_MAX_ROOT} characters")
+    return root
