@@ -78,7 +78,7 @@ class YjsDesk:
         YJS_SEATS.dec()
         document = seat.document
         del document.seats[seat.client_id]
-        document.people.left(seat.client_id)
+        await document.people.left(seat.client_id)
         await self._release(document)
 
     async def step(self) -> None:

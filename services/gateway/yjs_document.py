@@ -7,6 +7,7 @@ commit is one update for everybody. Where it cannot follow, its clients are sent
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from coedit.crdt.items import YjsItems
@@ -20,13 +21,14 @@ from coedit.errors import (
 )
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.bridge import Bridge
+from coedit.ot.commit import Commit
 from coedit.protocol.events import Rejected, Repeated, YjsHeld, YjsTaken
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.documents import DocumentReader
+from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.feed import Answer
 from services.gateway.hub import OpenDocument
@@ -37,8 +39,6 @@ from services.gateway.yjs_frames import YjsFrame
 from services.gateway.yjs_people import YjsPeople
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from services.gateway.yjs_seat import YjsSeat
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ _BRIDGE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 5.0
 _CATCH_UP_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.02
+_RECENT_COMMITS = 256
+_TRY_HELD_SECONDS = 0.05
 
 
 class YjsDocument:
@@ -71,6 +73,7 @@ class YjsDocument:
         self._items: YjsItems | None = None
         self._follows = False
         """Whether commits are taken as they come; before, they are read."""
+        self._tries_held = False
         self._known: dict[int, int] | None = None
         self._lock = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
@@ -190,7 +193,7 @@ class YjsDocument:
             case Rejected():
                 seat.reject(event)
 
-    def moved(self, present: "Sequence[dict[str, Any]]", left: "Sequence[ClientId]") -> None:
+    def moved(self, present: Sequence[dict[str, Any]], left: Sequence[ClientId]) -> None:
         """Take note of who came or moved, and who is gone."""
         self.people.moved(present, left)
 
@@ -238,8 +241,17 @@ class YjsDocument:
                 items.apply(update)
         self.epoch, self.revision, self.bridge = loaded.epoch, loaded.revision, loaded.bridge
         self._items, self._known = items, None
-        self.people.begin(self.bridge.text_root if self.bridge else root, self.revision, items)
+        root_now = self.bridge.text_root if self.bridge else root
+        self.people.begin(root_now, self.revision, items, self._recent(loaded))
         await self._catch_up()
+
+    def _recent(self, loaded: LoadedDocument) -> Sequence[Commit]:
+        """Return some commits that led to where the document was loaded, from memory or as they were read."""
+        _, kept = self.document.feed.recent_above(0)
+        known = [commit for commit in kept if commit.revision <= loaded.revision][-_RECENT_COMMITS:]
+        if not known or known[-1].revision != loaded.revision or len(known) < len(loaded.recent):
+            return loaded.recent[-_RECENT_COMMITS:]
+        return [commit.commit() for commit in known]
 
     async def _load_for_all(self) -> None:
         """Load the document for those who have it open already, and tell them all of it."""
@@ -319,6 +331,16 @@ class YjsDocument:
         if seat is not None:
             seat.answer(commit.fields["client_sequence"])
         self.people.committed(commit)
+        if any(seat.holds for seat in self.seats.values()) and not self._tries_held:
+            # Not at once: the owner holds back too, and tells of what it let go in the same breath.
+            self._tries_held = True
+            asyncio.get_running_loop().call_later(_TRY_HELD_SECONDS, self._try_held)
+
+    def _try_held(self) -> None:
+        self._tries_held = False
+        if self._follows:
+            for seat in list(self.seats.values()):
+                seat.try_held()
 
     def _fail(self, error: CoeditError) -> None:
         """Send everybody away; whoever comes back begins afresh."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from coedit.crdt.items import YjsItems
 from coedit.errors import CoeditError, ProtocolError
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
-from coedit.ot.commit import Caret
+from coedit.ot.commit import Caret, Commit
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import Presence, YjsState, presence_from_fields, shared_fields
 from coedit.protocol.yjs.awareness import AwarenessStates, Entry, read_entries, write_entries
@@ -71,10 +71,15 @@ class YjsPeople:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_due = False
 
-    def begin(self, root: str | None, revision: Revision, items: YjsItems) -> None:
-        """Begin with a document at ``revision`` whose text is ``root``; None: it is no text, and has no carets."""
+    def begin(self, root: str | None, revision: Revision, items: YjsItems, recent: Sequence[Commit]) -> None:
+        """Begin with a document at ``revision`` whose text is ``root``; None: it is no text, and has no carets.
+
+        ``recent`` are the commits that led there, as far as they are known: carets may have been stated before them.
+        """
         self._revision, self._root = revision, root
-        self._others.reopened(revision)
+        self._others.reopened(Revision(revision - len(recent)))
+        for commit in recent:
+            self._others.committed(commit)
         self._shown.clear()
         self._items = items
         self._carets = None if root is None else YjsCarets(root, items)
@@ -104,16 +109,18 @@ class YjsPeople:
         self._tell(merged.news)
         for entry in merged.news:
             if entry.is_gone:
-                self._leave(seat.client_id)
+                self._unplaced.pop(seat.client_id, None)
+                self._start(self._presences.leave(seat.client_id, self._document_id))
             else:
                 self._say(seat, entry)
 
-    def left(self, client_id: ClientId) -> None:
+    async def left(self, client_id: ClientId) -> None:
         """A Yjs client here is gone."""
         entry = self._states.leave(client_id, time.monotonic())
         if entry is not None:
             self._tell([entry])
-        self._leave(client_id)
+        self._unplaced.pop(client_id, None)
+        await self._presences.leave(client_id, self._document_id)
 
     def moved(self, present: Iterable[dict[str, Any]], left: Sequence[ClientId]) -> None:
         """Take in a change of the roster: of Yjs clients here more is known already."""
@@ -273,10 +280,6 @@ class YjsPeople:
         entry, seat = self._unplaced.pop(client_id, None), self.seat_of(client_id)
         if entry is not None and seat is not None:
             self._say(seat, entry)
-
-    def _leave(self, client_id: ClientId) -> None:
-        self._unplaced.pop(client_id, None)
-        self._start(self._presences.leave(client_id, self._document_id))
 
     def _tell(self, entries: Sequence[Entry]) -> None:
         if entries:

@@ -11,6 +11,7 @@ from coedit.identifiers import ClientId, ClientSequence
 from coedit.protocol.events import Rejected
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, Right
+from coedit.protocol.yjs.gate import lacks
 from coedit.protocol.yjs.sync import (
     AwarenessMessage,
     Message,
@@ -162,6 +163,18 @@ class YjsSeat:
         for sequence, waiting in list(self._waiting.items()):
             if now - waiting.sent_at >= ANSWER_SECONDS:
                 waiting.sent_at = now
+                self._submit(sequence, waiting.update)
+
+    @property
+    def holds(self) -> bool:
+        """Whether something of this client waits for what has not come."""
+        return any(waiting.is_held for waiting in self._waiting.values())
+
+    def try_held(self) -> None:
+        """Submit what was held back, and need not be any more."""
+        for sequence, waiting in list(self._waiting.items()):
+            if waiting.is_held and not lacks(decode_update(waiting.update), self.document.known):
+                waiting.is_held, waiting.sent_at = False, time.monotonic()
                 self._submit(sequence, waiting.update)
 
     async def _answer_step_1(self, state_vector: bytes) -> None:
