@@ -233,10 +233,10 @@ class YjsDocument:
             raise QuarantinedError(f"the document is damaged: {damage}")
         self.document.feed.follower = self
         loaded = await self._reader.load(self.document_id)
-        if loaded.bridge is None and loaded.revision > 0:
+        if loaded.revision > 0 and not loaded.has_its_items:
             await self._ask_for_bridge(root, author)
             loaded = await self._reader.load(self.document_id)
-            if loaded.bridge is None:
+            if not loaded.has_its_items:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")
         items = YjsItems()
         for update in (loaded.update, *(commit.update for commit in loaded.recent)):
