@@ -129,6 +129,22 @@ async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author
     assert await store.log.read(ada.document_id, 1, 10) == ada.entries
 
 
+async def test_log_above_its_bound_is_cut_to_half_of_it_and_no_further(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    """What the commits' bytes add up to is less than what they take."""
+    await ada.type(290)
+    store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(Nodes(redis), "mine", SHARDS)
+    await scripts.note(snapshot(ada, ada.head, 1), 1)
+    bound = await store.log.size_bytes(ada.document_id) // 3
+    trimmer = Trimmer(
+        store.log, store.archive, scripts, CHAIN_KEY, tail=9999, segment_commits=5, max_bytes=bound
+    )
+    await trimmer.trim(ada.document_id, await store.position(ada))
+    assert bound // 4 < await store.log.size_bytes(ada.document_id) <= bound
+    assert await store.reader.entries(ada.document_id, 1, ada.head) == ada.entries
+
+
 class _FullArchive(Archive):
     def __init__(self) -> None:
         pass
