@@ -30,7 +30,7 @@ check: install ## format, lint and types
 
 test: install page ## all tests: the TypeScript client's, then everything else
 	scripts/page.sh test
-	$(BIN)/python -m pytest -q $(PYTEST)
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope $(PYTEST)
 
 test-seaweedfs: install ## the object store's tests against a real SeaweedFS, which is installed for it (150 MB)
 	@scripts/seaweedfs.sh

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.laws import CASES, SEED
 from tests.system import System
 
 MakeSystem = Callable[..., System]
@@ -57,3 +58,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = outcome.get_result()
     if report.when == "call":
         item.report = report  # type: ignore[attr-defined]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to run the laws again on the same cases."""
+    terminalreporter.write_line(f"laws: COEDIT_SEED={SEED} COEDIT_CASES={CASES}")

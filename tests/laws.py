@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import hypothesis
 
-SEED = int(os.environ.get("COEDIT_SEED", random.SystemRandom().randrange(2**32)))
+_DRAWN = "COEDIT_DRAWN_SEED"
+"""Hands the seed that was drawn on to the processes that share the tests of one run."""
+os.environ.setdefault(_DRAWN, str(random.SystemRandom().randrange(2**32)))
+
+SEED = int(os.environ.get("COEDIT_SEED", os.environ[_DRAWN]))
 """The seed of all laws in one run; COEDIT_SEED replays it."""
 
 CASES = int(os.environ.get("COEDIT_CASES", "2000"))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +16,7 @@ from coedit.ot.commit import Caret
 from coedit.presence.roster import Presence
 from coedit.protocol.events import PresenceChanged, decode_events
 from coedit.store.keys import shard_of
+from tests.ports import free_port
 
 SHARD_COUNT = 4
 DEADLINE_SECONDS = 15.0
@@ -35,7 +35,7 @@ def presence(client: str, at: int | None = 0, **more: Any) -> Presence:
 
 @contextmanager
 def running_valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer(port=_free_port())
+    server = ValkeyServer(port=free_port())
     server.start()
     try:
         yield server
@@ -113,7 +113,7 @@ class PresenceProcess:
     """``python -m services.presence``, as it is deployed."""
 
     def __init__(self, port: int, **settings: object) -> None:
-        self.health_port = _free_port()
+        self.health_port = free_port()
         chosen = {
             "SECRET": "a secret of the tests",
             "REDIS_URL": f"redis://127.0.0.1:{port}/0",
@@ -169,10 +169,3 @@ class PresenceProcess:
         assert self._process.stderr is not None
         async for line in self._process.stderr:
             self.output += line
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

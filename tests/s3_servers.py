@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.requirements import seaweedfs
-from tests.system import Process, free_port, until
+from tests.system import Process, until
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "tests",

@@ -26,7 +26,7 @@ from coedit.store.keys import Shard, shard_of
 from coedit.store.object_store import open_object_store
 from coedit.store.snapshots import Snapshot, Snapshots
 from coedit.store.topology import Nodes
-from tests.redis_server import free_port
+from tests.ports import free_port
 
 T = TypeVar("T")
 

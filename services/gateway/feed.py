@@ -1,10 +1,10 @@
 """One open document on this gateway: puts what comes from its channel in order, fills gaps, and fans out."""
 
 import logging
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from coedit.errors import DamagedError, ProtocolError
+from coedit.errors import CoeditError, DamagedError, ProtocolError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import (
     ClientCameBack,
@@ -18,6 +18,8 @@ from coedit.protocol.events import (
     Rejected,
     Repeated,
     SnapshotStored,
+    YjsHeld,
+    YjsTaken,
     decode_events,
 )
 from coedit.protocol.messages import commit_message, lost_message
@@ -27,6 +29,8 @@ from services.gateway.recent import Logged, RecentCommits
 from services.gateway.subscription import Subscription
 
 logger = logging.getLogger(__name__)
+
+Answer: TypeAlias = Rejected | Repeated | YjsTaken | YjsHeld
 
 
 class Place(NamedTuple):
@@ -38,6 +42,27 @@ class Place(NamedTuple):
     snapshot_revision: Revision
     lost: tuple[Revision, Revision] | None = None
     """The revisions whose loss began the epoch, the first and the last."""
+    is_text: bool = True
+    """Whether OT clients can open the document."""
+
+
+class Follower(Protocol):
+    """Somebody beside the subscriptions who goes along with the document; sees to its own errors."""
+
+    def committed(self, commits: list[Logged]) -> None:
+        """Take note of commits, in order and without a gap."""
+
+    def answered(self, event: Answer) -> None:
+        """Take note of what became of a submission; it may be anybody's."""
+
+    def moved(self, present: Sequence[dict[str, Any]], left: Sequence[ClientId]) -> None:
+        """Take note of who came or moved, and who is gone."""
+
+    def refresh_roster(self) -> None:
+        """Take note that one may have missed who came and left."""
+
+    def dropped(self, error: CoeditError) -> None:
+        """Take note that the document has to be opened again."""
 
 
 class Feed:
@@ -64,6 +89,8 @@ class Feed:
         self.presence_count = 0
         """Of changes of the roster that came so far."""
         self.subscriptions: set[Subscription] = set()
+        self.follower: Follower | None = None
+        """Who sees to the Yjs clients of the document, while there are some."""
         self._on_gap = on_gap
         self._on_damage = on_damage
         self._recent = RecentCommits()
@@ -105,6 +132,8 @@ class Feed:
             if subscription.is_live:
                 told += subscription.deliver(new, shared, authors)
         DELIVERED.inc(told)
+        if self.follower is not None:
+            self.follower.committed(logged)
 
     def recent_since(self, revision: int) -> list[Logged] | None:
         """Return the commits above ``revision``, or None where they are older than what is kept here."""
@@ -130,7 +159,10 @@ class Feed:
         match event:
             case Committed(entries):
                 self._on_commits([Logged.read(entry) for entry in entries])
+            case YjsTaken() | YjsHeld():
+                self._tell_follower(event)
             case Rejected():
+                self._tell_follower(event)
                 for subscription in self.of_client(event.client_id):
                     subscription.reject(event)
             case Repeated():
@@ -160,8 +192,16 @@ class Feed:
                 self.broadcast({"type": "snapshot", "document": self.document_id, "revision": revision})
             case PresenceChanged(present, left):
                 self.presence_count += 1
-                message = {"type": "presence", "document": self.document_id, "present": present, "left": left}
-                self.broadcast(message)
+                self.broadcast(
+                    {
+                        "type": "presence",
+                        "document": self.document_id,
+                        "present": [_without_yjs(fields) for fields in present],
+                        "left": left,
+                    }
+                )
+                if self.follower is not None:
+                    self.follower.moved(present, left)
 
     def _on_commits(self, commits: list[Logged]) -> None:
         if commits[0].fields["epoch"] != self.epoch or commits[0].revision > self.head + 1:
@@ -169,7 +209,12 @@ class Feed:
         else:
             self.take(commits)
 
+    def _tell_follower(self, event: Answer) -> None:
+        if self.follower is not None:
+            self.follower.answered(event)
+
     def _on_repeat(self, event: Repeated) -> None:
+        self._tell_follower(event)
         if event.revision > self.head:
             self._miss()  # the commit's own message was lost
         for subscription in self.of_client(event.client_id):
@@ -182,3 +227,8 @@ class Feed:
     def _recent_commit(self, revision: int) -> dict[str, Any] | None:
         since = self.recent_since(revision - 1)
         return since[0].fields if since else None
+
+
+def _without_yjs(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a presence as OT clients are told it."""
+    return {name: value for name, value in fields.items() if name != "yjs"} if "yjs" in fields else fields

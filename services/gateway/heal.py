@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from coedit.identifiers import DocumentId
-from coedit.protocol.log_entry import commit_from_fields
 from coedit.protocol.messages import recall_message
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Given, OffersStream, Seen
@@ -73,7 +72,7 @@ def _given(document_id: DocumentId, before: str, recent: list[Logged]) -> list[G
     given = []
     for start in range(0, len(recent), _GIVEN_COMMITS):
         page = recent[start : start + _GIVEN_COMMITS]
-        commits = tuple(commit_from_fields(commit.fields) for commit in page)
+        commits = tuple(commit.commit() for commit in page)
         given.append(Given(document_id, before, commits))
         before = commits[-1].mac
     return given

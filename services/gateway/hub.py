@@ -15,6 +15,7 @@ from coedit.errors import (
     CoeditError,
     DamagedError,
     DivergedError,
+    NotTextError,
     QuarantinedError,
     RevisionTooOldError,
     UnavailableError,
@@ -90,6 +91,7 @@ class OpenDocument:
         One that is damaged is returned at the last revision that can be vouched for.
 
         Raises:
+            NotTextError: it is a Yjs document of another shape.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
         async with self._lock:
@@ -102,6 +104,7 @@ class OpenDocument:
                 self._content = await asyncio.to_thread(Content, self._loaded)
                 if not self._is_salvaged:
                     self._catch_feed_up(self._loaded)
+            _check_text(self._loaded is None or self._loaded.is_text)
             return self._content
 
     async def look_for_damage(self) -> str:
@@ -141,12 +144,14 @@ class OpenDocument:
 
         Raises:
             DamagedError: that cannot be told.
+            NotTextError: the document is a Yjs document of another shape.
             BehindClientError: we never came that far in its epoch: it may have what we lost.
             DivergedError: we have another mac at its revision, or it is ahead of an epoch that ended.
         """
         async with self._lock:
             await self._subscribe()
             place = await self._place()
+        _check_text(place.is_text)
         if revision > place.head and epoch == place.epoch:
             raise BehindClientError(place)
         if revision > place.head or epoch > place.epoch:
@@ -154,6 +159,13 @@ class OpenDocument:
         if await self._mac_at(revision, place) != mac:
             raise DivergedError(f"another history at revision {revision}")
         return place
+
+    async def until_current(self) -> Revision:
+        """Return where the document stands in Redis now, once the feed is there too, or on its way."""
+        place = await self._place()
+        if place.head > self.feed.head or place.epoch != self.feed.epoch:
+            self._mend(self.feed)
+        return place.head
 
     async def now_us(self) -> int:
         """Return the time (µs since 1970) by the clock of the document's Redis."""
@@ -195,6 +207,10 @@ class OpenDocument:
         subscription.fall_behind()
 
     async def page_after(self, revision: Revision) -> list[dict[str, Any]]:
+        """Return the first of what `logged_after` does, as clients are told it, as far as it fits one frame."""
+        return page_of(await self.logged_after(revision))
+
+    async def logged_after(self, revision: Revision) -> list[Logged]:
         """Return commits above ``revision``, at most a page, from memory, the log or the archive; none at the head.
 
         Of a damaged document none are told: its clients are as far as they can get.
@@ -204,7 +220,7 @@ class OpenDocument:
             if self.damage:
                 return []
             recent = await self._logged(revision, min(self.feed.head, revision + _PAGE_REVISIONS))
-        return page_of(recent)
+        return recent
 
     async def _logged(self, revision: Revision, last: int) -> list[Logged]:
         """Return the first of the commits above ``revision`` up to ``last``, each checked to follow the one before.
@@ -246,16 +262,23 @@ class OpenDocument:
             position = await self._log.position(self.feed.document_id)
         if position is not None:
             return Place(
-                position.epoch, position.head, position.mac, position.snapshot, position.lost_revisions
+                position.epoch,
+                position.head,
+                position.mac,
+                position.snapshot,
+                position.lost_revisions,
+                position.bridge is None or position.bridge.is_text,
             )
         loaded, _ = await self._read()
-        return Place(loaded.epoch, loaded.revision, loaded.mac, loaded.snapshot)
+        return Place(loaded.epoch, loaded.revision, loaded.mac, loaded.snapshot, is_text=loaded.is_text)
 
     def _on_subscribed_again(self) -> None:
         """The channel was lost for a while: commits and presence may be missing."""
         self._mend(self.feed)
         for subscription in self.feed.subscriptions:
             subscription.outlet.refresh_roster(subscription)
+        if self.feed.follower is not None:
+            self.feed.follower.refresh_roster()
 
     def _on_damage(self, message: str) -> None:
         """The document was quarantined, or is no more: its clients open it again, and learn what they may do."""
@@ -268,6 +291,8 @@ class OpenDocument:
         for subscription in list(self.feed.subscriptions):
             if not subscription.is_damaged:
                 subscription.outlet.drop(subscription, error)
+        if self.feed.follower is not None:
+            self.feed.follower.dropped(error)
 
     def _catch_feed_up(self, loaded: LoadedDocument) -> None:
         if loaded.epoch != self.feed.epoch or loaded.revision > self.feed.head:
@@ -344,6 +369,8 @@ class OpenDocument:
         )
         for subscription in list(self.feed.subscriptions):
             subscription.outlet.drop(subscription, error)
+        if self.feed.follower is not None:
+            self.feed.follower.dropped(error)
 
 
 class Hub:
@@ -381,3 +408,8 @@ class Hub:
             del self._documents[document.feed.document_id]
             DOCUMENTS.set(len(self._documents))
             await document.close()
+
+
+def _check_text(is_text: bool) -> None:
+    if not is_text:
+        raise NotTextError("the document is not text: only Yjs clients can open it")

@@ -12,6 +12,14 @@ ERRORS = Counter("coedit_gateway_errors_total", "Errors told to clients, by code
 CLOSED = Counter(
     "coedit_gateway_closed_total", "Connections that the gateway closed, by close code.", ["close_code"]
 )
+YJS_CONNECTIONS = Gauge("coedit_gateway_yjs_connections", "Open WebSocket connections of Yjs clients.")
+YJS_DOCUMENTS = Gauge("coedit_gateway_yjs_documents", "Documents that some Yjs client here has open.")
+YJS_SEATS = Gauge("coedit_gateway_yjs_seats", "Pairs of a Yjs client and an open document.")
+YJS_RECEIVED = Counter("coedit_gateway_yjs_received_total", "Messages from Yjs clients, by type.", ["type"])
+YJS_DELIVERED = Counter("coedit_gateway_yjs_delivered_total", "Updates delivered to Yjs clients.")
+YJS_IGNORED = Counter(
+    "coedit_gateway_yjs_ignored_total", "What Yjs clients said and was passed over, by why.", ["why"]
+)
 LAGGING = Counter(
     "coedit_gateway_lagging_total", "Times that a client was left behind, to be caught up from the log."
 )

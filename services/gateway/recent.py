@@ -2,13 +2,15 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import msgpack
 
 from coedit.errors import DamagedError
+from coedit.ot.commit import Commit
+from coedit.protocol.log_entry import commit_from_fields
 
 _MAX_COMMITS = 1024
 _MAX_BYTES = 1024 * 1024
@@ -21,6 +23,8 @@ class Logged:
 
     fields: dict[str, Any]
     size_bytes: int
+    update: bytes = b""
+    """What the commit is to Yjs clients, who alone are told it; of a document that is not bridged, nothing."""
 
     @classmethod
     def read(cls, entry: bytes) -> "Logged":
@@ -32,15 +36,20 @@ class Logged:
         try:
             fields = msgpack.unpackb(entry)
             fields["revision"], fields["mac"], fields["epoch"], fields["client_id"]
+            update = fields.pop("update", b"")
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"an entry cannot be read: {error!r}", "entry") from error
-        return cls(fields, len(entry))
+        return cls(fields, len(entry), update)
 
     @property
     def revision(self) -> int:
         """Its place in the order."""
         revision: int = self.fields["revision"]
         return revision
+
+    def commit(self) -> Commit:
+        """Return it whole, as the log has it."""
+        return replace(commit_from_fields(self.fields), update=self.update)
 
 
 class RecentCommits:

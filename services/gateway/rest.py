@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from coedit.errors import InternalError
+from coedit.errors import InternalError, NotTextError
 from coedit.identifiers import DocumentId, document_id_from_url
 from coedit.protocol.tokens import Identity
 from coedit.runtime.settings import SettingsError
@@ -33,6 +33,7 @@ _STATUS = {
     "future-revision": 404,
     "unknown-version": 404,
     "diverged": 409,
+    "not-text": 409,
     "sequence": 409,
     "version-exists": 409,
     "revision-too-old": 410,
@@ -64,6 +65,8 @@ class DocumentRoutes:
         document_id = document_of(request, _DOCUMENTS)
         authorize(self._access, request, document_id)
         loaded, damage = await self._reader.load_readable(document_id)
+        if not loaded.is_text:
+            raise NotTextError("the document is not text: only Yjs clients can open it")
         is_damaged = damage is not None or await self._quarantine.of(document_id) is not None
         if wants_text(request):
             headers = {"Coedit-Revision": str(loaded.revision)}

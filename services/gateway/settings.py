@@ -20,6 +20,8 @@ class GatewaySettings(SharedSettings):
     """The folder of the built page; empty: serve none."""
     gateway_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest frame that a client may send."""
+    gateway_yjs_frame_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """The largest frame that a Yjs client may send: when it connects, it may send a whole document."""
     gateway_import_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest file that may be imported."""
     gateway_convert_seconds: int = Field(default=5, ge=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from coedit.errors import CoeditError, OverloadedError, UnavailableError
 from coedit.identifiers import DocumentId
 from coedit.ot.commit import Submission
+from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.document_log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, OpsStream
@@ -45,7 +46,9 @@ class Submitter:
         """Return the shard that a document belongs to."""
         return self._log.shard(document_id)
 
-    def submit(self, document_id: DocumentId, submission: Submission, on_error: OnError) -> None:
+    def submit(
+        self, document_id: DocumentId, submission: Submission | YjsSubmission, on_error: OnError
+    ) -> None:
         """Forward a submission; ``on_error`` is called if that fails.
 
         Raises:
@@ -56,7 +59,7 @@ class Submitter:
         if is_full or self._backlog.get(shard, 0) > self._max_backlog:
             raise OverloadedError("too many submissions wait; send again in a while")
         self._waiting.append((Addressed(document_id, submission), on_error))
-        self._weight += submission.delta.weight
+        self._weight += submission.weight
         self._awake.set()
 
     async def step(self) -> None:
@@ -88,7 +91,7 @@ class Submitter:
         weight = 0
         while self._waiting and len(taken) < MAX_ENTRY_SUBMISSIONS and weight < MAX_ENTRY_WEIGHT:
             taken.append(self._waiting.popleft())
-            weight += taken[-1][0].submission.delta.weight
+            weight += taken[-1][0].submission.weight
         self._weight -= weight
         if self._waiting:
             self._awake.set()

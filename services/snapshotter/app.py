@@ -18,12 +18,12 @@ from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
+from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
 from coedit.store.quarantine import Quarantine
-from coedit.store.snapshots import Snapshots
-from services.snapshotter.fold import Folder
+from coedit.store.snapshots import Snapshot, Snapshots
 from services.snapshotter.idle import Evictor
-from services.snapshotter.metrics import CHANGED, ERRORS, SHARDS
+from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.settings import SnapshotterSettings
 from services.snapshotter.trim import Trimmer
@@ -79,9 +79,7 @@ class Snapshotter:
             max_bytes=settings.snapshotter_bytes,
             segment_commits=settings.snapshotter_segment_commits,
         )
-        folder = Folder(
-            DocumentReader(log, snapshots, archive), snapshots, chain_key, settings.snapshotter_keep
-        )
+        maker = SnapshotMaker(DocumentReader(log, snapshots, archive), snapshots, chain_key, _count)
         quarantine = Quarantine(self._nodes, settings.shard_count, "snapshotter")
         evictor = Evictor(
             self._nodes,
@@ -92,7 +90,8 @@ class Snapshotter:
             trimmer,
             idle_seconds=settings.snapshotter_idle_seconds,
         )
-        return Worker(log, scripts, folder, trimmer, evictor, quarantine), evictor
+        worker = Worker(log, scripts, maker, snapshots, trimmer, quarantine, keep=settings.snapshotter_keep)
+        return worker, evictor
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
@@ -143,10 +142,13 @@ class Snapshotter:
             # Looking at very many changed documents may take at most a tenth of the time.
             await until_stopped(stop, max(self._settings.snapshotter_scan_seconds, 10 * scan_seconds))
 
+        async def evict(document_id: DocumentId, now_ms: int) -> None:
+            await self._worker.alone(document_id, now_ms, self._evictor.evict(document_id, now_ms))
+
         async def evict_step() -> None:
             for idle in await self._evictor.idle(self._leases.held):
                 for document_id in idle.documents:
-                    await begin(document_id, idle.now_ms, self._worker.evict)
+                    await begin(document_id, idle.now_ms, evict)
             await until_stopped(stop, min(_IDLE_SCAN_SECONDS, self._settings.snapshotter_idle_seconds / 2))
 
         # A document that takes long has a slot of its own; the others go on, also those that are due only later.
@@ -167,3 +169,8 @@ class Snapshotter:
 
     async def _ready(self) -> str:
         return "" if self._leases.held else "no shards yet"
+
+
+def _count(_: Snapshot, commits: int) -> None:
+    SNAPSHOTS.inc()
+    COMMITS.inc(commits)

@@ -8,11 +8,11 @@ from coedit.errors import DamagedError, UnavailableError
 from coedit.identifiers import DocumentId
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
+from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.pauses import Pauses
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
-from services.snapshotter.fold import Folder
-from services.snapshotter.idle import Evictor
+from coedit.store.snapshots import Snapshots
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
 
@@ -23,22 +23,25 @@ _MERGE_EACH = 8
 
 
 class Worker:
-    """Deals with one document at a time, and puts those that fail aside."""
+    """Deals with one document at a time, and puts those that fail aside; about ``keep`` snapshots are kept."""
 
     def __init__(
         self,
         log: DocumentLog,
         scripts: FoldScripts,
-        folder: Folder,
+        maker: SnapshotMaker,
+        snapshots: Snapshots,
         trimmer: Trimmer,
-        evictor: Evictor,
         quarantine: Quarantine,
+        *,
+        keep: int,
     ) -> None:
         self._log = log
         self._scripts = scripts
-        self._folder = folder
+        self._maker = maker
+        self._snapshots = snapshots
+        self._keep = keep
         self._trimmer = trimmer
-        self._evictor = evictor
         self._quarantine = quarantine
         self.pauses = Pauses()
 
@@ -50,13 +53,10 @@ class Worker:
                 await self._deal_with(document_id)
                 await self._lift(document_id)
 
-        await self._alone(document_id, now_ms, deal_with())
+        await self.alone(document_id, now_ms, deal_with())
 
-    async def evict(self, document_id: DocumentId, now_ms: int) -> None:
-        """Let an idle document leave Redis; an error is logged, counted and kept here."""
-        await self._alone(document_id, now_ms, self._evictor.evict(document_id, now_ms))
-
-    async def _alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
+    async def alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
+        """Await what is done for one document; an error is logged, counted and kept here."""
         try:
             await task
         except Exception as error:  # noqa: BLE001 - one document's error, whatever it is, must not hurt the others
@@ -73,11 +73,13 @@ class Worker:
         if position is not None and position.snapshot < position.head:
             # The history before the snapshot that covers it, which would otherwise stand without one.
             await self._trimmer.keep(document_id, position, position.head)
-            snapshot = await self._folder.fold(document_id, position)
+            snapshot = await self._maker.fold(document_id, position)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.
                 raise UnavailableError("the document was put elsewhere while it was folded")
-            await self._folder.prune(snapshot)
+            # Not every time: it takes a listing of all of them.
+            if snapshot.number % self._keep == 0:
+                await self._snapshots.prune(document_id, self._keep)
             if snapshot.number % _MERGE_EACH == 0:
                 await self._trimmer.merge(document_id)
             position = await self._log.position(document_id)

@@ -17,9 +17,11 @@ from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
+from coedit.store.fold_scripts import FoldScripts
 from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.leases import ShardLeases
+from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
 from coedit.store.ops_stream import OpsStream
 from coedit.store.quarantine import Quarantine
@@ -28,6 +30,7 @@ from coedit.store.server_pin import Pins
 from coedit.store.snapshots import Snapshots
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
+from services.transformer.bridging import Bridging
 from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
@@ -36,6 +39,7 @@ from services.transformer.metrics import ERRORS, SHARDS
 from services.transformer.recheck import Recheck
 from services.transformer.recover import Recovery
 from services.transformer.settings import TransformerSettings
+from services.transformer.yjs_decide import YjsDecider
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +57,8 @@ class Transformer:
         )
         self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)
-        self._reader = DocumentReader(self._log, Snapshots(objects), Archive(objects), self._chain_key)
+        snapshots = Snapshots(objects)
+        self._reader = DocumentReader(self._log, snapshots, Archive(objects), self._chain_key)
         self._aside = Aside(self._reader, OpsStream(self._nodes), self._log.shard)
         self._leases = ShardLeases(
             self._nodes,
@@ -62,6 +67,10 @@ class Transformer:
             settings.shard_count,
             settings.transformer_lease_seconds,
         )
+        maker = SnapshotMaker(self._reader, snapshots, self._chain_key, lambda *_: None)
+        scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
+        self._bridging = Bridging(self._log, maker, scripts, OpsStream(self._nodes), self._log.shard)
+        self._yjs = YjsDecider(self._chain_key, self._bridging, settings.transformer_document_units)
         self._heads = HeadAnnouncer(self._nodes, self._log, time.monotonic)
         grace = Grace(settings.transformer_grace_seconds, settings.transformer_restart_grace_seconds)
         self._incarnations = Incarnations(
@@ -98,7 +107,7 @@ class Transformer:
         return Consumer(
             self._nodes.reader(redis),
             documents,
-            BatchDecider(documents, self._chain_key, self._aside),
+            BatchDecider(documents, self._chain_key, self._aside, self._yjs),
             CommitScript(redis, self._leases.token, self._durability),
             self._heads,
             self._log.shard,
@@ -128,6 +137,9 @@ class Transformer:
                 survive("recheck", self._recheck.step, stop, ERRORS.labels("recheck").inc)
             )
             rebasing = tasks.create_task(survive("aside", self._aside.step, stop, ERRORS.labels("aside").inc))
+            bridging = tasks.create_task(
+                survive("bridging", self._bridging.step, stop, ERRORS.labels("bridging").inc)
+            )
             await stop.wait()
             consumers.interrupt()
             await lanes.join()
@@ -135,6 +147,7 @@ class Transformer:
             recovering.cancel()
             rechecking.cancel()
             rebasing.cancel()
+            bridging.cancel()
         await self._leases.leave()
         await health.cleanup()
         await self._nodes.aclose()

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgpack
 
@@ -17,13 +17,15 @@ from coedit.errors import (
     DivergedError,
     FutureRevisionError,
     InternalError,
+    InvalidUpdateError,
     UnavailableError,
 )
-from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
-from coedit.protocol.events import Committed, Event, HeadAt, Rejected, Repeated, encode_events
-from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.protocol.events import HeadAt, Repeated, encode_events
+from coedit.protocol.log_entry import ChainKey, encode_commit, with_update
+from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.runtime.logs import Sparse
 from coedit.store.commit_script import BatchWrite, DocumentWrite
 from coedit.store.document_log import Position
@@ -33,7 +35,10 @@ from coedit.store.ops_stream import Entry, decode_entry
 from coedit.store.redis_connection import TROUBLE
 from services.transformer.aside import Aside
 from services.transformer.documents import WorkingDocument, WorkingDocuments
-from services.transformer.metrics import ERRORS, REFUSED, REJECTIONS, REPEATS
+from services.transformer.metrics import ERRORS, REFUSED, REPEATS
+from services.transformer.outcome import Arrived, Outcome
+from services.transformer.yjs_decide import YjsDecider
+from services.transformer.yjs_side import SpoiledError
 
 logger = logging.getLogger(__name__)
 
@@ -42,54 +47,17 @@ _LONG_STEPS = 20_000
 """What a rebase may take while the others of its batch wait: some hundredths of a second."""
 _ASIDE_STEPS = 100_000
 """The same of one that was carried on aside: the document goes on meanwhile, and this has to come to an end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A submission, and when Redis took it (ms since 1970)."""
-
-    submission: Submission
-    at: int
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What becomes of one document's submissions: events in the order they were decided, and the new commits."""
-
-    before: Position
-    events: list[Event] = field(default_factory=list)
-    commits: list[bytes] = field(default_factory=list)
-    ended: list[ClientId] = field(default_factory=list)
-
-    def commit(self, entry: bytes) -> None:
-        """Add a commit; neighbours share an event, and so a frame."""
-        self.commits.append(entry)
-        last = self.events[-1] if self.events else None
-        if isinstance(last, Committed):
-            self.events[-1] = Committed((*last.commits, entry))
-        else:
-            self.events.append(Committed((entry,)))
-
-    def reject(self, submission: Submission, error: CoeditError) -> None:
-        """Add a rejection."""
-        REJECTIONS.labels(error.code).inc()
-        self.events.append(
-            Rejected(
-                submission.client_id,
-                submission.client_sequence,
-                error.code,
-                str(error),
-                error.definite,
-                error.retryable,
-            )
-        )
+_NOWHERE = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
 
 
 class BatchDecider:
     """Decides batches with the documents that this transformer holds in memory."""
 
-    def __init__(self, documents: WorkingDocuments, chain_key: ChainKey, aside: Aside) -> None:
+    def __init__(
+        self, documents: WorkingDocuments, chain_key: ChainKey, aside: Aside, yjs: YjsDecider
+    ) -> None:
         self._documents = documents
+        self._yjs = yjs
         self._chain_key = chain_key
         self._aside = aside
         self._rejections = Sparse(_LOG_SECONDS, time.monotonic)
@@ -129,11 +97,23 @@ class BatchDecider:
         outcome = Outcome(working.stored)
         try:
             for arrival in waiting:
-                await self._decide_one(document_id, working, arrival, outcome)
+                submission = arrival.submission
+                if isinstance(submission, YjsSubmission):
+                    self._yjs.decide(document_id, working, submission, arrival.at, outcome)
+                else:
+                    self._decide_one(document_id, working, submission, arrival.at, outcome)
         except DamagedError as error:
             # What was accepted of this batch before is given up with the rest: none of it is written yet.
             await self._documents.quarantine(document_id, error)
             return _refuse_all(document_id, waiting, error)
+        except SpoiledError as spoiled:
+            ERRORS.labels("yjs").inc()
+            facts = {"event": "yjs-spoiled", "document_id": document_id, "error": repr(spoiled.__cause__)}
+            logger.warning(
+                "Yjs failed on an update, which is refused; the document is read again", extra=facts
+            )
+            self._documents.drop(document_id)
+            return _refuse_spoiled(document_id, waiting, spoiled.submission)
         return DocumentWrite(
             document_id,
             outcome.before,
@@ -143,10 +123,15 @@ class BatchDecider:
             tuple(outcome.ended),
         )
 
-    async def _decide_one(
-        self, document_id: DocumentId, working: WorkingDocument, arrival: Arrived, outcome: Outcome
+    def _decide_one(
+        self,
+        document_id: DocumentId,
+        working: WorkingDocument,
+        submission: Submission,
+        at: int,
+        outcome: Outcome,
     ) -> None:
-        submission, authority = arrival.submission, working.authority
+        authority = working.authority
         try:
             decision = self._decision(document_id, working, submission)
         except FutureRevisionError:
@@ -178,14 +163,19 @@ class BatchDecider:
                 Repeated(submission.client_id, submission.client_sequence, decision.revision)
             )
             return
-        commit = self._sealed(document_id, authority, arrival, decision)
+        commit = _commit(authority, submission, at, decision)
+        if working.yjs is not None:
+            commit = with_update(commit, working.yjs.derive(decision.delta, decision.document))
+        commit = self._chain_key.seal(document_id, commit, authority.mac)
         authority.append(commit, decision.document)
         outcome.commit(encode_commit(commit))
 
     def _decision(
         self, document_id: DocumentId, working: WorkingDocument, submission: Submission
     ) -> Accepted | AlreadyCommitted | None:
-        """Return what becomes of a submission, or None if it is carried on aside, and comes again."""
+        """Return what becomes of a submission, or None if it waits or is carried on aside, and comes again."""
+        if self._yjs.is_put_off(document_id, working, submission):
+            return None
         authority = working.authority
         rebase = self._aside.begun(document_id, submission)
         may_take = _ASIDE_STEPS if rebase.steps else _LONG_STEPS
@@ -196,22 +186,6 @@ class BatchDecider:
             self._aside.take(document_id, rebase, working.stored_head())
             return None
         return authority.conclude(ahead)
-
-    def _sealed(
-        self, document_id: DocumentId, authority: Authority, arrival: Arrived, accepted: Accepted
-    ) -> Commit:
-        submission = arrival.submission
-        commit = Commit(
-            revision=Revision(authority.head + 1),
-            delta=accepted.delta,
-            author=submission.author,
-            client_id=submission.client_id,
-            client_sequence=submission.client_sequence,
-            at=arrival.at,
-            epoch=authority.epoch,
-            caret=accepted.caret,
-        )
-        return self._chain_key.seal(document_id, commit, authority.mac)
 
 
 def _by_document(entries: Sequence[Entry], refused: list[bytes]) -> dict[DocumentId, list[Arrived]]:
@@ -228,6 +202,19 @@ def _by_document(entries: Sequence[Entry], refused: list[bytes]) -> dict[Documen
     return arrived
 
 
+def _commit(authority: Authority, submission: Submission, at: int, accepted: Accepted) -> Commit:
+    return Commit(
+        revision=Revision(authority.head + 1),
+        delta=accepted.delta,
+        author=submission.author,
+        client_id=submission.client_id,
+        client_sequence=submission.client_sequence,
+        at=at,
+        epoch=authority.epoch,
+        caret=accepted.caret,
+    )
+
+
 def _as_answer(error: CoeditError) -> CoeditError:
     """Return what a client is told: trouble of a store passes."""
     if isinstance(error, ObjectStoreError):
@@ -236,9 +223,22 @@ def _as_answer(error: CoeditError) -> CoeditError:
     return error
 
 
+def _refuse_spoiled(
+    document_id: DocumentId, waiting: Sequence[Arrived], spoiling: YjsSubmission
+) -> DocumentWrite:
+    """Refuse one update for good; what came with it is not to blame, and may be sent again."""
+    outcome = Outcome(_NOWHERE)
+    for arrival in waiting:
+        is_to_blame = arrival.submission is spoiling
+        error = (
+            InvalidUpdateError("Yjs cannot apply it") if is_to_blame else UnavailableError("send it again")
+        )
+        outcome.reject(arrival.submission, error)
+    return DocumentWrite(document_id, _NOWHERE, _NOWHERE, encode_events(outcome.events))
+
+
 def _refuse_all(document_id: DocumentId, waiting: Sequence[Arrived], error: CoeditError) -> DocumentWrite:
-    nowhere = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
-    outcome = Outcome(nowhere)
+    outcome = Outcome(_NOWHERE)
     for arrival in waiting:
         outcome.reject(arrival.submission, error)
-    return DocumentWrite(document_id, nowhere, nowhere, encode_events(outcome.events))
+    return DocumentWrite(document_id, _NOWHERE, _NOWHERE, encode_events(outcome.events))

@@ -1,5 +1,6 @@
 """The documents that this transformer works on, as far as they fit in memory."""
 
+import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -7,11 +8,13 @@ from dataclasses import dataclass, replace
 from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
+from coedit.ot.bridge import Bridge
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
 from services.transformer.metrics import DOCUMENTS, QUARANTINES
 from services.transformer.recover import Recovery, Remembered
+from services.transformer.yjs_side import YjsSide
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +28,22 @@ class WorkingDocument:
 
     authority: Authority
     stored: Position
+    bridge: Bridge | None = None
+    """As what Yjs clients open it, once that is declared."""
+    yjs: YjsSide | None = None
+    """Its other side; of a document that is being made ready for Yjs clients not there yet."""
 
     def stands_at(self) -> Position:
         """Return where the document stands with all that its authority has accepted."""
         authority = self.authority
-        return replace(self.stored, epoch=authority.epoch, head=authority.head, mac=authority.mac)
+        return replace(
+            self.stored, epoch=authority.epoch, head=authority.head, mac=authority.mac, bridge=self.bridge
+        )
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it is to be one that Yjs clients can open, and was not ready for them when it was read."""
+        return self.bridge is not None and self.yjs is None
 
     def stored_head(self) -> Revision:
         """Return the newest revision that is stored, be that in Redis or in a snapshot alone."""
@@ -64,8 +78,8 @@ class WorkingDocuments:
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
         working = self._documents.get(document_id)
-        if working is None:
-            working = self._working(document_id, await self._load_sound(document_id))
+        if working is None or working.is_declared:
+            working = await self._working(document_id, await self._load_sound(document_id))
             for client_id in await self._reader.ended(document_id):
                 working.authority.end(client_id)
             self._documents[document_id] = working
@@ -138,7 +152,7 @@ class WorkingDocuments:
         DOCUMENTS.inc(len(self._documents) - self._counted)
         self._counted = len(self._documents)
 
-    def _working(self, document_id: DocumentId, loaded: LoadedDocument) -> WorkingDocument:
+    async def _working(self, document_id: DocumentId, loaded: LoadedDocument) -> WorkingDocument:
         authority = Authority(
             loaded.epoch,
             loaded.revision,
@@ -153,7 +167,14 @@ class WorkingDocuments:
         position = Position(
             epoch, head, loaded.mac, loaded.floor, loaded.snapshot, loaded.number, incarnation
         )
-        return WorkingDocument(authority, position)
+        if loaded.stored is not None:
+            position = replace(position, bridge=loaded.stored.bridge)
+        bridge = loaded.bridge
+        if bridge is None or (bridge.first > 1 and loaded.snapshot_read < bridge.first):
+            return WorkingDocument(authority, position, bridge)
+        # Its items are those of the snapshot and of every commit above it, applied one by one.
+        yjs = await asyncio.to_thread(YjsSide.load, document_id, loaded, bridge, incarnation)
+        return WorkingDocument(authority, position, bridge, yjs)
 
 
 def _remembered(document_id: DocumentId, working: WorkingDocument) -> Remembered:

@@ -13,6 +13,10 @@ MISFITS = Counter(
 )
 ERRORS = Counter("coedit_transformer_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 ASIDE = Gauge("coedit_transformer_aside", "Submissions from far behind that are rebased beside the batches.")
+BRIDGED = Counter("coedit_transformer_bridged_total", "Documents that were made ready for Yjs clients.")
+YJS = Counter(
+    "coedit_transformer_yjs_updates_total", "Updates of Yjs clients, by what became of them.", ["outcome"]
+)
 QUARANTINES = Counter(
     "coedit_transformer_quarantines_total",
     "Documents that this process found damaged, by reason.",

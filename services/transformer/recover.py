@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
 from coedit.identifiers import DocumentId, Revision
+from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations, check_offer
 from coedit.protocol.events import Committed, EpochBegun, Event
@@ -376,7 +377,11 @@ def _position(loaded: LoadedDocument, given: list[Commit]) -> Position:
     head, mac = (given[-1].revision, given[-1].mac) if given else (loaded.revision, loaded.mac)
     epoch = given[-1].epoch if given else loaded.epoch
     lost = loaded.stored.lost if loaded.stored is not None and loaded.stored.epoch == epoch else ""
-    return Position(epoch, Revision(head), mac, loaded.floor, loaded.snapshot, loaded.number, lost=lost)
+    declared = [Bridge.declared(commit.revision, commit.bridge) for commit in given if commit.bridge]
+    bridge = declared[-1] if declared else loaded.bridge
+    return Position(
+        epoch, Revision(head), mac, loaded.floor, loaded.snapshot, loaded.number, lost=lost, bridge=bridge
+    )
 
 
 def _behind(loaded: LoadedDocument, last: Commit) -> LoadedDocument:

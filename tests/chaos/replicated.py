@@ -6,7 +6,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.system import Process, System, free_port, until
+from tests.ports import free_port
+from tests.system import Process, System, until
 
 
 class ReplicatedSystem(System):

@@ -98,10 +98,11 @@ async def _opened(client: RawClient, replica: Replica) -> Message:
 
 
 async def write(client: RawClient, replica: Replica, delta: list[Any]) -> Message:
-    """Submit, and wait for the ack."""
+    """Submit, and wait for its ack: an earlier one may be acked again meanwhile, where it was sent by two ways."""
     replica.sequence, replica.delta = replica.sequence + 1, delta
     await client.send(replica.submission())
-    ack = await client.expect("ack")
+    while (ack := await client.expect("ack"))["client_sequence"] != replica.sequence:
+        assert ack["repeat"] is True
     replica.acked(ack)
     return ack
 

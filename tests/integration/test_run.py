@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from coedit.client import connect
-from tests.system import ROOT, eventually, free_port, until
+from tests.ports import free_port
+from tests.system import ROOT, eventually, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 

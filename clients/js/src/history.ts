@@ -80,9 +80,11 @@ function fieldsOf(commit: KeptCommit): Fields {
     const found = (commits as Fields[]).find((fields) => fields["revision"] === commit.revision) ?? {};
     return { epoch: frame["epoch"], ...found };
   }
-  const { client_sequence, revision, epoch, at, mac, key_id, caret } = frame;
+  const { client_sequence, revision, epoch, at, mac, key_id, caret, yjs, bridge } = frame;
   return {
     revision, delta: commit.delta.ops, author: commit.author, client_id: commit.clientId, client_sequence, at, epoch, mac, key_id,
     ...(caret === undefined ? {} : { caret }),
+    ...(yjs === undefined ? {} : { yjs }),
+    ...(bridge === undefined ? {} : { bridge }),
   };
 }

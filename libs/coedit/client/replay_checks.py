@@ -95,5 +95,5 @@ async def _load(name: str, object_store_url: str) -> tuple[int, Delta, str]:
     snapshot = await Snapshots(open_object_store(object_store_url)).newest(document_id(name))
     if snapshot is None:
         raise ReplayError(f"no snapshot of {name!r} in {object_store_url}")
-    rendered = YjsDocument(snapshot.document_id, snapshot.update).render()
+    rendered = YjsDocument(snapshot.document_id, snapshot.update, root=snapshot.text_root).render()
     return snapshot.revision, snapshot.document, rendered.text

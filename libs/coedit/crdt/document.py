@@ -1,4 +1,4 @@
-"""A Yjs document that commits are folded into.
+"""A Yjs document that commits are folded into, and that Yjs clients' updates are applied to.
 
 Folding is deterministic: the same commits on the same snapshot make items with the same ids, whoever folds
 them and in how many steps, because the client id is fixed and every call below makes its items in a fixed
@@ -7,10 +7,11 @@ order. It holds for one version of pycrdt; `tests/property/test_crdt_fold.py` tr
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
-from pycrdt import Doc, Text
+from pycrdt import Doc, Text, get_update
 
 from coedit.errors import DamagedError, InvalidDeltaError
 from coedit.identifiers import DocumentId
@@ -19,42 +20,73 @@ from coedit.ot.attributes import Attributes, compose_attributes
 from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert, Op, Retain
-from coedit.ot.utf16 import from_units, utf8_length
-from coedit.ot.values import same
+from coedit.ot.utf16 import from_units, to_units, utf8_length
+from coedit.ot.values import canonical_object, same
 
 ROOT = "content"
 """The name of the shared text that holds the document."""
+
+NOTHING = b"\x00\x00"
+"""The Yjs update that does nothing."""
 
 _MIN_CLIENT_ID = 2**32
 _MAX_CLIENT_ID = 2**35 - 1
 """What still takes five bytes in an update, as most ids of Yjs clients do; each item names up to three ids."""
 
 
-def yjs_client_id(document_id: DocumentId) -> int:
-    """Return the id under which the server derives a document's items: a number that no Yjs client draws.
+def yjs_client_id(document_id: DocumentId, *parts: object) -> int:
+    """Return an id under which the server derives a document's items: a number that no Yjs client draws.
 
     Yjs draws from 32 bits, and reads up to 53. Documents have ids of their own so that their updates may be merged.
+    ``parts`` name what the items are derived in, where what was derived before may be lost: then other items, and so
+    other ids, come in its place.
     """
-    digest = blake2b(document_id.encode("utf-8"), digest_size=8, person=b"coedit-yjs-id").digest()
+    name = "\0".join(map(str, (document_id, *parts)))
+    digest = blake2b(name.encode("utf-8"), digest_size=8, person=b"coedit-yjs-id").digest()
     return _MIN_CLIENT_ID + int.from_bytes(digest) % (_MAX_CLIENT_ID - _MIN_CLIENT_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a Yjs client's update did: to the text as a delta, and to the items as a Yjs update of that alone."""
+
+    delta: Delta
+    document: Delta
+    update: bytes
 
 
 class YjsDocument:
     """A document as Yjs items, and beside it as a delta, to know where in the items a commit belongs.
 
-    Yjs does not roll back: a document whose `fold` raised is to be dropped.
+    Yjs does not roll back: a document of which a method raised `DamagedError` is to be dropped.
     """
 
-    def __init__(self, document_id: DocumentId, update: bytes = b"") -> None:
+    def __init__(
+        self,
+        document_id: DocumentId,
+        update: bytes = b"",
+        *,
+        root: str | None = ROOT,
+        client_id: int | None = None,
+    ) -> None:
         """Make an empty document, or the one that a Yjs v1 ``update`` holds in full.
+
+        The shared text ``root`` is the document; without one it has shared types of any kind, and an empty text.
+        ``client_id`` is the id of the items that it derives.
 
         Raises:
             DamagedError: ``update`` cannot be read, or needs others before it.
         """
-        self._text = Text()
+        self._text = None if root is None else Text()
+        self._updates: list[bytes] = []
+        """What the transaction that ended last made, once somebody listens."""
+        self._listens = False
         with _reported("the Yjs update cannot be loaded"):
-            self._doc: Doc[Any] = Doc(client_id=yjs_client_id(document_id))
-            self._doc[ROOT] = self._text
+            self._doc: Doc[Any] = Doc(
+                client_id=yjs_client_id(document_id) if client_id is None else client_id
+            )
+            if root is not None:
+                self._doc[root] = self._text
             if update:
                 self._doc.apply_update(update)
         self._content = self.render()
@@ -65,7 +97,7 @@ class YjsDocument:
         return self._content
 
     def fold(self, delta: Delta) -> None:
-        """Apply the next commit's delta.
+        """Apply the next commit's delta, making items of it.
 
         Raises:
             InvalidDeltaError: it does not fit the document, which is unchanged.
@@ -76,9 +108,69 @@ class YjsDocument:
             self._write(delta.ops)
         self._content = after
 
-    def update(self) -> bytes:
-        """Return the whole document as one Yjs v1 update."""
-        return self._doc.get_update()
+    def derive(self, delta: Delta, after: Delta) -> bytes:
+        """Apply the next commit's delta, which makes ``after`` of the content; return the Yjs update that it is.
+
+        Raises:
+            DamagedError: Yjs failed on it.
+        """
+        self._listen()
+        with _reported("Yjs cannot follow a commit"), self._doc.transaction():
+            self._write(delta.ops)
+        self._content = after
+        return self._updates[-1] if self._updates else NOTHING
+
+    def follow(self, update: bytes, delta: Delta) -> None:
+        """Apply the next commit of a bridged document: its Yjs update, which is its delta too.
+
+        Raises:
+            InvalidDeltaError: the delta does not fit the document, which is unchanged.
+            DamagedError: Yjs failed on the update.
+        """
+        after = apply(self._content, delta)
+        with _reported("a Yjs update cannot be applied"):
+            self._doc.apply_update(update)
+        self._content = after
+
+    def take(self, update: bytes) -> Taken | None:
+        """Apply what a Yjs client did, which was checked before (`coedit.protocol.yjs.gate`); None: nothing new.
+
+        Raises:
+            DamagedError: Yjs failed on it, or the text has something now that no delta can hold.
+        """
+        self._listen()
+        events: list[list[dict[str, Any]]] = []
+        with _reported("a Yjs update cannot be applied"):
+            # Only now: to work out what happened to the text costs for every change, and grows with the text.
+            heard = (
+                self._text.observe(lambda event: events.append(cast("Any", event).delta))
+                if self._text is not None
+                else None
+            )
+            try:
+                self._doc.apply_update(update)
+            finally:
+                if heard is not None and self._text is not None:
+                    self._text.unobserve(heard)
+            if not self._updates:
+                return None
+            delta = self._read(events[0]) if events else Delta()
+            self._content = apply(self._content, delta)
+        # What is new in it, unless it is all new: then its author's bytes are as good, and often shorter.
+        return Taken(delta, self._content, min(update, self._updates[-1], key=len))
+
+    def update(self, state_vector: bytes = b"") -> bytes:
+        """Return the document as one Yjs v1 update, all of it or what somebody with ``state_vector`` lacks."""
+        return self._doc.get_update(state_vector) if state_vector else self._doc.get_update()
+
+    def lacking(self, update: bytes) -> bytes:
+        """Return what of a Yjs v1 ``update`` is not in the document.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        with _reported("the Yjs update cannot be compared"):
+            return get_update(update, self._doc.get_state())
 
     def state_vector(self) -> bytes:
         """Return how far the document has the items of each Yjs client."""
@@ -86,11 +178,34 @@ class YjsDocument:
 
     def render(self) -> Delta:
         """Return the document as Yjs has it."""
+        if self._text is None:
+            return Delta()
         with _reported("Yjs cannot show the document"):
             # Integral numbers, which Yjs gives as floats, become integers.
             return Delta(Insert(content, attributes) for content, attributes in self._text.diff())
 
+    def _listen(self) -> None:
+        self._updates.clear()
+        if not self._listens:
+            self._listens = True
+            self._doc.observe(lambda event: self._updates.append(event.update))
+
+    def _read(self, event: list[dict[str, Any]]) -> Delta:
+        """Return what a text event says, which counts in bytes of UTF-8, without what was so already."""
+        before, delta = _ByteCursor(self._content.ops), Delta()
+        for op in event:
+            if "insert" in op:
+                delta = delta.insert(op["insert"], _present(op.get("attributes")))
+                continue
+            for piece in before.take(op["delete"] if "delete" in op else op["retain"]):
+                if "delete" in op:
+                    delta = delta.delete(_units(piece))
+                else:
+                    delta = delta.retain(_units(piece), _changed(piece.attributes, op.get("attributes")))
+        return delta
+
     def _write(self, ops: Sequence[Op]) -> None:
+        assert self._text is not None  # noqa: S101 - only a text has deltas
         before = OpCursor(self._content.ops)
         place = 0  # in bytes of UTF-8, which is what pycrdt counts
         left: Attributes | None = None
@@ -114,6 +229,7 @@ class YjsDocument:
         Given attributes, Yjs would write its formatting marks in random order, which makes random ids.
         Without, the insert is formatted as its left neighbour; what differs is then set name by name.
         """
+        assert self._text is not None  # noqa: S101 - only a text has deltas
         end = place + _size_bytes(op)
         if isinstance(op.content, str):
             self._text.insert(place, from_units(op.content))
@@ -126,6 +242,7 @@ class YjsDocument:
         return end
 
     def _format(self, start: int, end: int, attributes: Attributes) -> None:
+        assert self._text is not None  # noqa: S101 - only a text has deltas
         for name in sorted(attributes):
             self._text.format(start, end, {name: attributes[name]})
 
@@ -134,6 +251,49 @@ def _size_bytes(op: Op) -> int:
     if type(op) is Insert and isinstance(op.content, str):
         return utf8_length(op.content)
     return 1
+
+
+class _ByteCursor:
+    """A place in a document, counted in bytes of UTF-8."""
+
+    def __init__(self, ops: Sequence[Op]) -> None:
+        self._ops = iter(ops)
+        self._left: Insert | None = None
+
+    def take(self, size: int) -> Iterator[Insert]:
+        """Yield the next runs that make ``size`` bytes, the last one cut to fit."""
+        while size > 0:
+            run = self._left or next(self._ops)
+            assert type(run) is Insert  # noqa: S101 - a document has nothing else
+            self._left = None
+            run_size = _size_bytes(run)
+            if run_size > size:
+                run, self._left = _cut_bytes(run, size)
+                run_size = size
+            size -= run_size
+            yield run
+
+
+def _cut_bytes(run: Insert, size: int) -> tuple[Insert, Insert]:
+    assert isinstance(run.content, str)  # noqa: S101 - an embed is one byte
+    encoded = from_units(run.content).encode("utf-8")
+    head, tail = encoded[:size].decode("utf-8"), encoded[size:].decode("utf-8")
+    return Insert(to_units(head), run.attributes), Insert(to_units(tail), run.attributes)
+
+
+def _units(run: Insert) -> int:
+    return len(run.content) if isinstance(run.content, str) else 1
+
+
+def _present(attributes: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {name: value for name, value in (attributes or {}).items() if value is not None} or None
+
+
+def _changed(have: Attributes | None, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what of ``wanted`` is not so already: yrs names attributes that stay as they are."""
+    have = have or {}
+    found = canonical_object(wanted or {})
+    return {name: value for name, value in found.items() if not same(value, have.get(name))} or None
 
 
 def _attributes(op: Op) -> Attributes | None:

@@ -139,7 +139,7 @@ def _sound_snapshots(stored: Stored, findings: list[Finding]) -> Iterator[tuple[
             findings.append(Finding(f"snapshot {number}", str(snapshot)))
             continue
         try:
-            yjs = YjsDocument(stored.document_id, snapshot.update)
+            yjs = YjsDocument(stored.document_id, snapshot.update, root=snapshot.text_root)
         except DamagedError as error:
             findings.append(Finding(f"snapshot {number}", str(error)))
             continue

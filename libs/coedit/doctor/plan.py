@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from coedit.doctor.diagnosis import Diagnosis
 from coedit.errors import DamagedError
 from coedit.identifiers import Revision
+from coedit.ot.bridge import Bridge
+from coedit.protocol.log_entry import decode_commit
 from coedit.store.archive import Segment
 from coedit.store.document_log import Position
 
@@ -53,6 +55,7 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
         max(newest, noted),
         position.incarnation if position else "",
         _lost(diagnosis),
+        _bridge(diagnosis),
     )
     return Plan(
         after,
@@ -73,6 +76,17 @@ def _lost(diagnosis: Diagnosis) -> str:
         return f"{diagnosis.lost[0]}-{diagnosis.lost[-1]}"
     position = diagnosis.stored.sound_position
     return position.lost if position is not None and not diagnosis.loses else ""
+
+
+def _bridge(diagnosis: Diagnosis) -> Bridge | None:
+    """Return what the document declares as far as it can be put together: the newest snapshot, or a commit above."""
+    reached = diagnosis.reached
+    bridge = reached.base.bridge if reached.base else None
+    for revision in range((reached.base.revision if reached.base else 0) + 1, reached.revision + 1):
+        commit = decode_commit(diagnosis.commits[revision])
+        if commit.bridge:
+            bridge = Bridge.declared(commit.revision, commit.bridge)
+    return bridge
 
 
 def _floor(diagnosis: Diagnosis) -> Revision:

@@ -41,6 +41,11 @@ class Submission:
     delta: Delta
     caret: Caret | None = None
 
+    @property
+    def weight(self) -> int:
+        """About what it takes to keep and to handle."""
+        return self.delta.weight
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
@@ -59,6 +64,17 @@ class Commit:
     key_id: str = ""
     """Which secret made the mac."""
     caret: Caret | None = None
+    update: bytes = b""
+    """What the commit is to Yjs clients, as a Yjs v1 update: of every commit of a bridged document."""
+    yjs: str = ""
+    """Hex; the digest of ``update``, which the mac covers. A commit that came from a client has this alone."""
+    bridge: str = ""
+    """What the commit declares (see `coedit.ot.bridge`); of most commits nothing."""
+
+    @property
+    def lacks_update(self) -> bool:
+        """Whether this is not all of the commit: it cannot be put back into a log."""
+        return bool(self.yjs) and not self.update
 
     def sealed(self, mac: str, key_id: str) -> "Commit":
         """Return the commit with its place in the MAC chain."""

@@ -13,7 +13,7 @@ All times are milliseconds since 1970 by one clock, which the caller reads.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from coedit.errors import CoeditError, ProtocolError
 from coedit.identifiers import MAX_SAFE_INTEGER, AuthorId, ClientId, Revision, author_id, client_id
@@ -22,7 +22,19 @@ from coedit.ot.commit import Caret
 MAX_SHOWN_NAME = 64
 """The longest name to be shown, in characters."""
 
+MAX_STATE_CHARACTERS = 8_192
+"""Of what a Yjs client says of itself."""
+
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
+
+
+class YjsState(NamedTuple):
+    """The awareness state of a Yjs client, as it said it: for the Yjs clients of every gateway."""
+
+    client: int
+    clock: int
+    state: str
+    """JSON, of any form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,8 @@ class Presence:
     """What ``caret`` refers to."""
     caret: Caret | None = None
     """None: here, but without a caret."""
+    yjs: YjsState | None = None
+    """None: not a Yjs client. OT clients are not told."""
     gateway: str = field(default="", compare=False)
     """Which gateway reported it last; nobody else may say that the client left. Clients are not told."""
 
@@ -170,8 +184,14 @@ def presence_fields(presence: Presence) -> dict[str, Any]:
     }
 
 
+def shared_fields(presence: Presence) -> dict[str, Any]:
+    """Return the presence as it travels between services: what clients are told, and what Yjs clients are."""
+    fields = presence_fields(presence)
+    return fields if presence.yjs is None else fields | {"yjs": list(presence.yjs)}
+
+
 def presence_from_fields(fields: Any) -> Presence:
-    """Return the presence whose `presence_fields` these are, checked; unknown fields are passed over.
+    """Return the presence whose `shared_fields` these are, checked; unknown fields are passed over.
 
     Raises:
         ProtocolError: a field is missing, of a wrong type or outside its bounds.
@@ -184,6 +204,7 @@ def presence_from_fields(fields: Any) -> Presence:
             colour=_colour(fields["colour"]),
             revision=Revision(_count(fields["revision"])),
             caret=_caret(fields["caret"]),
+            yjs=_yjs(fields.get("yjs")),
         )
     except (KeyError, TypeError, AttributeError, CoeditError) as error:
         raise ProtocolError(f"not a presence: {error!r}") from error
@@ -203,6 +224,15 @@ def _colour(value: Any) -> str:
 
 def _caret(value: Any) -> Caret | None:
     return None if value is None else Caret(_count(value["anchor"]), _count(value["head"]))
+
+
+def _yjs(value: Any) -> YjsState | None:
+    match value:
+        case None:
+            return None
+        case [client, clock, str(state)] if len(state) <= MAX_STATE_CHARACTERS and _is_unicode(state):
+            return YjsState(_count(client), _count(clock), state)
+    raise ProtocolError("not the state of a Yjs client")
 
 
 def _count(value: Any) -> int:

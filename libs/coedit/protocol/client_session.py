@@ -364,6 +364,8 @@ class ClientDocument:
             message["mac"],
             message["key_id"],
             caret_from_fields(message.get("caret")),
+            yjs=message.get("yjs", ""),
+            bridge=message.get("bridge", ""),
         )
 
     def lost(self) -> None:

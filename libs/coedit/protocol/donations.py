@@ -23,6 +23,8 @@ class Donations:
     def add(self, commits: Sequence[Commit], before: str) -> None:
         """Take commits in a row that `check_offer` let through; the first follows the mac ``before``."""
         for commit in commits:
+            if commit.lacks_update:
+                return  # genuine, and not all of it: of a bridged document whoever held it whole gives it back
             place = commit.revision, before
             known = self._by_before.get(place)
             # Two can be genuine where revisions were lost and written again: the later history is the valid one.

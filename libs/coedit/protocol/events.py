@@ -41,6 +41,25 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
+class YjsTaken:
+    """A Yjs client's submission is dealt with, and made no commit: there was nothing new in it.
+
+    An empty one asks that Yjs clients can open the document; they can now.
+    """
+
+    client_id: ClientId
+    client_sequence: ClientSequence
+
+
+@dataclass(frozen=True, slots=True)
+class YjsHeld:
+    """A Yjs client's submission needs others before it, which are not there: its client is to be asked for them."""
+
+    client_id: ClientId
+    client_sequence: ClientSequence
+
+
+@dataclass(frozen=True, slots=True)
 class HeadAt:
     """Where the document stands, for whoever missed something."""
 
@@ -95,7 +114,7 @@ class PresenceChanged:
     """Who came or changed, and who is gone, since the last tick."""
 
     present: tuple[dict[str, Any], ...]
-    """As in the ``presence`` message: client_id, author, name, colour, revision, caret."""
+    """As `coedit.presence.roster.shared_fields` has them; ``yjs`` is for Yjs clients alone."""
     left: tuple[ClientId, ...]
 
 
@@ -103,6 +122,8 @@ Event = (
     Committed
     | Rejected
     | Repeated
+    | YjsTaken
+    | YjsHeld
     | HeadAt
     | EpochBegun
     | ClientCameBack
@@ -116,6 +137,8 @@ _NAMES: dict[type[Event], str] = {
     Committed: "committed",
     Rejected: "rejected",
     Repeated: "repeated",
+    YjsTaken: "yjs-taken",
+    YjsHeld: "yjs-held",
     HeadAt: "head",
     EpochBegun: "epoch",
     ClientCameBack: "client",

@@ -5,7 +5,7 @@ its mac, and the mac before it; the mac before the first one is the empty string
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -62,7 +62,7 @@ def _mac(key: ChainKey, document_id: DocumentId, commit: Commit, before: str) ->
 
 
 def commit_fields(commit: Commit) -> dict[str, Any]:
-    """Return the commit as plain values, as it stands in the log and goes over the wire."""
+    """Return the commit as plain values, as it goes over the wire, and but for its update stands in the log."""
     fields: dict[str, Any] = {
         "revision": commit.revision,
         "delta": commit.delta.to_json(),
@@ -76,12 +76,29 @@ def commit_fields(commit: Commit) -> dict[str, Any]:
     }
     if commit.caret is not None:
         fields["caret"] = {"anchor": commit.caret.anchor, "head": commit.caret.head}
+    if commit.yjs:
+        fields["yjs"] = commit.yjs
+    if commit.bridge:
+        fields["bridge"] = commit.bridge
     return fields
 
 
+def with_update(commit: Commit, update: bytes) -> Commit:
+    """Return a commit that is not sealed yet with the Yjs update that it is."""
+    return replace(commit, update=update, yjs=update_digest(update))
+
+
+def update_digest(update: bytes) -> str:
+    """Return what a commit says of its Yjs update, in its fields and under its mac; of no update nothing."""
+    return blake2b(update, digest_size=16).hexdigest() if update else ""
+
+
 def encode_commit(commit: Commit) -> bytes:
-    """Return the commit as it stands in the log."""
-    packed: bytes = msgpack.packb(commit_fields(commit))
+    """Return the commit as it stands in the log, with its Yjs update, which its fields only name."""
+    fields = commit_fields(commit)
+    if commit.update:
+        fields["update"] = commit.update
+    packed: bytes = msgpack.packb(fields)
     return packed
 
 
@@ -89,10 +106,16 @@ def decode_commit(packed: bytes) -> Commit:
     """Return the commit that `encode_commit` wrote.
 
     Raises:
-        InvalidDeltaError: the bytes are not a commit.
+        InvalidDeltaError: the bytes are not a commit, or its Yjs update is not the one that it names.
     """
     try:
-        return commit_from_fields(msgpack.unpackb(packed))
+        fields = msgpack.unpackb(packed)
+        commit = commit_from_fields(fields)
+        if not commit.yjs:
+            return commit
+        if update_digest(update := fields["update"]) != commit.yjs:
+            raise InvalidDeltaError("the Yjs update is not the one that the commit names")
+        return replace(commit, update=update)
     except _MALFORMED as error:
         raise InvalidDeltaError(f"not a commit: {error!r}") from error
 
@@ -115,6 +138,8 @@ def commit_from_fields(fields: dict[str, Any]) -> Commit:
         mac=fields["mac"],
         key_id=fields["key_id"],
         caret=caret_from_fields(fields.get("caret")),
+        yjs=fields.get("yjs", ""),
+        bridge=fields.get("bridge", ""),
     )
 
 

@@ -118,6 +118,8 @@ class OfferedCommit(_Message):
     mac: Annotated[str, Field(max_length=64)]
     key_id: Annotated[str, Field(max_length=64)]
     caret: OptionalCaret = None
+    yjs: Annotated[str, Field(max_length=64)] = ""
+    bridge: Annotated[str, Field(max_length=1024)] = ""
 
     def commit(self) -> Commit:
         """Return it as the log has it."""
@@ -132,6 +134,8 @@ class OfferedCommit(_Message):
             self.mac,
             self.key_id,
             self.caret,
+            yjs=self.yjs,
+            bridge=self.bridge,
         )
 
 
@@ -239,9 +243,7 @@ def ack_message(document: DocumentId, commit: dict[str, Any], durability: str) -
         "key_id": commit["key_id"],
         "durability": durability,
     }
-    if "caret" in commit:
-        message["caret"] = commit["caret"]
-    return message
+    return message | {name: commit[name] for name in ("caret", "yjs", "bridge") if name in commit}
 
 
 def recall_message(document: DocumentId, epoch: int, revision: Revision, mac: str) -> dict[str, Any]:

@@ -19,10 +19,13 @@ class CloseCode(enum.IntEnum):
     FORBIDDEN = 4403
     UNSUPPORTED_VERSION = 4406
     REPLACED = 4409
+    LOST_ITEMS = 4410
+    REFUSED = 4422
     INTERNAL = 4500
     SHUTTING_DOWN = 4503
     NO_HELLO = 4504
     TOO_SLOW = 4508
+    SYNC_AGAIN = 4510
 
 
 @dataclass

@@ -128,7 +128,7 @@ class CommitScript:
             after = write.after
             arguments += [write.document_id, write.expected.epoch, write.expected.head]
             arguments += [after.epoch, after.head, after.mac, after.floor, after.snapshot, after.number]
-            arguments += [after.incarnation]
+            arguments += [after.incarnation, _new_bridge(write)]
             arguments += [write.message, len(write.commits), *write.commits]
             arguments += [len(write.ended), *write.ended]
         return arguments
@@ -139,6 +139,13 @@ class CommitScript:
                 for write in batch.documents:
                     pipe.spublish(batch.shard.events(write.document_id), write.message)
             await pipe.execute()
+
+
+def _new_bridge(write: DocumentWrite) -> str:
+    """Return what is to be noted of the document's bridge, if that is not noted already."""
+    bridge = write.after.bridge
+    is_noted = write.expected.epoch > 0 and write.expected.bridge == bridge
+    return "" if bridge is None or is_noted else bridge.stored()
 
 
 def _keys(batch: BatchWrite) -> list[str]:

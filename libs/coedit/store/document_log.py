@@ -8,8 +8,9 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from coedit.errors import DamagedError, DamageReason
+from coedit.errors import DamagedError, DamageReason, InvalidDeltaError
 from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.ot.bridge import Bridge
 from coedit.protocol.events import Event, encode_events
 from coedit.store.durability import Durability
 from coedit.store.keys import Shard, shard_of
@@ -17,7 +18,7 @@ from coedit.store.topology import Nodes
 
 _PAGE = 2000
 _Page = list[tuple[bytes, dict[bytes, bytes]]]
-_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number", "incarnation", "lost")
+_FIELDS = ("epoch", "head", "mac", "floor", "snapshot", "number", "incarnation", "lost", "bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Position:
     incarnation: str = ""
     lost: str = ""
     """The revisions whose loss began the epoch, ``first-last``; empty: it did not begin by one."""
+    bridge: Bridge | None = None
+    """As what Yjs clients open the document, once one has."""
 
     @property
     def lost_revisions(self) -> tuple[Revision, Revision] | None:
@@ -213,12 +216,12 @@ def _position(values: list[Any]) -> Position:
         position = _parsed_position(values)
         _ = position.lost_revisions
         return position
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, InvalidDeltaError) as error:
         raise DamagedError(f"the position in Redis is incomplete: {error!r}", "position") from error
 
 
 def _parsed_position(values: list[Any]) -> Position:
-    epoch, head, mac, floor, snapshot, number, incarnation, lost = values
+    epoch, head, mac, floor, snapshot, number, incarnation, lost, bridge = values
     return Position(
         int(epoch),
         Revision(int(head)),
@@ -228,4 +231,5 @@ def _parsed_position(values: list[Any]) -> Position:
         int(number or 0),
         incarnation.decode() if incarnation else "",
         lost.decode() if lost else "",
+        Bridge.read(bridge.decode()) if bridge else None,
     )

@@ -17,6 +17,7 @@ from coedit.errors import (
 )
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.apply import apply
+from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol.history import follow
@@ -50,6 +51,17 @@ class LoadedDocument:
     number: int = 0
     stored: Position | None = None
     """Where Redis has the document; None: a new or an evicted document is not there."""
+    bridge: Bridge | None = None
+    """As what Yjs clients open the document, if they do."""
+    update: bytes = b""
+    """Of a bridged document: the Yjs update that the commits above ``snapshot_read`` continue."""
+    snapshot_read: Revision = Revision(0)
+    """The revision of the snapshot that ``update`` is from."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether OT clients can open it."""
+        return self.bridge is None or self.bridge.is_text
 
 
 EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Delta())
@@ -320,6 +332,7 @@ class _Walk:
         self._document = start.document
         self._sequences = dict(start.last_sequences)
         self._commits: list[Commit] = []
+        self._bridge = start.bridge
         self.revision = start.revision
         self.mac = start.mac
 
@@ -335,6 +348,8 @@ class _Walk:
             except InvalidDeltaError as error:
                 message = f"revision {commit.revision} does not fit: {error}"
                 raise DamagedError(message, "fold", commit.revision) from error
+            if commit.bridge:
+                self._bridge = Bridge.declared(commit.revision, commit.bridge)
             self.revision, self.mac = commit.revision, commit.mac
             self._sequences[commit.client_id] = commit.client_sequence
             self._commits.append(commit)
@@ -351,6 +366,7 @@ class _Walk:
             document=self._document,
             recent=tuple(commits),
             last_sequences=tuple(self._sequences.items()),
+            bridge=self._bridge,
         )
         if position is None:
             return reached
@@ -375,6 +391,9 @@ def _loaded(snapshot: Snapshot) -> LoadedDocument:
         floor=snapshot.revision,
         snapshot=snapshot.revision,
         number=snapshot.number,
+        bridge=snapshot.bridge,
+        update=snapshot.update if snapshot.bridge else b"",
+        snapshot_read=snapshot.revision,
     )
 
 

@@ -19,6 +19,7 @@ from coedit.identifiers import (
 )
 from coedit.ot.commit import Caret, Submission
 from coedit.ot.delta import Delta
+from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.keys import Shard
 from coedit.store.topology import Nodes
 
@@ -30,7 +31,7 @@ class Addressed:
     """A submission, and the document that it is for."""
 
     document_id: DocumentId
-    submission: Submission
+    submission: Submission | YjsSubmission
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +100,51 @@ def _fields(addressed: Addressed) -> dict[str, Any]:
         "client_sequence": submission.client_sequence,
         "author": submission.author,
         "epoch": submission.epoch,
-        "base_revision": submission.base_revision,
-        "delta": submission.delta.to_json(),
     }
+    if isinstance(submission, YjsSubmission):
+        return fields | {"root": submission.root, "update": submission.update}
+    fields |= {"base_revision": submission.base_revision, "delta": submission.delta.to_json()}
     if submission.caret is not None:
         fields["caret"] = list(submission.caret)
     return fields
 
 
 def _addressed(fields: dict[str, Any]) -> Addressed:
-    caret = fields.get("caret")
-    numbers = fields["client_sequence"], fields["epoch"], fields["base_revision"], *(caret or ())
-    if any(type(number) is not int or number < 0 for number in numbers):
-        raise InvalidDeltaError("a number of a submission is not a count")
     return Addressed(
         document_id(fields["document"]),
-        Submission(
-            ClientId(client_id(fields["client_id"])),
-            ClientSequence(fields["client_sequence"]),
-            AuthorId(author_id(fields["author"])),
-            fields["epoch"],
-            Revision(fields["base_revision"]),
-            Delta.from_json(fields["delta"], is_bounded=False),
-            None if caret is None else Caret(*caret),
-        ),
+        _yjs_submission(fields) if "update" in fields else _submission(fields),
+    )
+
+
+def _yjs_submission(fields: dict[str, Any]) -> YjsSubmission:
+    root, update = fields["root"], fields["update"]
+    if type(root) is not str or type(update) is not bytes:
+        raise InvalidDeltaError("a Yjs submission is no update of a text")
+    _refuse_no_counts(fields["client_sequence"], fields["epoch"])
+    return YjsSubmission(
+        ClientId(client_id(fields["client_id"])),
+        ClientSequence(fields["client_sequence"]),
+        AuthorId(author_id(fields["author"])),
+        fields["epoch"],
+        root,
+        update,
+    )
+
+
+def _refuse_no_counts(*numbers: object) -> None:
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise InvalidDeltaError("a number of a submission is not a count")
+
+
+def _submission(fields: dict[str, Any]) -> Submission:
+    caret = fields.get("caret")
+    _refuse_no_counts(fields["client_sequence"], fields["epoch"], fields["base_revision"], *(caret or ()))
+    return Submission(
+        ClientId(client_id(fields["client_id"])),
+        ClientSequence(fields["client_sequence"]),
+        AuthorId(author_id(fields["author"])),
+        fields["epoch"],
+        Revision(fields["base_revision"]),
+        Delta.from_json(fields["delta"], is_bounded=False),
+        None if caret is None else Caret(*caret),
     )

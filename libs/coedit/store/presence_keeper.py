@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from coedit.errors import ProtocolError
 from coedit.identifiers import ClientId, DocumentId
-from coedit.presence.roster import Changes, Stay, presence_fields
+from coedit.presence.roster import Changes, Stay, shared_fields
 from coedit.protocol.events import PresenceChanged, encode_events
 from coedit.store.keys import Shard
 from coedit.store.presence_reports import REPORT_FIELD, Place, decode_presence, encode_presence
@@ -175,5 +175,5 @@ def _keep_arguments(item: Work) -> tuple[list[str], list[str | bytes | int]]:
 def _announcement(changes: Changes) -> bytes:
     if not changes.present and not changes.left:
         return b""
-    present = tuple(presence_fields(stay.presence) for stay in changes.present)
+    present = tuple(shared_fields(stay.presence) for stay in changes.present)
     return encode_events([PresenceChanged(present, changes.left)])

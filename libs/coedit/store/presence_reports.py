@@ -7,7 +7,7 @@ import msgpack
 
 from coedit.errors import CoeditError, ProtocolError
 from coedit.identifiers import ClientId, DocumentId, client_id, document_id
-from coedit.presence.roster import Presence, presence_fields, presence_from_fields
+from coedit.presence.roster import Presence, presence_from_fields, shared_fields
 
 REPORT_FIELD = b"report"
 MAX_REPORT_BYTES = 65_536
@@ -45,8 +45,8 @@ Report = Seen | Alive | Left
 
 
 def encode_presence(presence: Presence) -> bytes:
-    """Return the presence as it is stored: what clients are told, and the gateway."""
-    packed: bytes = msgpack.packb(presence_fields(presence) | {"gateway": presence.gateway})
+    """Return the presence as it is stored: what clients and other gateways are told, and the gateway."""
+    packed: bytes = msgpack.packb(shared_fields(presence) | {"gateway": presence.gateway})
     return packed
 
 
@@ -64,7 +64,7 @@ def encode_report(report: Report) -> bytes:
     content: list[Any]
     match report:
         case Seen(document, presence):
-            content = ["seen", document, presence_fields(presence) | {"gateway": presence.gateway}]
+            content = ["seen", document, shared_fields(presence) | {"gateway": presence.gateway}]
         case Alive(places):
             content = ["alive", places]
         case Left(gateway, places):

@@ -71,6 +71,7 @@ class RestoreScript:
                 after.number,
                 after.incarnation,
                 after.lost,
+                after.bridge.stored() if after.bridge else "",
                 int(restoration.drops_log),
                 b"" if must_wait else message,
                 *restoration.commits,

@@ -13,27 +13,30 @@ document      bin     the document as Delta, UTF-8 JSON, zlib
 ============  ======  ================================================================================
 
 The header: ``document_id``, ``kind``, ``number``, ``revision``, ``epoch``, ``mac`` (hex), ``state_vector``
-(bin), ``last_sequences`` (client id -> sequence), ``update_checksum`` and ``document_checksum`` (BLAKE2b, 16
-bytes, of the fields as they stand). Why one object: ``docs/adr/0002-one-object-per-snapshot.md``.
+(bin), ``last_sequences`` (client id -> sequence), ``bridge`` (as `Bridge.stored`; may be absent), ``update_checksum``
+and ``document_checksum`` (BLAKE2b, 16 bytes, of the fields as they stand). The text root is another than ``content``
+where a Yjs client asked for that. Why one object: ``docs/adr/0002-one-object-per-snapshot.md``.
 """
 
 import zlib
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any
 
 import msgpack
 import orjson
 
-from coedit.errors import DamagedError, ObjectStoreError
+from coedit.crdt.document import ROOT
+from coedit.errors import DamagedError, InvalidDeltaError, ObjectStoreError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision, escape
+from coedit.ot.bridge import Bridge
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.ot.utf16 import to_units
 from coedit.store.object_store import ObjectStore
 
 FORMAT = 1
-_BROKEN = (AttributeError, KeyError, TypeError, ValueError, zlib.error)
+_BROKEN = (AttributeError, InvalidDeltaError, KeyError, TypeError, ValueError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,13 @@ class Snapshot:
     """The same document, rendered."""
     last_sequences: dict[ClientId, ClientSequence] = field(default_factory=dict)
     """The last committed sequence of the clients that were seen last; a cache, bounded by whoever folds."""
-    kind: Literal["text"] = "text"
+    bridge: Bridge | None = None
+    """As what Yjs clients open it, if they do."""
+
+    @property
+    def text_root(self) -> str | None:
+        """The name of the shared text in ``update`` that is the document; None: it is no text."""
+        return self.bridge.text_root if self.bridge else ROOT
 
 
 class Snapshots:
@@ -135,7 +144,8 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     header: bytes = msgpack.packb(
         {
             "document_id": snapshot.document_id,
-            "kind": snapshot.kind,
+            "kind": snapshot.bridge.kind if snapshot.bridge else "text",
+            "bridge": snapshot.bridge.stored() if snapshot.bridge else "",
             "number": snapshot.number,
             "revision": snapshot.revision,
             "epoch": snapshot.epoch,
@@ -177,7 +187,10 @@ def _decode(parts: dict[str, Any]) -> Snapshot:
     header = msgpack.unpackb(parts["header"])
     _refuse_altered(parts["update"], header.pop("update_checksum"), "update")
     _refuse_altered(parts["document"], header.pop("document_checksum"), "document")
-    return Snapshot(**header, update=parts["update"], document=_document(parts["document"]))
+    bridge = Bridge.read(header.pop("bridge", ""))
+    if header.pop("kind") != (bridge.kind if bridge else "text"):
+        raise DamagedError("a snapshot of one kind says that it is of another", "object")
+    return Snapshot(**header, bridge=bridge, update=parts["update"], document=_document(parts["document"]))
 
 
 def _refuse_altered(part: bytes, checksum: bytes, name: str) -> None:

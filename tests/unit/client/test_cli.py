@@ -9,7 +9,8 @@ import pytest
 
 from coedit.client.cli import main
 from coedit.protocol.tokens import read_access_token
-from tests.system import SECRET, free_port
+from tests.ports import free_port
+from tests.system import SECRET
 
 COEDIT = Path(sys.executable).with_name("coedit")
 

@@ -196,7 +196,12 @@ _HOSTILE = {
 
 
 @pytest.mark.parametrize(
-    ("form", "body"), [(form, body) for form, bodies in _HOSTILE.items() for body in bodies]
+    ("form", "body"),
+    [
+        pytest.param(form, body, id=f"{form}-{number}")
+        for form, bodies in _HOSTILE.items()
+        for number, body in enumerate(bodies)
+    ],
 )
 def test_what_is_not_of_the_format_is_refused_with_a_code(form: str, body: bytes) -> None:
     with pytest.raises(CoeditError) as refusal:

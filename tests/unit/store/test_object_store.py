@@ -13,8 +13,8 @@ from coedit.errors import ObjectStoreError
 from coedit.identifiers import MAX_NAME_BYTES, document_id, escape
 from coedit.store.local_folder import LocalFolder
 from coedit.store.object_store import ObjectStore, RemoteObjects, open_object_store
+from tests.ports import free_port
 from tests.s3_servers import CREDENTIALS, S3Server, moto, seaweed
-from tests.system import free_port
 
 IDS = ["room a/b?x", "é%2F", "..", "😀", "x" * MAX_NAME_BYTES, "日" * (MAX_NAME_BYTES // 3), "a+b"]
 

@@ -24,7 +24,9 @@ from coedit.store.ops_stream import Addressed, Entry, OpsStream, encode_submissi
 from services.transformer import aside as aside_module
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
+from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument, WorkingDocuments
+from services.transformer.yjs_decide import YjsDecider
 
 DOCUMENT = DocumentId("notes")
 TEXT = "the quick brown fox jumps over the lazy dog"
@@ -46,7 +48,9 @@ class World:
             self.authority, Position(1, self.authority.head, "", Revision(0), Revision(0), 0)
         )
         self.aside = Aside(cast("DocumentReader", self), cast("OpsStream", self), lambda _: Shard(0))
-        self.decider = BatchDecider(cast("WorkingDocuments", self), ChainKey.derive(b"secret"), self.aside)
+        key = ChainKey.derive(b"secret")
+        no_yjs = YjsDecider(key, cast("Bridging", None), 10_000_000)
+        self.decider = BatchDecider(cast("WorkingDocuments", self), key, self.aside, no_yjs)
 
     def commit(self, delta: Delta, client: str = "writer", sequence: int | None = None) -> None:
         """Commit and store, as a batch of somebody else's would."""
@@ -72,7 +76,7 @@ class World:
         """Let everything come to its end aside, and come again."""
         while self.aside._jobs:
             await self.aside.step()
-        submissions, self.added = [one.submission for one in self.added], []
+        submissions, self.added = [cast("Submission", one.submission) for one in self.added], []
         return await self.decide(*submissions) if submissions else []
 
     async def get(self, _: DocumentId) -> WorkingDocument:

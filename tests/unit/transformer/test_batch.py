@@ -14,7 +14,9 @@ from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, Entry, encode_submissions
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
+from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument, WorkingDocuments
+from services.transformer.yjs_decide import YjsDecider
 
 DOCUMENT = DocumentId("notes")
 
@@ -42,9 +44,9 @@ class NothingAside:
 
 
 def _decider(documents: OneDocument) -> BatchDecider:
-    return BatchDecider(
-        cast("WorkingDocuments", documents), ChainKey.derive(b"secret"), cast("Aside", NothingAside())
-    )
+    key = ChainKey.derive(b"secret")
+    no_yjs = YjsDecider(key, cast("Bridging", None), 6)
+    return BatchDecider(cast("WorkingDocuments", documents), key, cast("Aside", NothingAside()), no_yjs)
 
 
 def _submission(client: str, delta: Delta, *, epoch: int = 1, base: int = 0) -> Submission:

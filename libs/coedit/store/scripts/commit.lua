@@ -5,7 +5,7 @@
 -- KEYS  owner, cursor, ops, changed, refused, damaged, then per document: document, log, events, ended
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
 --       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
---       message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
+--       bridge (may be empty), message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
 -- Returns {'committed'}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
 -- an index counts documents from 0.
 
@@ -23,8 +23,8 @@ while at <= #ARGV do
     local index = #documents
     local document = {
         id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
-        snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], message = ARGV[at + 10],
-        count = tonumber(ARGV[at + 11]), first = at + 12, key = KEYS[7 + index * 4], log = KEYS[8 + index * 4], events = KEYS[9 + index * 4],
+        snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], bridge = ARGV[at + 10], message = ARGV[at + 11],
+        count = tonumber(ARGV[at + 12]), first = at + 13, key = KEYS[7 + index * 4], log = KEYS[8 + index * 4], events = KEYS[9 + index * 4],
         ended = KEYS[10 + index * 4],
     }
     document.first_ended = document.first + document.count + 1
@@ -72,6 +72,7 @@ for _, document in ipairs(documents) do
                 'snapshot', document.snapshot, 'number', document.number, 'incarnation', document.incarnation)
         end
         redis.call('HSET', document.key, 'head', document.head, 'mac', document.mac)
+        if document.bridge ~= '' then redis.call('HSET', document.key, 'bridge', document.bridge) end
         redis.pcall('HINCRBY', document.key, 'log_bytes', size_bytes)
         redis.call('ZADD', KEYS[4], string.format('%.0f', now_ms), document.id)
     end

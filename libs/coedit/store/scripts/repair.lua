@@ -4,11 +4,11 @@
 --
 -- KEYS  document, log, staged, damaged, events, changed
 -- ARGV  id, the quarantine as we entered it, 1 if the position is a hash, its fields as we read them (epoch, head, mac, floor,
---       snapshot, number, incarnation, lost; absent: empty), what they become, 1 to put the staged log in the place of the log,
+--       snapshot, number, incarnation, lost, bridge; absent: empty), what they become, 1 to put the staged log in the place of the log,
 --       message to publish
 -- Returns 'repaired', or what did not fit: 'moved' (the position), 'quarantine' (somebody else found or repaired something).
 
-local names = {'epoch', 'head', 'mac', 'floor', 'snapshot', 'number', 'incarnation', 'lost'}
+local names = {'epoch', 'head', 'mac', 'floor', 'snapshot', 'number', 'incarnation', 'lost', 'bridge'}
 if redis.call('HGET', KEYS[4], ARGV[1]) ~= ARGV[2] then return 'quarantine' end
 local kind = redis.call('TYPE', KEYS[1]).ok
 local is_hash = kind == 'hash' or kind == 'none'
@@ -20,8 +20,8 @@ if is_hash then
     end
 end
 redis.call('DEL', KEYS[1])
-for index, name in ipairs(names) do redis.call('HSET', KEYS[1], name, ARGV[11 + index]) end
-if ARGV[20] == '1' then
+for index, name in ipairs(names) do redis.call('HSET', KEYS[1], name, ARGV[12 + index]) end
+if ARGV[22] == '1' then
     redis.call('DEL', KEYS[2])
     if redis.call('EXISTS', KEYS[3]) == 1 then
         redis.call('PERSIST', KEYS[3])
@@ -31,5 +31,5 @@ end
 redis.call('HDEL', KEYS[4], ARGV[1])
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[6], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[1])
-redis.call('SPUBLISH', KEYS[5], ARGV[21])
+redis.call('SPUBLISH', KEYS[5], ARGV[23])
 return 'repaired'

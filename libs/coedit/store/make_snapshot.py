@@ -1,18 +1,17 @@
-"""From the newest snapshot to the next one."""
+"""From the newest snapshot to the next one: the one chain of snapshots, whoever makes them."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from coedit.errors import CoeditError, DamagedError, RevisionTooOldError, UnavailableError
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import DocumentId
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader
 from coedit.store.folding import Fold
 from coedit.store.redis_connection import TROUBLE
 from coedit.store.snapshots import Snapshot, Snapshots
-from services.snapshotter.metrics import COMMITS, SNAPSHOTS
 
 logger = logging.getLogger(__name__)
 
@@ -21,24 +20,20 @@ _PAGE = 500
 _RACES = 5
 
 
-class Folder:
-    """Makes the snapshots, and keeps about ``keep`` of them."""
+OnStored = Callable[[Snapshot, int], None]
+"""Is told of each new snapshot, and of how many commits above the one before it covers."""
 
-    def __init__(self, reader: DocumentReader, snapshots: Snapshots, chain_key: ChainKey, keep: int) -> None:
+
+class SnapshotMaker:
+    """Folds documents into snapshots; of several at work on one document, one makes each number."""
+
+    def __init__(
+        self, reader: DocumentReader, snapshots: Snapshots, chain_key: ChainKey, on_stored: OnStored
+    ) -> None:
         self._reader = reader
         self._snapshots = snapshots
         self._chain_key = chain_key
-        self._keep = keep
-
-    async def prune(self, snapshot: Snapshot) -> None:
-        """Delete the snapshots that ``snapshot``, once it is noted, makes superfluous.
-
-        Raises:
-            ObjectStoreError: some may be left, until the next time.
-        """
-        # Not every time: it takes a listing of all of them.
-        if snapshot.number % self._keep == 0:
-            await self._snapshots.prune(snapshot.document_id, self._keep)
+        self._on_stored = on_stored
 
     async def fold(self, document_id: DocumentId, position: Position) -> Snapshot:
         """Return a stored snapshot of the document at ``position`` or above, which is new if there was none.
@@ -58,7 +53,7 @@ class Folder:
                 return newest
             snapshot = await self._folded(document_id, position, newest)
             if await self._snapshots.create(snapshot):
-                _count(snapshot, newest)
+                self._told(snapshot, newest)
                 return snapshot
             # Somebody else stored this number; what is there may be older or newer than this one.
         raise UnavailableError(f"lost {_RACES} races for the next snapshot")
@@ -87,24 +82,20 @@ class Folder:
             except RevisionTooOldError as error:
                 raise DamagedError(f"revisions {start} to {end} are kept nowhere in full", "log") from error
 
+    def _told(self, snapshot: Snapshot, newest: Snapshot | None) -> None:
+        commits = snapshot.revision - (newest.revision if newest else 0)
+        facts = {
+            "document_id": snapshot.document_id,
+            "number": snapshot.number,
+            "revision": snapshot.revision,
+        }
+        logger.info(
+            "snapshot stored",
+            extra={"event": "snapshot", **facts, "commits": commits, "update_bytes": len(snapshot.update)},
+        )
+        self._on_stored(snapshot, commits)
+
 
 def _refuse_fork(snapshot: Snapshot, position: Position) -> None:
     if snapshot.revision == position.head and snapshot.mac != position.mac:
         raise DamagedError(f"snapshot {snapshot.number} is of another history than the document", "chain")
-
-
-def _count(snapshot: Snapshot, newest: Snapshot | None) -> None:
-    first = newest.revision if newest else Revision(0)
-    SNAPSHOTS.inc()
-    COMMITS.inc(snapshot.revision - first)
-    logger.info(
-        "snapshot stored",
-        extra={
-            "event": "snapshot",
-            "document_id": snapshot.document_id,
-            "number": snapshot.number,
-            "revision": snapshot.revision,
-            "commits": snapshot.revision - first,
-            "update_bytes": len(snapshot.update),
-        },
-    )

@@ -1,0 +1,39 @@
+"""The items of a Yjs document, whatever shape it has: for whoever only hands them on."""
+
+from typing import Any
+
+from pycrdt import Doc
+
+from coedit.crdt.panics import panics_caught
+
+
+class YjsItems:
+    """Items that updates are added to; what one has is told by its state vector.
+
+    Yjs does not roll back: one of which a method raised is to be dropped.
+    """
+
+    def __init__(self) -> None:
+        self._doc: Doc[Any] = Doc()
+
+    def apply(self, update: bytes) -> None:
+        """Add what an update brings; everything that it rests on is here.
+
+        Raises:
+            DamagedError: Yjs failed on it.
+        """
+        with panics_caught("a Yjs update cannot be applied"):
+            self._doc.apply_update(update)
+
+    def since(self, state_vector: bytes) -> bytes:
+        """Return all that somebody with ``state_vector`` lacks, and what was ever deleted, as one update.
+
+        Raises:
+            DamagedError: Yjs failed on it.
+        """
+        with panics_caught("a Yjs update cannot be made"):
+            return self._doc.get_update(state_vector)
+
+    def state_vector(self) -> bytes:
+        """Return how far the items of each client are here."""
+        return self._doc.get_state()

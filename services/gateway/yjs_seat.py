@@ -1,0 +1,239 @@
+"""One Yjs client's view of one document: what it sent that has no answer yet, and what it says and asks."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from coedit.errors import CoeditError, LostItemsError, OverloadedError
+from coedit.identifiers import ClientId, ClientSequence
+from coedit.protocol.events import Rejected
+from coedit.protocol.server_session import CloseCode
+from coedit.protocol.tokens import Identity, Right
+from coedit.protocol.yjs.gate import lacks
+from coedit.protocol.yjs.sync import (
+    AwarenessMessage,
+    Message,
+    QueryAwareness,
+    SyncStep1,
+    SyncStep2,
+    SyncUpdate,
+    write_step_1,
+    write_step_2,
+)
+from coedit.protocol.yjs.update import decode_state_vector, decode_update
+from coedit.protocol.yjs_submission import YjsSubmission
+from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIVED
+from services.gateway.yjs_document import YjsDocument
+from services.gateway.yjs_frames import YjsFrame
+
+logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 5.0
+"""A submission unanswered for this long is sent again: it does nothing the second time."""
+_MOST_WAITING_BYTES = 4 * 1024 * 1024
+"""Above this, nothing more is read from the client until something is answered."""
+_MOST_HELD = 512
+"""Submissions that wait for what the client has not sent; with more, it had better begin afresh."""
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+class YjsOutlet(Protocol):
+    """What a seat needs of its connection."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+
+    def write(self, frame: YjsFrame) -> None:
+        """Write a message; never waits."""
+
+    async def until_drained(self) -> None:
+        """Wait until the client has read what was written, or is dropped for not reading."""
+
+    def confirm(self, *, is_taken: bool) -> None:
+        """Say that an update is durable, or that it was not taken, to a client that wants to know."""
+
+    def keep_alive(self) -> None:
+        """Say something, if nothing was said for long: providers give up on silence."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """End the document for this client, and tell it why."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    update: bytes
+    sent_at: float
+    is_counted: bool
+    is_held: bool = False
+
+
+class YjsSeat:
+    """A client with a document open. ``root`` is the shared text that it edits, if the document is one."""
+
+    def __init__(
+        self,
+        outlet: YjsOutlet,
+        document: YjsDocument,
+        client_id: ClientId,
+        identity: Identity,
+        right: Right,
+        root: str,
+    ) -> None:
+        self.outlet = outlet
+        self.document = document
+        self.client_id = client_id
+        self.identity = identity
+        self.right = right
+        self.root = root
+        self.is_draining = False
+        """What comes now is not taken: the client sends it again, to another gateway."""
+        self._sequence = 0
+        self._waiting: dict[int, _Waiting] = {}
+        self._answered = asyncio.Event()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing that can be answered waits for it."""
+        return all(waiting.is_held for waiting in self._waiting.values())
+
+    async def hear(self, message: Message, *, is_counted: bool = True) -> None:
+        """Take in what the client says; one that is not ``is_counted`` is not confirmed to it.
+
+        Raises:
+            CoeditError: it may not say this; `refuse` tells it so.
+        """
+        YJS_RECEIVED.labels(type(message).__name__).inc()
+        match message:
+            case SyncStep1(state_vector):
+                await self._answer_step_1(state_vector)
+            case SyncStep2(update) | SyncUpdate(update):
+                await self._take(update, is_counted=is_counted)
+            case AwarenessMessage(update):
+                self.document.people.hear(self, update)
+            case QueryAwareness():
+                self.greet()
+
+    def ask(self) -> None:
+        """Ask the client for what is not here."""
+        self.outlet.write(YjsFrame(write_step_1(self.document.state_vector)))
+
+    def greet(self) -> None:
+        """Tell the client who is here."""
+        everybody = self.document.people.everybody()
+        if everybody is not None:
+            self.outlet.write(everybody)
+
+    def answer(self, sequence: int) -> None:
+        """A submission is dealt with, and what it did is durable."""
+        waiting = self._waiting.pop(sequence, None)
+        if waiting is None:
+            return
+        self._answered.set()
+        if waiting.is_counted:
+            self.outlet.confirm(is_taken=True)
+
+    def hold(self, sequence: int) -> None:
+        """A submission needs others before it: ask for them."""
+        waiting = self._waiting.get(sequence)
+        if waiting is None:
+            return
+        waiting.is_held = True
+        self._answered.set()
+        if sum(waiting.is_held for waiting in self._waiting.values()) > _MOST_HELD:
+            self.outlet.end(CloseCode.SYNC_AGAIN, "too many updates rest on what was never sent")
+        else:
+            self.ask()
+
+    def reject(self, event: Rejected) -> None:
+        """A submission was refused."""
+        if event.client_sequence not in self._waiting or event.retryable:
+            return  # which is sent again in a while
+        ERRORS.labels(event.code).inc()
+        facts = {"event": "refuse", "code": event.code, "client_id": self.client_id}
+        logger.info("a Yjs update was refused", extra=facts | {"error": event.message[:200]})
+        if event.definite:
+            self.outlet.confirm(is_taken=False)
+        self.outlet.end(CloseCode.REFUSED if event.definite else CloseCode.SYNC_AGAIN, event.code)
+
+    def send_again(self, now: float) -> None:
+        """Submit once more what has had no answer for long."""
+        for sequence, waiting in list(self._waiting.items()):
+            if now - waiting.sent_at >= ANSWER_SECONDS:
+                waiting.sent_at = now
+                self._submit(sequence, waiting.update)
+
+    @property
+    def holds(self) -> bool:
+        """Whether something of this client waits for what has not come."""
+        return any(waiting.is_held for waiting in self._waiting.values())
+
+    def try_held(self) -> None:
+        """Submit what was held back, and need not be any more."""
+        for sequence, waiting in list(self._waiting.items()):
+            if waiting.is_held and not lacks(decode_update(waiting.update), self.document.known):
+                waiting.is_held, waiting.sent_at = False, time.monotonic()
+                self._submit(sequence, waiting.update)
+
+    async def _answer_step_1(self, state_vector: bytes) -> None:
+        known = decode_state_vector(state_vector)
+        if not await self.document.has_all_of_ours(known):
+            raise LostItemsError("the client has items of the server's that were lost: it loads afresh")
+        await self.outlet.until_drained()  # whoever asks again and again has to read the answers
+        self.outlet.write(YjsFrame(write_step_2(self.document.since(known))))
+
+    async def _take(self, update: bytes, *, is_counted: bool) -> None:
+        if self.right != "write":
+            YJS_IGNORED.labels("read-only").inc()
+            if is_counted:
+                self.outlet.confirm(is_taken=False)
+            return
+        decoded = decode_update(update)
+        if self.is_draining:
+            return
+        if decoded.is_empty:
+            if is_counted:
+                self.outlet.confirm(is_taken=True)
+            return
+        self._sequence += 1
+        self._waiting[self._sequence] = _Waiting(update, time.monotonic(), is_counted)
+        self._submit(self._sequence, update)
+        await self._until_less_waits()
+
+    def _submit(self, sequence: int, update: bytes) -> None:
+        submission = YjsSubmission(
+            self.client_id,
+            ClientSequence(sequence),
+            self.identity.author,
+            self.document.epoch,
+            self.root,
+            update,
+        )
+        try:
+            self.document.submit(submission)
+        except OverloadedError as error:
+            ERRORS.labels(error.code).inc()  # it is sent again in a while
+
+    async def _until_less_waits(self) -> None:
+        while not self.outlet.is_closed and self._unanswered_bytes() > _MOST_WAITING_BYTES:
+            self._answered.clear()
+            try:
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._answered.wait()
+            except TimeoutError:
+                continue
+
+    def _unanswered_bytes(self) -> int:
+        return sum(len(waiting.update) for waiting in self._waiting.values() if not waiting.is_held)
+
+
+def close_code_of(error: CoeditError) -> CloseCode:
+    """Return with which code a document is ended for a client that said, or asked for, what it may not."""
+    if isinstance(error, LostItemsError):
+        return CloseCode.LOST_ITEMS
+    codes = {"unauthorized": CloseCode.UNAUTHORIZED, "forbidden": CloseCode.FORBIDDEN}
+    if error.code in codes:
+        return codes[error.code]
+    return CloseCode.REFUSED if error.definite else CloseCode.SYNC_AGAIN

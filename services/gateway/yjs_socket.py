@@ -1,0 +1,103 @@
+"""A y-websocket client: one document on one socket, named by the path."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from coedit.errors import CoeditError
+from coedit.protocol.codec import Codec
+from coedit.protocol.frames import encode_frame
+from coedit.protocol.server_session import CloseCode
+from coedit.protocol.tokens import Identity
+from coedit.protocol.yjs.sync import read_messages, write_awareness, write_denied
+from services.gateway.connection import as_answer
+from services.gateway.metrics import ERRORS
+from services.gateway.rest import document_of
+from services.gateway.settings import GatewaySettings
+from services.gateway.yjs_desk import YjsDesk
+from services.gateway.yjs_frames import YjsFrame
+from services.gateway.yjs_seat import YjsSeat, close_code_of
+from services.gateway.yjs_wire import SILENCE_SECONDS, YjsWire, root_of
+
+logger = logging.getLogger(__name__)
+
+PATH = "/yjs/"
+_NOBODY = YjsFrame(write_awareness(b"\x00"))
+
+
+class YjsSocket(YjsWire):
+    """Satisfies `services.gateway.yjs_seat.YjsOutlet`."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        settings: GatewaySettings,
+        desk: YjsDesk,
+        identify: Callable[[str], Identity],
+    ) -> None:
+        super().__init__(socket, request, settings)
+        self._request = request
+        self._desk = desk
+        self._identify = identify
+
+    async def run(self) -> None:
+        """Serve the connection until either side ends it."""
+        seat: YjsSeat | None = None
+        try:
+            seat = await self._open()
+            self.client_id = seat.client_id
+            seat.ask()
+            seat.greet()
+            while not self.is_closed and (payload := await self.next_frame()) is not None:
+                await self._hear(seat, payload)
+        except Exception as error:  # noqa: BLE001 - told, logged and counted
+            self._refuse(as_answer(error), error)
+        finally:
+            await self.say_goodbye()
+            self.finish()
+            if seat is not None:
+                await self._desk.leave(seat)
+            self.ended.set()
+
+    async def _open(self) -> YjsSeat:
+        identity = self._identify(self._request.query.get("token", ""))
+        if identity.expires_at is not None:
+            self.end_in(identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
+        name = document_of(self._request, PATH)
+        return await self._desk.open(self, name, identity, root_of(self._request))
+
+    def _refuse(self, answer: CoeditError, error: BaseException) -> None:
+        """End the connection of a client that may not have, or say, what it wants."""
+        ERRORS.labels(answer.code).inc()
+        facts = {"event": "refuse", "code": answer.code, "client_id": self.client_id}
+        logger.info("a Yjs client was refused", extra=facts | {"error": repr(error)[:200]})
+        code = close_code_of(answer)
+        if code in (CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN):
+            self.write_frame(encode_frame(Codec.MSGPACK, write_denied(answer.code)))
+        self.close(code, answer.code)
+
+    def write(self, frame: YjsFrame) -> None:
+        """Write a message; never waits."""
+        self.write_frame(frame.of(None))
+
+    def confirm(self, *, is_taken: bool) -> None:
+        """Nothing: y-websocket has no message for it."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """End the connection."""
+        self.close(code, reason)
+
+    def keep_alive(self) -> None:
+        """Say something, if nothing was said for long."""
+        if self.silent_seconds > SILENCE_SECONDS:
+            self.write(_NOBODY)
+
+    async def _hear(self, seat: YjsSeat, payload: bytes | str) -> None:
+        if isinstance(payload, str):
+            self.refuse_text()
+            return
+        for message in read_messages(payload):
+            await seat.hear(message)

@@ -1,0 +1,189 @@
+"""A bridged document as Yjs clients have it: its items, and the updates that wait for others."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from coedit.crdt.document import Taken, YjsDocument, yjs_client_id
+from coedit.errors import (
+    DamagedError,
+    DocumentTooLargeError,
+    InvalidDeltaError,
+    OverloadedError,
+    WrongRootError,
+)
+from coedit.identifiers import DocumentId, Revision
+from coedit.ot.bridge import Bridge
+from coedit.ot.delta import Delta
+from coedit.protocol.yjs.gate import check_ids, check_text, is_text, lacks
+from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
+from coedit.protocol.yjs_submission import YjsSubmission
+from coedit.store.documents import LoadedDocument
+
+_MAX_HELD = 256
+_MAX_HELD_BYTES = 4 * 1024 * 1024
+"""What waits for others in one document, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A submission, and when Redis took it (ms since 1970)."""
+
+    submission: YjsSubmission
+    at: int
+
+
+class SpoiledError(Exception):
+    """A submission was applied, in part or not at all; what was to be written with it cannot be."""
+
+    def __init__(self, submission: YjsSubmission) -> None:
+        super().__init__("Yjs failed on an update")
+        self.submission = submission
+
+
+class YjsSide:
+    """Decides what updates may be applied, and applies them; after `SpoiledError` it is to be dropped."""
+
+    def __init__(self, bridge: Bridge, yjs: YjsDocument, size_bytes: int = 0) -> None:
+        self.bridge = bridge
+        self._yjs = yjs
+        self._size_bytes = size_bytes
+        """About what a document that is no text takes."""
+        self._held: deque[tuple[Held, Update]] = deque()
+        """Those whose updates rest on items that are not there."""
+        self._held_bytes = 0
+
+    @classmethod
+    def begin(cls, document_id: DocumentId, submission: YjsSubmission, incarnation: str) -> "YjsSide | None":
+        """Return a new document as what its first update makes it; None if the update rests on others.
+
+        Raises:
+            InvalidUpdateError: it is no update.
+        """
+        update = decode_update(submission.update)
+        if lacks(update, {}):
+            return None
+        declaration = f"text {submission.root}" if is_text(update, submission.root) else "yjs "
+        bridge = Bridge.declared(Revision(1), declaration)
+        client_id = yjs_client_id(document_id, submission.epoch, incarnation)
+        return cls(bridge, YjsDocument(document_id, root=bridge.text_root, client_id=client_id))
+
+    @classmethod
+    def load(
+        cls, document_id: DocumentId, loaded: LoadedDocument, bridge: Bridge, incarnation: str
+    ) -> "YjsSide":
+        """Return the document where its snapshot, and every commit above it, lead.
+
+        Items that are made in another epoch, or after Redis lost something, get ids of their own: what was made
+        before under the same may be lost, while somebody has it.
+
+        Raises:
+            DamagedError: that is another document than its text.
+        """
+        client_id = yjs_client_id(document_id, loaded.epoch, incarnation)
+        yjs = YjsDocument(document_id, loaded.update, root=bridge.text_root, client_id=client_id)
+        size_bytes = len(loaded.update)
+        for commit in loaded.recent:
+            if commit.update:
+                try:
+                    yjs.follow(commit.update, commit.delta)
+                except InvalidDeltaError as error:
+                    message = f"revision {commit.revision} does not fit: {error}"
+                    raise DamagedError(message, "fold", commit.revision) from error
+                size_bytes += len(commit.update)
+            elif not commit.bridge:
+                message = f"revision {commit.revision} of a bridged document has no Yjs update"
+                raise DamagedError(message, "fold", commit.revision)
+        if yjs.content != loaded.document or yjs.render() != loaded.document:
+            raise DamagedError("OT and Yjs made different documents of the same commits", "fold")
+        return cls(bridge, yjs, size_bytes)
+
+    def derive(self, delta: Delta, after: Delta) -> bytes:
+        """Return the update that an OT client's commit is, which makes ``after`` of the document.
+
+        Raises:
+            DamagedError: Yjs failed on it.
+        """
+        return self._yjs.derive(delta, after)
+
+    def check(self, submission: YjsSubmission, max_units: int) -> Update:
+        """Return the update of a submission, which may be applied once all that it rests on is there.
+
+        ``max_units`` bounds the text, or the bytes of a document that is none.
+
+        Raises:
+            WrongRootError: the client takes another shared text for the document.
+            InvalidUpdateError, NotTextError, ServerIdError: it may not be applied.
+            DocumentTooLargeError: the document would grow beyond the bound.
+        """
+        if self.bridge.is_text and submission.root != self.bridge.root:
+            raise WrongRootError(f"the document is the shared text {self.bridge.root!r}: say so by ?root=")
+        update = decode_update(submission.update)
+        check_ids(update, self._known())
+        if self.bridge.is_text:
+            check_text(update, self.bridge.root)
+            self._check_units(submission.update, update, max_units)
+        elif self._size_bytes + len(submission.update) > max_units:
+            raise DocumentTooLargeError(f"the document would take more than {max_units} bytes")
+        return update
+
+    def is_ready(self, update: Update) -> bool:
+        """Return whether all that an update rests on is there."""
+        return not lacks(update, self._known())
+
+    def hold(self, held: Held, update: Update) -> None:
+        """Keep a submission until what it rests on is there.
+
+        Raises:
+            OverloadedError: too much waits.
+        """
+        if any(_names(other.submission) == _names(held.submission) for other, _ in self._held):
+            return  # it was sent again meanwhile
+        if len(self._held) >= _MAX_HELD or self._held_bytes > _MAX_HELD_BYTES:
+            raise OverloadedError("too many updates wait for others before them")
+        self._held.append((held, update))
+        self._held_bytes += len(held.submission.update)
+
+    def released(self) -> Iterator[Held]:
+        """Yield the submissions that need wait no longer; each is to be applied before the next is asked for."""
+        while ready := self._next_ready():
+            self._held.remove(ready)
+            self._held_bytes -= len(ready[0].submission.update)
+            yield ready[0]
+
+    def apply(self, submission: YjsSubmission) -> Taken | None:
+        """Apply an update that `check` let through; None: nothing in it is new.
+
+        Raises:
+            SpoiledError: Yjs failed on it: nobody knows what the document is now.
+        """
+        try:
+            taken = self._yjs.take(submission.update)
+        except (DamagedError, InvalidDeltaError) as error:
+            raise SpoiledError(submission) from error
+        if taken is not None:
+            self._size_bytes += len(taken.update)
+        return taken
+
+    def _known(self) -> dict[int, int]:
+        return decode_state_vector(self._yjs.state_vector())
+
+    def _next_ready(self) -> tuple[Held, Update] | None:
+        known = self._known() if self._held else {}
+        return next((item for item in self._held if not lacks(item[1], known)), None)
+
+    def _check_units(self, packed: bytes, update: Update, max_units: int) -> None:
+        length = self._yjs.content.document_length
+        # As if all of it were new; what a client sends back of what is here is looked at only where that decides.
+        if length + _inserted(update) > max_units:
+            new = decode_update(self._yjs.lacking(packed))
+            if length + _inserted(new) > max_units:
+                raise DocumentTooLargeError(f"the document would have more than {max_units} code units")
+
+
+def _names(submission: YjsSubmission) -> tuple[str, int]:
+    return submission.client_id, submission.client_sequence
+
+
+def _inserted(update: Update) -> int:
+    return sum(span.units for span in update.strings) + len(update.embeds)

@@ -1,0 +1,72 @@
+"""Redis loses a bridged document: gateways have all of it, OT clients have half, and what is lost is told to both."""
+
+import asyncio
+
+from coedit.client import connect
+from coedit.ot.delta import Delta
+from coedit.protocol.events import Rejected, YjsTaken
+from tests.conftest import MakeSystem
+from tests.system import eventually
+from tests.yjs_peer import yjs_peer
+
+_NO_SNAPSHOTS = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3600", "COEDIT_SNAPSHOTTER_COMMITS": "1000000"}
+
+
+async def test_gateway_gives_back_what_it_has_with_the_updates(make_system: MakeSystem) -> None:
+    """Then Yjs clients from before go on as if nothing had been."""
+    system = make_system(settings=_NO_SNAPSHOTS)
+    async with connect(system.url, author="olga") as session:
+        document = await session.open("whole")
+        async with yjs_peer(system, "whole") as peer:
+            peer.text.insert(0, "yjs")
+            await peer.say()
+            await document.edit(Delta().insert("ot ", {"bold": True, "italic": True}))
+            await eventually(lambda: peer.content == document.content and document.saved, "both have it")
+        known = peer.doc.get_state()
+        await asyncio.to_thread(system.wipe_redis)
+        await document.edit(Delta().insert("after "))
+        async with asyncio.timeout(40):
+            await document.settle()
+        assert (document.text, document.state.epoch, document.losses) == ("after ot yjs", 1, [])
+        async with yjs_peer(system, "whole", "yjs-two") as later:
+            await eventually(lambda: later.content == document.content, "the newcomer has it")
+            peer.follow(later.doc.get_update(known))
+            assert peer.content == document.content
+            assert peer.doc.get_state() == later.doc.get_state()
+
+
+async def test_what_only_ot_clients_had_is_lost_and_nobody_is_left_with_half_of_it(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(settings=_NO_SNAPSHOTS)
+    async with connect(system.url, author="olga") as session:
+        document = await session.open("half")
+        await document.edit(Delta().insert("base", {"bold": True}))
+        await document.settle()
+        async with yjs_peer(system, "half") as peer:
+            assert isinstance(await peer.submit(b""), YjsTaken)  # with a snapshot at revision 2
+            await peer.load()
+            peer.text.insert(4, " yjs", {})
+            await peer.say()
+            await document.edit(Delta().insert("ot "))
+            await eventually(lambda: peer.content == document.content and document.saved, "both have it")
+        services = [name for name in system.processes if name != "redis"]
+        for name in services:
+            system.processes[name].kill()
+        await asyncio.to_thread(system.wipe_redis)
+        for name in services:
+            system.restart(name)
+        await document.insert(0, "pending ")
+        async with asyncio.timeout(60):
+            await document.settle()
+        assert [(loss.epoch, loss.first, loss.last) for loss in document.losses] == [(2, 3, 4)]
+        assert (document.text, document.state.epoch) == ("pending base", 2)
+        async with yjs_peer(system, "half", "yjs-two") as later:
+            assert later.content == document.content
+            refused = await later.submit(peer.doc.get_update(), epoch=2)
+            assert isinstance(refused, Rejected)
+            assert refused.code == "server-id"  # its items of what OT clients did are lost: it loads afresh
+            later.text.insert(0, "on ")
+            await later.submit(later.made[-1], epoch=2)
+            await document.insert(0, "and ")
+            await eventually(lambda: later.content == document.content and document.saved, "both go on")
