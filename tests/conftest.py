@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.laws import CASES, SEED
 from tests.system import System
+
+# On a busy machine a case may take any time; a test that hangs ends by the timeout of all tests.
+hypothesis.settings.register_profile(
+    "coedit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("coedit")
 
 MakeSystem = Callable[..., System]
 

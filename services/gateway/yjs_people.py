@@ -25,7 +25,7 @@ from coedit.protocol.yjs.person import read_person, write_person
 from coedit.protocol.yjs.sync import write_awareness
 from coedit.store.presence_store import PresenceStore
 from coedit.store.redis_connection import TROUBLE
-from services.gateway.metrics import LOOP_ERRORS, YJS_IGNORED
+from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_IGNORED
 from services.gateway.presences import Presences
 from services.gateway.recent import Logged
 from services.gateway.yjs_carets import YjsCarets
@@ -99,11 +99,18 @@ class YjsPeople:
     def hear(self, seat: "YjsSeat", update: bytes) -> None:
         """Take in an awareness update of a client here.
 
+        A state that nobody may have is passed over: its client edits on, and is not seen.
+
         Raises:
             InvalidUpdateError: it is none.
-            TooLargeError: the client says too much of itself.
         """
-        merged = self._states.hear(seat.client_id, read_entries(update), time.monotonic())
+        entries = read_entries(update)
+        try:
+            merged = self._states.hear(seat.client_id, entries, time.monotonic())
+        except CoeditError as error:
+            ERRORS.labels(error.code).inc()
+            YJS_IGNORED.labels("state").inc()
+            return
         if merged.foreign:
             YJS_IGNORED.labels("foreign-state").inc(merged.foreign)
         self._tell(merged.news)

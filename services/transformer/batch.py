@@ -7,7 +7,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgpack
 
@@ -24,7 +23,7 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
 from coedit.protocol.events import HeadAt, Repeated, encode_events
-from coedit.protocol.log_entry import ChainKey, encode_commit, with_update
+from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.runtime.logs import Sparse
 from coedit.store.commit_script import BatchWrite, DocumentWrite
@@ -166,9 +165,9 @@ class BatchDecider:
         commit = _commit(authority, submission, at, decision)
         if working.yjs is not None:
             commit = with_update(commit, working.yjs.derive(decision.delta, decision.document))
-        commit = self._chain_key.seal(document_id, commit, authority.mac)
-        authority.append(commit, decision.document)
-        outcome.commit(encode_commit(commit))
+        sealed, entry = self._chain_key.seal_entry(document_id, commit, authority.mac)
+        authority.append(sealed, decision.document)
+        outcome.commit(entry)
 
     def _decision(
         self, document_id: DocumentId, working: WorkingDocument, submission: Submission
@@ -181,7 +180,7 @@ class BatchDecider:
         may_take = _ASIDE_STEPS if rebase.steps else _LONG_STEPS
         # A base above the head has no history; the authority refuses it.
         recent = authority.since(min(rebase.revision, authority.head))
-        ahead = replace(rebase)  # over commits that are not stored yet, and may never be
+        ahead = rebase.copy()  # over commits that are not stored yet, and may never be
         if rebase.repeated is None and (recent is None or not ahead.over(recent, may_take)):
             self._aside.take(document_id, rebase, working.stored_head())
             return None

@@ -35,9 +35,17 @@ class WorkingDocument:
 
     def stands_at(self) -> Position:
         """Return where the document stands with all that its authority has accepted."""
-        authority = self.authority
-        return replace(
-            self.stored, epoch=authority.epoch, head=authority.head, mac=authority.mac, bridge=self.bridge
+        authority, stored = self.authority, self.stored
+        return Position(
+            authority.epoch,
+            authority.head,
+            authority.mac,
+            stored.floor,
+            stored.snapshot,
+            stored.number,
+            stored.incarnation,
+            stored.lost,
+            self.bridge,
         )
 
     @property

@@ -6,7 +6,7 @@ from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit, Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.events import YjsHeld, YjsTaken
-from coedit.protocol.log_entry import ChainKey, encode_commit, with_update
+from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument
@@ -161,9 +161,9 @@ class YjsDecider:
         document: Delta,
         outcome: Outcome,
     ) -> None:
-        sealed = self._chain_key.seal(document_id, commit, working.authority.mac)
+        sealed, entry = self._chain_key.seal_entry(document_id, commit, working.authority.mac)
         working.authority.append(sealed, document)
-        outcome.commit(encode_commit(sealed))
+        outcome.commit(entry)
 
 
 def _taken(submission: YjsSubmission, outcome: Outcome) -> str:

@@ -43,6 +43,18 @@ class Rebase:
         """Whether it was given up; it still looks for a repeat."""
         return self.steps > MAX_STEPS
 
+    def copy(self) -> "Rebase":
+        """Return another one that has come as far."""
+        return Rebase(
+            self.submission,
+            self.revision,
+            self.delta,
+            self.caret,
+            self.grown,
+            self.steps,
+            self.repeated,
+        )
+
     def over(self, history: Iterable[Commit], max_steps: int | None = None) -> bool:
         """Go on over the next commits; return False where that took more than ``max_steps``, and stop there.
 
