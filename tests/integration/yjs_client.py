@@ -54,6 +54,18 @@ class YjsClient:
         self._reading.cancel()
         await self._http.close()
 
+    async def reconnect(self) -> None:
+        """Connect again, as a provider does, until that works."""
+        while True:
+            try:
+                self.socket = await self._http.ws_connect(self.address, headers=self.headers, max_msg_size=0)
+                break
+            except (aiohttp.ClientError, OSError):
+                await asyncio.sleep(0.1)
+        self.close_code, self.is_synced = None, False
+        self._reading = asyncio.create_task(self._read())
+        await self.greet()
+
     async def greet(self) -> None:
         """Say what a provider says at once."""
         await self.send(write_step_1(self.doc.get_state()))

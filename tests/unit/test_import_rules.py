@@ -13,7 +13,7 @@ _MAY_IMPORT = {
     "errors": set(),
     "ot": _LEAVES | {"ot"},
     "presence": _LEAVES | {"ot", "presence"},
-    "crdt": _LEAVES | {"ot", "crdt"},
+    "crdt": _LEAVES | {"ot", "protocol", "crdt"},
     "formats": _LEAVES | {"ot", "crdt", "formats"},
     "protocol": _LEAVES | {"ot", "presence", "protocol"},
     "store": _LEAVES | {"ot", "protocol", "presence", "crdt", "store"},

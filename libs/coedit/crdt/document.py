@@ -6,14 +6,12 @@ order. It holds for one version of pycrdt; `tests/property/test_crdt_fold.py` tr
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, cast
 
-from pycrdt import Decoder, Doc, Text, get_update, write_var_uint
+from pycrdt import Doc, Text, get_update
 
-from coedit.errors import DamagedError, InvalidDeltaError
+from coedit.crdt.panics import panics_caught
 from coedit.identifiers import DocumentId
 from coedit.ot.apply import apply
 from coedit.ot.attributes import Attributes, compose_attributes
@@ -22,16 +20,14 @@ from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert, Op, Retain
 from coedit.ot.utf16 import from_units, to_units, utf8_length
 from coedit.ot.values import canonical_object, same
+from coedit.protocol.yjs.ids import server_id
+from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
 
 ROOT = "content"
 """The name of the shared text that holds the document."""
 
 NOTHING = b"\x00\x00"
 """The Yjs update that does nothing."""
-
-_MIN_CLIENT_ID = 2**32
-_MAX_CLIENT_ID = 2**35 - 1
-"""What still takes five bytes in an update, as most ids of Yjs clients do; each item names up to three ids."""
 
 
 def yjs_client_id(document_id: DocumentId, *parts: object) -> int:
@@ -42,8 +38,7 @@ def yjs_client_id(document_id: DocumentId, *parts: object) -> int:
     other ids, come in its place.
     """
     name = "\0".join(map(str, (document_id, *parts)))
-    digest = blake2b(name.encode("utf-8"), digest_size=8, person=b"coedit-yjs-id").digest()
-    return _MIN_CLIENT_ID + int.from_bytes(digest) % (_MAX_CLIENT_ID - _MIN_CLIENT_ID)
+    return server_id(name.encode("utf-8"), b"coedit-yjs-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class YjsDocument:
         self._updates: list[bytes] = []
         """What the transaction that ended last made, once somebody listens."""
         self._listens = False
-        with _reported("the Yjs update cannot be loaded"):
+        with panics_caught("the Yjs update cannot be loaded"):
             self._doc: Doc[Any] = Doc(
                 client_id=yjs_client_id(document_id) if client_id is None else client_id
             )
@@ -104,7 +99,7 @@ class YjsDocument:
             DamagedError: Yjs failed on it.
         """
         after = apply(self._content, delta)
-        with _reported("Yjs cannot follow a commit"), self._doc.transaction():
+        with panics_caught("Yjs cannot follow a commit"), self._doc.transaction():
             self._write(delta.ops)
         self._content = after
 
@@ -115,7 +110,7 @@ class YjsDocument:
             DamagedError: Yjs failed on it.
         """
         self._listen()
-        with _reported("Yjs cannot follow a commit"), self._doc.transaction():
+        with panics_caught("Yjs cannot follow a commit"), self._doc.transaction():
             self._write(delta.ops)
         self._content = after
         return self._updates[-1] if self._updates else NOTHING
@@ -128,7 +123,7 @@ class YjsDocument:
             DamagedError: Yjs failed on the update.
         """
         after = apply(self._content, delta)
-        with _reported("a Yjs update cannot be applied"):
+        with panics_caught("a Yjs update cannot be applied"):
             self._doc.apply_update(update)
         self._content = after
 
@@ -140,7 +135,7 @@ class YjsDocument:
         """
         self._listen()
         events: list[list[dict[str, Any]]] = []
-        with _reported("a Yjs update cannot be applied"):
+        with panics_caught("a Yjs update cannot be applied"):
             # Only now: to work out what happened to the text costs for every change, and grows with the text.
             heard = (
                 self._text.observe(lambda event: events.append(cast("Any", event).delta))
@@ -169,18 +164,18 @@ class YjsDocument:
         Raises:
             DamagedError: it is none.
         """
-        with _reported("the Yjs update cannot be compared"):
+        with panics_caught("the Yjs update cannot be compared"):
             return get_update(update, self._doc.get_state())
 
     def state_vector(self) -> bytes:
         """Return how far the document has the items of each Yjs client; equal ones are equal bytes."""
-        return _in_order(self._doc.get_state())
+        return encode_state_vector(decode_state_vector(self._doc.get_state()))
 
     def render(self) -> Delta:
         """Return the document as Yjs has it."""
         if self._text is None:
             return Delta()
-        with _reported("Yjs cannot show the document"):
+        with panics_caught("Yjs cannot show the document"):
             # Integral numbers, which Yjs gives as floats, become integers.
             return Delta(Insert(content, attributes) for content, attributes in self._text.diff())
 
@@ -281,16 +276,6 @@ def _cut_bytes(run: Insert, size: int) -> tuple[Insert, Insert]:
     return Insert(to_units(head), run.attributes), Insert(to_units(tail), run.attributes)
 
 
-def _in_order(state_vector: bytes) -> bytes:
-    """Return a state vector with its clients in order: pycrdt writes them in that of a hash map."""
-    decoder = Decoder(state_vector)
-    clocks = sorted(
-        (decoder.read_var_uint(), decoder.read_var_uint()) for _ in range(decoder.read_var_uint())
-    )
-    numbers = [len(clocks), *(number for clock in clocks for number in clock)]
-    return b"".join(map(write_var_uint, numbers))
-
-
 def _units(run: Insert) -> int:
     return len(run.content) if isinstance(run.content, str) else 1
 
@@ -308,17 +293,3 @@ def _changed(have: Attributes | None, wanted: dict[str, Any] | None) -> dict[str
 
 def _attributes(op: Op) -> Attributes | None:
     return op.attributes if type(op) is Insert else None
-
-
-@contextmanager
-def _reported(what: str) -> Iterator[None]:
-    """Turn whatever pycrdt raises into a `DamagedError`."""
-    try:
-        yield
-    except (InvalidDeltaError, RuntimeError, ValueError, TypeError, ExceptionGroup) as error:
-        raise DamagedError(f"{what}: {error!r}", "fold") from error
-    except BaseException as error:
-        # A panic of the Rust code is not an Exception, so that nothing else would stop it on its way out.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise DamagedError(f"{what}: {error!r}", "fold") from error

@@ -112,3 +112,15 @@ def test_client_ids_are_none_that_a_yjs_client_draws() -> None:
     assert len(ids) == 1000
     assert all(2**32 <= number < 2**35 for number in ids)
     assert yjs_client_id(NAME) == yjs_client_id(DocumentId("notes"))
+
+
+def test_state_vector_of_many_clients_does_not_depend_on_who_asks() -> None:
+    """yrs tells of them in an order that is another one in each document."""
+    document = YjsDocument(NAME)
+    for number in range(1, 20):
+        client: Doc[Any] = Doc(client_id=number)
+        client.get("content", type=Text).insert(0, "x")
+        document.take(client.get_update())
+    vectors = {YjsDocument(NAME, document.update()).state_vector() for _ in range(5)}
+    assert vectors == {document.state_vector()}
+    audited_update(NAME, document)
