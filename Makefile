@@ -30,6 +30,7 @@ check: install ## format, lint and types
 
 test: install page ## all tests: the TypeScript client's, then everything else
 	scripts/page.sh test
+	scripts/page.sh yjs
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope $(PYTEST)
 
 test-seaweedfs: install ## the object store's tests against a real SeaweedFS, which is installed for it (150 MB)
@@ -73,4 +74,4 @@ logs: ## follow the logs of compose
 	@scripts/compose.sh logs --follow --tail=100
 
 clean: ## remove what was built; keeps var/, the documents
-	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules tests/yjs/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,9 @@
 #!/bin/sh
-# The TypeScript client and the page: scripts/page.sh build|test.
+# What runs on Node.js: scripts/page.sh build|test|yjs.
 # build: bundle the page into clients/js/dist; does nothing when no source is newer.
-# test: types and tests. Both use the Node on PATH, or the locked one of requirements/page.txt in .venv.
+# test: types and tests of the TypeScript client.
+# yjs: install the Yjs clients that tests/yjs drives.
+# All use the Node on PATH, or the locked one of requirements/page.txt in .venv.
 set -eu
 cd "$(dirname "$0")/.."
 wanted=${1:-build}
@@ -38,9 +40,15 @@ install() { # install dev|build
     if [ "$1" = dev ] || [ -d "$client/node_modules/vitest" ]; then
         omit=
     fi
+    install_locked "$client" $omit
+}
+
+install_locked() { # install_locked folder [options]
     # No package of ours needs its install script, so none is run.
-    (cd "$client" && $npm ci --ignore-scripts --no-audit --no-fund --loglevel=error $omit)
-    touch "$installed"
+    folder=$1
+    shift
+    (cd "$folder" && $npm ci --ignore-scripts --no-audit --no-fund --loglevel=error "$@")
+    touch "$folder/node_modules/.package-lock.json"
 }
 
 is_built() {
@@ -62,8 +70,15 @@ test)
     install dev
     (cd "$client" && $npm run --silent check && $npm test --silent)
     ;;
+yjs)
+    installed=tests/yjs/node_modules/.package-lock.json
+    if ! [ -f "$installed" ] || [ tests/yjs/package-lock.json -nt "$installed" ]; then
+        find_node
+        install_locked tests/yjs
+    fi
+    ;;
 *)
-    echo "usage: scripts/page.sh build|test" >&2
+    echo "usage: scripts/page.sh build|test|yjs" >&2
     exit 2
     ;;
 esac

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from coedit.errors import CoeditError, DamagedError, ProtocolError
+from coedit.errors import CoeditError, DamagedError, NotTextError, ProtocolError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import (
     ClientCameBack,
@@ -134,6 +134,8 @@ class Feed:
         DELIVERED.inc(told)
         if self.follower is not None:
             self.follower.committed(logged)
+        if any("bridge" in commit for commit in new):
+            self._on_bridge(new)
 
     def recent_since(self, revision: int) -> list[Logged] | None:
         """Return the commits above ``revision``, or None where they are older than what is kept here."""
@@ -208,6 +210,13 @@ class Feed:
             self._miss()
         else:
             self.take(commits)
+
+    def _on_bridge(self, commits: list[dict[str, Any]]) -> None:
+        """A new document that OT clients have open, empty, may turn out to be none for them."""
+        if any(commit.get("bridge", "").startswith("yjs") for commit in commits):
+            error = NotTextError("the document is not text: only Yjs clients can open it")
+            for subscription in list(self.subscriptions):
+                subscription.outlet.drop(subscription, error)
 
     def _tell_follower(self, event: Answer) -> None:
         if self.follower is not None:

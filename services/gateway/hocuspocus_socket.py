@@ -4,7 +4,6 @@ What comes before a document is open waits, within bounds; after a denial it is 
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -33,14 +32,12 @@ from coedit.protocol.yjs.hocuspocus import (
 )
 from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, write_awareness
 from services.gateway.connection import as_answer
-from services.gateway.metrics import ERRORS, YJS_IGNORED
+from services.gateway.metrics import YJS_IGNORED
 from services.gateway.settings import GatewaySettings
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_frames import YjsFrame
 from services.gateway.yjs_seat import YjsSeat, close_code_of
 from services.gateway.yjs_wire import SILENCE_SECONDS, YjsWire, root_of
-
-logger = logging.getLogger(__name__)
 
 _MOST_WAITING_MESSAGES = 1_000
 """Of one document, before it is open."""
@@ -159,9 +156,7 @@ class HocuspocusDocument:
 
     def _deny(self, answer: CoeditError, error: BaseException) -> None:
         self._waiting.clear()
-        ERRORS.labels(answer.code).inc()
-        facts = {"event": "refuse", "code": answer.code, "client_id": self._wire.client_id}
-        logger.info("a Yjs client was refused a document", extra=facts | {"error": repr(error)[:200]})
+        self._desk.refused(answer, error)
         if isinstance(answer, UnauthorizedError | ForbiddenError):
             self.write(YjsFrame(write_denied("permission-denied")))
             self._deny_all()
@@ -225,9 +220,7 @@ class HocuspocusSocket(YjsWire):
                 await self._hear(payload)
         except Exception as error:  # noqa: BLE001 - told, logged and counted
             answer = as_answer(error)
-            ERRORS.labels(answer.code).inc()
-            facts = {"event": "refuse", "code": answer.code, "error": repr(error)[:200]}
-            logger.info("a Yjs client was refused", extra=facts)
+            self._desk.refused(answer, error)
             self.close(close_code_of(answer), answer.code)
         finally:
             await self.say_goodbye()

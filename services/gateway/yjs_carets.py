@@ -17,6 +17,7 @@ from services.gateway.metrics import LOOP_ERRORS
 
 logger = logging.getLogger(__name__)
 
+_LONG_BYTES = 64 * 1024
 _NOTHING_KNOWN = b"\0"
 
 
@@ -31,6 +32,8 @@ class YjsCarets:
         self._missed: list[bytes] = []
         """What came while the copy was made."""
         self._making: asyncio.Task[None] | None = None
+        self.is_broken = False
+        """Whether carets cannot be told here, and will not be."""
 
     @property
     def is_ready(self) -> bool:
@@ -45,7 +48,12 @@ class YjsCarets:
 
     def apply(self, update: bytes) -> None:
         """Go along with an update that the items have taken."""
-        if self._positions is not None:
+        if self._positions is not None and len(update) > _LONG_BYTES:
+            self._positions, self._making = (
+                None,
+                None,
+            )  # made anew, beside the loop, when the next caret comes
+        elif self._positions is not None:
             self._take(self._positions, update)
         elif self._making is not None:
             self._missed.append(update)
@@ -82,10 +90,7 @@ class YjsCarets:
             for update in self._missed:
                 positions.apply(shadow(update))
         except CoeditError as error:
-            LOOP_ERRORS.labels("yjs-carets").inc()
-            logger.warning(
-                "no carets: the text cannot be read", extra={"event": "carets", "error": str(error)}
-            )
+            self._give_up(error)
             return
         self._missed.clear()
         self._known = decode_state_vector(positions.state_vector())
@@ -96,6 +101,9 @@ class YjsCarets:
             positions.apply(shadow(update))
             self._known = decode_state_vector(positions.state_vector())
         except CoeditError as error:
-            LOOP_ERRORS.labels("yjs-carets").inc()
-            logger.warning("no more carets", extra={"event": "carets", "error": str(error)})
-            self._positions = None
+            self._give_up(error)
+
+    def _give_up(self, error: CoeditError) -> None:
+        self._positions, self.is_broken = None, True
+        LOOP_ERRORS.labels("yjs-carets").inc()
+        logger.warning("carets cannot be told", extra={"event": "carets", "error": str(error)})

@@ -6,12 +6,14 @@ import secrets
 import time
 from functools import partial
 
+from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import ClientId, DocumentId
 from coedit.protocol.tokens import Identity
+from coedit.runtime.logs import Sparse
 from coedit.store.documents import DocumentReader
 from coedit.store.presence_store import PresenceStore
 from services.gateway.hub import Hub
-from services.gateway.metrics import YJS_DOCUMENTS, YJS_SEATS
+from services.gateway.metrics import ERRORS, YJS_DOCUMENTS, YJS_SEATS
 from services.gateway.presences import Presences
 from services.gateway.submit import Submitter
 from services.gateway.yjs_document import YjsDocument
@@ -21,6 +23,7 @@ from services.gateway.yjs_seat import YjsOutlet, YjsSeat
 logger = logging.getLogger(__name__)
 
 _STEP_SECONDS = 2.5
+_LOG_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.005
 
 
@@ -43,6 +46,7 @@ class YjsDesk:
         self._documents: dict[DocumentId, YjsDocument] = {}
         self._seats: set[YjsSeat] = set()
         self._awake = asyncio.Event()
+        self._refusals = Sparse(_LOG_SECONDS, time.monotonic)
         self._is_draining = False
 
     async def open(
@@ -80,6 +84,15 @@ class YjsDesk:
         del document.seats[seat.client_id]
         await document.people.left(seat.client_id)
         await self._release(document)
+
+    def refused(self, answer: CoeditError, error: BaseException) -> None:
+        """Take note that a client was refused what it wants, or said."""
+        ERRORS.labels(answer.code).inc()
+        if count := self._refusals.count(answer.code):
+            facts = {"event": "refuse", "code": answer.code, "count": count, "error": repr(error)[:200]}
+            logger.info("Yjs clients were refused", extra=facts)
+        if isinstance(answer, InternalError):
+            logger.error("a defect in serving a Yjs client", extra={"event": "defect"}, exc_info=error)
 
     async def step(self) -> None:
         """See to what time does, while Yjs clients are here: send again, renew, let go."""

@@ -149,7 +149,10 @@ class YjsDocument:
 
         Raises:
             OverloadedError: too much waits.
+            UnavailableError: Redis has lost what it might rest on, and is being mended.
         """
+        if self.document.is_behind:
+            raise UnavailableError("the document is being restored; send again in a while")
         self._submitter.submit(self.document_id, submission, _count)
 
     def tell(self, message: bytes) -> None:
@@ -230,10 +233,10 @@ class YjsDocument:
             raise QuarantinedError(f"the document is damaged: {damage}")
         self.document.feed.follower = self
         loaded = await self._reader.load(self.document_id)
-        if loaded.bridge is None and loaded.revision > 0:
+        if loaded.revision > 0 and not loaded.has_its_items:
             await self._ask_for_bridge(root, author)
             loaded = await self._reader.load(self.document_id)
-            if loaded.bridge is None:
+            if not loaded.has_its_items:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")
         items = YjsItems()
         for update in (loaded.update, *(commit.update for commit in loaded.recent)):
@@ -260,11 +263,16 @@ class YjsDocument:
                 seat = next(iter(self.seats.values()))
                 await self._load(seat.root, seat.identity.author)
                 self.tell(write_update(self.since({})))
-            for seat in list(self.seats.values()):
-                if self._is_another_root(seat.root):
-                    seat.outlet.end(CloseCode.REFUSED, WrongRootError.code)
+            self._send_others_away()
         except (CoeditError, StopIteration, *TROUBLE) as error:
             self._fail(UnavailableError(f"the document cannot be loaded now: {error!r}"))
+
+    def _send_others_away(self) -> None:
+        """End the document for those who edit another shared type than the one that it has turned out to be."""
+        for seat in list(self.seats.values()):
+            if self._is_another_root(seat.root):
+                ERRORS.labels(WrongRootError.code).inc()
+                seat.outlet.end(CloseCode.REFUSED, WrongRootError.code)
 
     async def _catch_up(self) -> None:
         """Go on to where the feed is; from there on it tells of what comes."""
@@ -322,6 +330,7 @@ class YjsDocument:
         if self.bridge is None:
             self.bridge = Bridge.declared(Revision(commit.revision), commit.fields.get("bridge", ""))
             self.people.set_root(self.bridge.text_root)
+            self._send_others_away()
         self._loaded.apply(commit.update)
         self._known = None
         self.revision, self.epoch = Revision(commit.revision), commit.fields["epoch"]

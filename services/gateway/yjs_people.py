@@ -8,8 +8,9 @@ Yjs client gets a state that the editor bindings show, under an id of the server
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coedit.crdt.items import YjsItems
@@ -24,7 +25,7 @@ from coedit.protocol.yjs.person import read_person, write_person
 from coedit.protocol.yjs.sync import write_awareness
 from coedit.store.presence_store import PresenceStore
 from coedit.store.redis_connection import TROUBLE
-from services.gateway.metrics import LOOP_ERRORS, YJS_IGNORED
+from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_IGNORED
 from services.gateway.presences import Presences
 from services.gateway.recent import Logged
 from services.gateway.yjs_carets import YjsCarets
@@ -36,14 +37,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NOBODY = ClientId("-")
+_MOMENT_SECONDS = 0.02
 _TICK_SECONDS = 0.05
 _RENEW_SECONDS = 15.0
 _CLOCKS_A_SECOND = 10
 _CLOCKS_SINCE = 1_735_689_600
 """Clocks of what the server says count from 2025 on, so that they grow from gateway to gateway, within 32 bits."""
-
-Shown = tuple[str, str, int, bool]
-"""What a state was made of: name, colour, the revision at which the caret was stated, and whether there is one."""
 
 
 class YjsPeople:
@@ -61,13 +60,15 @@ class YjsPeople:
         self._carets: YjsCarets | None = None
         self._others = RemoteCarets(_NOBODY, Revision(0))
         """Who is no Yjs client."""
-        self._shown: dict[ClientId, Shown] = {}
+        self._moved: dict[ClientId, Revision] = {}
+        """Those of them of whom something else is to be said, once the document is at the revision that they named."""
         self._said: dict[ClientId, tuple[str, int, float]] = {}
         """What the server says of these: the state, its clock, and when."""
         self._unplaced: dict[ClientId, Entry] = {}
         """Yjs clients here whose carets are beside what has not come yet."""
         self._count = 0
         """Of changes of the roster that came so far."""
+        self._news: dict[int, Entry] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_due = False
 
@@ -80,7 +81,6 @@ class YjsPeople:
         self._others.reopened(Revision(revision - len(recent)))
         for commit in recent:
             self._others.committed(commit)
-        self._shown.clear()
         self._items = items
         self._carets = None if root is None else YjsCarets(root, items)
         self.read_again()
@@ -99,18 +99,25 @@ class YjsPeople:
     def hear(self, seat: "YjsSeat", update: bytes) -> None:
         """Take in an awareness update of a client here.
 
+        A state that nobody may have is passed over: its client edits on, and is not seen.
+
         Raises:
             InvalidUpdateError: it is none.
-            TooLargeError: the client says too much of itself.
         """
-        merged = self._states.hear(seat.client_id, read_entries(update), time.monotonic())
+        entries = read_entries(update)
+        try:
+            merged = self._states.hear(seat.client_id, entries, time.monotonic())
+        except CoeditError as error:
+            ERRORS.labels(error.code).inc()
+            YJS_IGNORED.labels("state").inc()
+            return
         if merged.foreign:
             YJS_IGNORED.labels("foreign-state").inc(merged.foreign)
         self._tell(merged.news)
         for entry in merged.news:
             if entry.is_gone:
                 self._unplaced.pop(seat.client_id, None)
-                self._start(self._presences.leave(seat.client_id, self._document_id))
+                self._start(partial(self._presences.leave, seat.client_id, self._document_id))
             else:
                 self._say(seat, entry)
 
@@ -140,8 +147,9 @@ class YjsPeople:
         if self._root is None:
             return
         self._others.committed(commit.commit())
-        if "caret" in commit.fields:
-            self._show_soon()
+        if "caret" in commit.fields and self.seat_of(commit.fields["client_id"]) is None:
+            self._moved[commit.fields["client_id"]] = self._revision
+        self._show_soon()
         for client_id, entry in list(self._unplaced.items()):
             if self._caret(entry) is not None:
                 self._say_placed(client_id)
@@ -162,7 +170,7 @@ class YjsPeople:
 
     def read_again(self) -> None:
         """Read the whole roster: whoever is not in it is gone."""
-        self._start(self._read_roster())
+        self._start(self._read_roster)
 
     async def _read_roster(self) -> None:
         try:
@@ -197,44 +205,44 @@ class YjsPeople:
             entry = self._states.tell(presence.client_id, client, state, clock, now)
             news += [entry] if entry is not None else []
         self._others.changed(others, ())
-        if others:
-            self._show_soon()
+        self._moved |= {presence.client_id: presence.revision for presence in others}
+        self._show_soon()
         return news
 
     def _forget(self, client: ClientId) -> Entry | None:
         if self.seat_of(client) is not None:
             return None
         self._others.changed((), (client,))
-        self._shown.pop(client, None)
+        self._moved.pop(client, None)
         self._said.pop(client, None)
         return self._states.leave(client, time.monotonic())
 
     def _show_soon(self) -> None:
-        """Tell where OT clients are, once for all that happens within a tick."""
-        if not self._is_due:
+        """Tell where those are who moved, once for all that happens within a tick."""
+        if not self._is_due and any(revision <= self._revision for revision in self._moved.values()):
             self._is_due = True
-            self._start(self._show())
+            self._start(self._show)
 
     async def _show(self) -> None:
         await asyncio.sleep(_TICK_SECONDS)
+        self._is_due = False
         if self._carets is not None:
             await self._carets.make()
-        self._is_due = False
-        news: list[Entry] = []
+        due = {client for client, revision in self._moved.items() if revision <= self._revision}
+        for client in due:
+            del self._moved[client]
         for presence in self._others.shown():
-            caret = presence.caret
-            shown = (presence.name, presence.colour, presence.revision, caret is not None)
-            if self._shown.get(presence.client_id) != shown:
-                self._shown[presence.client_id] = shown
-                news += self._show_one(presence, caret)
-        self._tell(news)
+            if presence.client_id in due:
+                self._tell(self._show_one(presence, presence.caret))
 
     def _show_one(self, presence: Presence, caret: Caret | None) -> list[Entry]:
         cursor = None
         if caret is not None and self._carets is not None and self._carets.is_ready:
             cursor = self._carets.items(caret)
         state = write_person(presence.name or presence.author, presence.colour, cursor, self._root or "")
-        _, clock, _ = self._said.get(presence.client_id, ("", 0, 0.0))
+        before, clock, _ = self._said.get(presence.client_id, ("", 0, 0.0))
+        if state == before:
+            return []
         return self._assert(presence.client_id, state, clock, time.monotonic())
 
     def _assert(self, client_id: ClientId, state: str, clock: int, now: float) -> list[Entry]:
@@ -255,8 +263,8 @@ class YjsPeople:
             known = self._presences.known(seat.client_id, self._document_id)
             if known is not None:
                 revision, caret = known.revision, known.caret
-            if not self._carets.is_ready:
-                self._start(self._place_soon(self._carets, seat.client_id))
+            if not self._carets.is_ready and not self._carets.is_broken:
+                self._start(partial(self._place_soon, self._carets, seat.client_id))
         presence = Presence(
             seat.client_id,
             AuthorId(seat.identity.author),
@@ -282,18 +290,24 @@ class YjsPeople:
             self._say(seat, entry)
 
     def _tell(self, entries: Sequence[Entry]) -> None:
-        if entries:
-            self.tell(write_awareness(write_entries(entries)))
+        """Tell all Yjs clients here, once for all that happens within a moment: the newest of each counts."""
+        if not self._news and entries:
+            asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self._tell_news)
+        self._news.update((entry.client, entry) for entry in entries)
 
-    def _start(self, work: Any) -> None:
+    def _tell_news(self) -> None:
+        news, self._news = self._news, {}
+        self.tell(write_awareness(write_entries(news.values())))
+
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.get_running_loop().create_task(_guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _guarded(work: Any) -> None:
+async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await work
+        await work()
     except CoeditError as error:
         LOOP_ERRORS.labels("yjs-people").inc()
         logger.warning("carets are not told", extra={"event": "yjs-people", "error": str(error)})

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Protocol
 
-from coedit.errors import CoeditError, LostItemsError, OverloadedError
-from coedit.identifiers import ClientId, ClientSequence
+from coedit.errors import CoeditError, DivergedError, LostItemsError
+from coedit.identifiers import ClientId
 from coedit.protocol.events import Rejected
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, Right
@@ -22,20 +22,17 @@ from coedit.protocol.yjs.sync import (
     write_step_1,
     write_step_2,
 )
-from coedit.protocol.yjs.update import decode_state_vector, decode_update
+from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIVED
 from services.gateway.yjs_document import YjsDocument
 from services.gateway.yjs_frames import YjsFrame
+from services.gateway.yjs_unanswered import Submitted, Unanswered
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 5.0
-"""A submission unanswered for this long is sent again: it does nothing the second time."""
-_MOST_WAITING_BYTES = 4 * 1024 * 1024
-"""Above this, nothing more is read from the client until something is answered."""
-_MOST_HELD = 512
-"""Submissions that wait for what the client has not sent; with more, it had better begin afresh."""
+_LONG_BYTES = 64 * 1024
+"""What takes long enough to decode for others to feel it is decoded beside the loop."""
 _LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -62,14 +59,6 @@ class YjsOutlet(Protocol):
         """End the document for this client, and tell it why."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    update: bytes
-    sent_at: float
-    is_counted: bool
-    is_held: bool = False
-
-
 class YjsSeat:
     """A client with a document open. ``root`` is the shared text that it edits, if the document is one."""
 
@@ -90,14 +79,13 @@ class YjsSeat:
         self.root = root
         self.is_draining = False
         """What comes now is not taken: the client sends it again, to another gateway."""
-        self._sequence = 0
-        self._waiting: dict[int, _Waiting] = {}
+        self._unanswered = Unanswered()
         self._answered = asyncio.Event()
 
     @property
     def is_answered(self) -> bool:
         """Whether nothing that can be answered waits for it."""
-        return all(waiting.is_held for waiting in self._waiting.values())
+        return self._unanswered.is_empty
 
     async def hear(self, message: Message, *, is_counted: bool = True) -> None:
         """Take in what the client says; one that is not ``is_counted`` is not confirmed to it.
@@ -128,54 +116,53 @@ class YjsSeat:
 
     def answer(self, sequence: int) -> None:
         """A submission is dealt with, and what it did is durable."""
-        waiting = self._waiting.pop(sequence, None)
-        if waiting is None:
+        sent = self._unanswered.take(sequence)
+        if sent is None:
             return
         self._answered.set()
-        if waiting.is_counted:
+        if sent.is_counted:
             self.outlet.confirm(is_taken=True)
 
     def hold(self, sequence: int) -> None:
         """A submission needs others before it: ask for them."""
-        waiting = self._waiting.get(sequence)
-        if waiting is None:
+        if not self._unanswered.hold(sequence):
             return
-        waiting.is_held = True
         self._answered.set()
-        if sum(waiting.is_held for waiting in self._waiting.values()) > _MOST_HELD:
+        if self._unanswered.holds_too_much:
             self.outlet.end(CloseCode.SYNC_AGAIN, "too many updates rest on what was never sent")
         else:
             self.ask()
 
     def reject(self, event: Rejected) -> None:
         """A submission was refused."""
-        if event.client_sequence not in self._waiting or event.retryable:
-            return  # which is sent again in a while
+        if event.retryable or not self._unanswered.knows(event.client_sequence):
+            return  # what may succeed later is sent again
         ERRORS.labels(event.code).inc()
         facts = {"event": "refuse", "code": event.code, "client_id": self.client_id}
         logger.info("a Yjs update was refused", extra=facts | {"error": event.message[:200]})
-        if event.definite:
+        # Made in another epoch, it is good for this one if its client has not lost anything.
+        is_final = event.definite and event.code != DivergedError.code
+        if is_final:
             self.outlet.confirm(is_taken=False)
-        self.outlet.end(CloseCode.REFUSED if event.definite else CloseCode.SYNC_AGAIN, event.code)
+        self.outlet.end(CloseCode.REFUSED if is_final else CloseCode.SYNC_AGAIN, event.code)
 
     def send_again(self, now: float) -> None:
         """Submit once more what has had no answer for long."""
-        for sequence, waiting in list(self._waiting.items()):
-            if now - waiting.sent_at >= ANSWER_SECONDS:
-                waiting.sent_at = now
-                self._submit(sequence, waiting.update)
+        for sent in self._unanswered.due(now):
+            self._unanswered.send_again(sent, now)
+            self._submit(sent)
 
     @property
     def holds(self) -> bool:
         """Whether something of this client waits for what has not come."""
-        return any(waiting.is_held for waiting in self._waiting.values())
+        return self._unanswered.holds
 
     def try_held(self) -> None:
         """Submit what was held back, and need not be any more."""
-        for sequence, waiting in list(self._waiting.items()):
-            if waiting.is_held and not lacks(decode_update(waiting.update), self.document.known):
-                waiting.is_held, waiting.sent_at = False, time.monotonic()
-                self._submit(sequence, waiting.update)
+        for sent in self._unanswered.held():
+            if not lacks(decode_update(sent.update), self.document.known):
+                self._unanswered.send_again(sent, time.monotonic())
+                self._submit(sent)
 
     async def _answer_step_1(self, state_vector: bytes) -> None:
         known = decode_state_vector(state_vector)
@@ -190,43 +177,42 @@ class YjsSeat:
             if is_counted:
                 self.outlet.confirm(is_taken=False)
             return
-        decoded = decode_update(update)
+        decoded = await _decoded(update)
         if self.is_draining:
             return
         if decoded.is_empty:
             if is_counted:
                 self.outlet.confirm(is_taken=True)
             return
-        self._sequence += 1
-        self._waiting[self._sequence] = _Waiting(update, time.monotonic(), is_counted)
-        self._submit(self._sequence, update)
+        self._submit(self._unanswered.add(update, time.monotonic(), is_counted=is_counted))
         await self._until_less_waits()
 
-    def _submit(self, sequence: int, update: bytes) -> None:
+    def _submit(self, sent: Submitted) -> None:
         submission = YjsSubmission(
             self.client_id,
-            ClientSequence(sequence),
+            sent.sequence,
             self.identity.author,
             self.document.epoch,
             self.root,
-            update,
+            sent.update,
         )
         try:
             self.document.submit(submission)
-        except OverloadedError as error:
+        except CoeditError as error:
             ERRORS.labels(error.code).inc()  # it is sent again in a while
 
     async def _until_less_waits(self) -> None:
-        while not self.outlet.is_closed and self._unanswered_bytes() > _MOST_WAITING_BYTES:
+        while not self.outlet.is_closed and self._unanswered.is_full:
             self._answered.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
                     await self._answered.wait()
-            except TimeoutError:
-                continue
 
-    def _unanswered_bytes(self) -> int:
-        return sum(len(waiting.update) for waiting in self._waiting.values() if not waiting.is_held)
+
+async def _decoded(update: bytes) -> Update:
+    if len(update) < _LONG_BYTES:
+        return decode_update(update)
+    return await asyncio.to_thread(decode_update, update)
 
 
 def close_code_of(error: CoeditError) -> CloseCode:

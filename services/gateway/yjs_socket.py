@@ -1,6 +1,5 @@
 """A y-websocket client: one document on one socket, named by the path."""
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -13,15 +12,12 @@ from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.sync import read_messages, write_awareness, write_denied
 from services.gateway.connection import as_answer
-from services.gateway.metrics import ERRORS
 from services.gateway.rest import document_of
 from services.gateway.settings import GatewaySettings
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_frames import YjsFrame
 from services.gateway.yjs_seat import YjsSeat, close_code_of
 from services.gateway.yjs_wire import SILENCE_SECONDS, YjsWire, root_of
-
-logger = logging.getLogger(__name__)
 
 PATH = "/yjs/"
 _NOBODY = YjsFrame(write_awareness(b"\x00"))
@@ -71,9 +67,7 @@ class YjsSocket(YjsWire):
 
     def _refuse(self, answer: CoeditError, error: BaseException) -> None:
         """End the connection of a client that may not have, or say, what it wants."""
-        ERRORS.labels(answer.code).inc()
-        facts = {"event": "refuse", "code": answer.code, "client_id": self.client_id}
-        logger.info("a Yjs client was refused", extra=facts | {"error": repr(error)[:200]})
+        self._desk.refused(answer, error)
         code = close_code_of(answer)
         if code in (CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN):
             self.write_frame(encode_frame(Codec.MSGPACK, write_denied(answer.code)))

@@ -12,7 +12,7 @@ from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.pauses import Pauses
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
-from coedit.store.snapshots import Snapshots
+from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
 
@@ -30,8 +30,8 @@ class Worker:
         log: DocumentLog,
         scripts: FoldScripts,
         maker: SnapshotMaker,
-        snapshots: Snapshots,
         trimmer: Trimmer,
+        evictor: Evictor,
         quarantine: Quarantine,
         *,
         keep: int,
@@ -39,9 +39,9 @@ class Worker:
         self._log = log
         self._scripts = scripts
         self._maker = maker
-        self._snapshots = snapshots
         self._keep = keep
         self._trimmer = trimmer
+        self._evictor = evictor
         self._quarantine = quarantine
         self.pauses = Pauses()
 
@@ -53,10 +53,13 @@ class Worker:
                 await self._deal_with(document_id)
                 await self._lift(document_id)
 
-        await self.alone(document_id, now_ms, deal_with())
+        await self._alone(document_id, now_ms, deal_with())
 
-    async def alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
-        """Await what is done for one document; an error is logged, counted and kept here."""
+    async def evict(self, document_id: DocumentId, now_ms: int) -> None:
+        """Let an idle document leave Redis; an error is logged, counted and kept here."""
+        await self._alone(document_id, now_ms, self._evictor.evict(document_id, now_ms))
+
+    async def _alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
         try:
             await task
         except Exception as error:  # noqa: BLE001 - one document's error, whatever it is, must not hurt the others
@@ -77,9 +80,7 @@ class Worker:
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.
                 raise UnavailableError("the document was put elsewhere while it was folded")
-            # Not every time: it takes a listing of all of them.
-            if snapshot.number % self._keep == 0:
-                await self._snapshots.prune(document_id, self._keep)
+            await self._maker.prune(snapshot, self._keep)
             if snapshot.number % _MERGE_EACH == 0:
                 await self._trimmer.merge(document_id)
             position = await self._log.position(document_id)

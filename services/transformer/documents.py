@@ -170,7 +170,7 @@ class WorkingDocuments:
         if loaded.stored is not None:
             position = replace(position, bridge=loaded.stored.bridge)
         bridge = loaded.bridge
-        if bridge is None or (bridge.first > 1 and loaded.snapshot_read < bridge.first):
+        if bridge is None or not loaded.has_its_items:
             return WorkingDocument(authority, position, bridge)
         # Its items are those of the snapshot and of every commit above it, applied one by one.
         yjs = await asyncio.to_thread(YjsSide.load, document_id, loaded, bridge, incarnation)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision, document_id
 from coedit.ot.delta import Delta
 from coedit.store.archive import Archive, Segment
@@ -208,8 +206,11 @@ def worker(redis: Redis, objects_url: str, durability: Durability | None = None,
         segment_commits=3 * tail // 2,
         max_bytes=1 << 20,
     )
+    evictor = Evictor(
+        Nodes(redis), store.log, store.snapshots, store.archive, scripts, trimmer, idle_seconds=1
+    )
     quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
-    return Worker(store.log, scripts, maker, store.snapshots, trimmer, quarantine, keep=2)
+    return Worker(store.log, scripts, maker, trimmer, evictor, quarantine, keep=2)
 
 
 async def test_short_segments_are_merged_though_the_log_is_never_trimmed(
@@ -234,30 +235,17 @@ async def is_in_redis(ada: Author) -> bool:
     return bool(await ada.redis.exists(*keys))
 
 
-async def evict(redis: Redis, ada: Author, tmp_path: Path) -> None:
-    """Evict the document if it may go; what is wrong with it is an outcome as well."""
-    store = Store(redis, (tmp_path / "objects").as_uri())
-    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
-    trimmer = Trimmer(
-        store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
-    )
-    evictor = Evictor(
-        Nodes(redis), store.log, store.snapshots, store.archive, scripts, trimmer, idle_seconds=1
-    )
-    with suppress(DamagedError):
-        await evictor.evict(ada.document_id, LATER_MS)
-
-
-async def settled(redis: Redis, ada: Author, tmp_path: Path) -> Store:
+async def settled(redis: Redis, ada: Author, tmp_path: Path) -> tuple[Store, Worker]:
     objects_url = (tmp_path / "objects").as_uri()
-    await worker(redis, objects_url).work(ada.document_id, 0)
+    snapshotter = worker(redis, objects_url)
+    await snapshotter.work(ada.document_id, 0)
     assert await redis.zscore(ada.shard.idle, ada.document_id) is not None
-    return Store(redis, objects_url)
+    return Store(redis, objects_url), snapshotter
 
 
 async def test_idle_document_is_evicted_whole(redis: Redis, ada: Author, tmp_path: Path) -> None:
-    store = await settled(redis, ada, tmp_path)
-    await evict(redis, ada, tmp_path)
+    store, snapshotter = await settled(redis, ada, tmp_path)
+    await snapshotter.evict(ada.document_id, LATER_MS)
     assert not await is_in_redis(ada)
     assert await redis.zcard(ada.shard.idle) == 0
     await store.assert_whole(ada)
@@ -295,9 +283,9 @@ async def _was_just_edited(redis: Redis, ada: Author) -> None:
 async def test_document_that_is_not_idle_and_stored_whole_stays(
     redis: Redis, ada: Author, tmp_path: Path, happening: Happening
 ) -> None:
-    await settled(redis, ada, tmp_path)
+    _, snapshotter = await settled(redis, ada, tmp_path)
     await happening(redis, ada)
-    await evict(redis, ada, tmp_path)
+    await snapshotter.evict(ada.document_id, LATER_MS)
     assert await redis.exists(ada.shard.document(ada.document_id)) == 1
     assert await redis.xlen(ada.shard.log(ada.document_id)) == ada.head - (await store_floor(redis, ada))
 
@@ -309,7 +297,7 @@ async def store_floor(redis: Redis, ada: Author) -> int:
 async def test_edit_between_reading_and_evicting_keeps_the_document(
     redis: Redis, ada: Author, tmp_path: Path
 ) -> None:
-    store = await settled(redis, ada, tmp_path)
+    store, _ = await settled(redis, ada, tmp_path)
     before = await store.position(ada)
     await ada.type(1)
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
@@ -323,12 +311,12 @@ async def test_edit_between_reading_and_evicting_keeps_the_document(
 async def test_history_that_the_archive_lacks_is_stored_before_its_document_leaves(
     redis: Redis, ada: Author, tmp_path: Path
 ) -> None:
-    store = await settled(redis, ada, tmp_path)
+    store, snapshotter = await settled(redis, ada, tmp_path)
     objects = open_object_store((tmp_path / "objects").as_uri())
     for key in await objects.list(f"{ada.document_id}/history/"):
         if int(key.rpartition("-")[2]) == ada.head:
             await objects.delete(key)
-    await evict(redis, ada, tmp_path)
+    await snapshotter.evict(ada.document_id, LATER_MS)
     assert not await is_in_redis(ada)
     assert await store.reader.entries(ada.document_id, ada.head, ada.head) == ada.entries[-1:]
 

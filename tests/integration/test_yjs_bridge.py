@@ -152,6 +152,7 @@ async def test_yjs_clients_from_before_stay_equal_through_restarts(make_system: 
     system = make_system()
     async with opened(system, "marks") as document, yjs_peer(system, "marks") as peer:
         await document.edit(RICH)
+        await document.settle()
         assert isinstance(await peer.submit(b""), YjsTaken)
         await peer.load()
         for round_number in range(3):

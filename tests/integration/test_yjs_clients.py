@@ -242,3 +242,21 @@ async def test_closing_gateway_sends_yjs_clients_elsewhere(two_gateways: System)
     assert (await fetch_text(two_gateways.url, "drain")).text == "kept"
     two_gateways.restart("gateway-1")
     await asyncio.to_thread(two_gateways.wait_ready, "gateway-1")
+
+
+async def test_ot_client_learns_that_what_it_has_open_empty_is_no_text(system: System) -> None:
+    async with RawClient(system.url) as client, YjsClient(system.url, "no text") as yjs:
+        await client.hello()
+        await client.open("no text")
+        await yjs.until_synced()
+        yjs.doc["tasks"] = Map({"a": 1})
+        await yjs.edit(lambda _: None)
+        error = await client.expect("error")
+        assert (error["code"], error["document"]) == ("not-text", "no text")
+
+
+async def test_client_of_another_root_is_sent_away_once_the_first_has_written(system: System) -> None:
+    async with YjsClient(system.url, "roots") as ada, YjsClient(system.url, "roots", root="quill") as bob:
+        await bob.until_synced()
+        await ada.edit(lambda text: text.insert(0, "the text"))
+        assert await bob.until_closed() == 4422

@@ -75,10 +75,14 @@ async def test_nobody_speaks_for_somebody_else(two_gateways: System) -> None:
             assert ada.state_of(5) == {"user": {"name": "Ada"}}
 
 
-async def test_too_large_state_is_refused(system: System) -> None:
-    async with YjsClient(system.url, "large", client=5) as eve:
-        await eve.send(write_awareness(write_entries([Entry(5, 1, '"' + "x" * 9_000 + '"')])))
-        assert await eve.until_closed() == 4422
+async def test_state_that_nobody_may_have_is_passed_over(system: System) -> None:
+    async with YjsClient(system.url, "large", client=5) as ada, YjsClient(system.url, "large") as bob:
+        await bob.until_synced()
+        for clock, state in ((1, '"' + "x" * 9_000 + '"'), (2, "{"), (3, '{"a":1}')):
+            await ada.send(write_awareness(write_entries([Entry(5, clock, state)])))
+        await bob.until(lambda: bob.state_of(5) == {"a": 1}, "the good one")
+        await ada.edit(lambda text: text.insert(0, "and edits on"))
+        await bob.until_text("and edits on")
 
 
 async def test_caret_of_a_yjs_client_is_seen_by_ot_clients(two_gateways: System) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, cast
 
-from pycrdt import Doc, Text, get_update
+from pycrdt import Decoder, Doc, Text, get_update, write_var_uint
 
 from coedit.errors import DamagedError, InvalidDeltaError
 from coedit.identifiers import DocumentId
@@ -173,8 +173,8 @@ class YjsDocument:
             return get_update(update, self._doc.get_state())
 
     def state_vector(self) -> bytes:
-        """Return how far the document has the items of each Yjs client."""
-        return self._doc.get_state()
+        """Return how far the document has the items of each Yjs client; equal ones are equal bytes."""
+        return _in_order(self._doc.get_state())
 
     def render(self) -> Delta:
         """Return the document as Yjs has it."""
@@ -279,6 +279,16 @@ def _cut_bytes(run: Insert, size: int) -> tuple[Insert, Insert]:
     encoded = from_units(run.content).encode("utf-8")
     head, tail = encoded[:size].decode("utf-8"), encoded[size:].decode("utf-8")
     return Insert(to_units(head), run.attributes), Insert(to_units(tail), run.attributes)
+
+
+def _in_order(state_vector: bytes) -> bytes:
+    """Return a state vector with its clients in order: pycrdt writes them in that of a hash map."""
+    decoder = Decoder(state_vector)
+    clocks = sorted(
+        (decoder.read_var_uint(), decoder.read_var_uint()) for _ in range(decoder.read_var_uint())
+    )
+    numbers = [len(clocks), *(number for clock in clocks for number in clock)]
+    return b"".join(map(write_var_uint, numbers))
 
 
 def _units(run: Insert) -> int:

@@ -63,6 +63,16 @@ class LoadedDocument:
         """Whether OT clients can open it."""
         return self.bridge is None or self.bridge.is_text
 
+    @property
+    def has_its_items(self) -> bool:
+        """Whether ``update`` and those of ``recent`` are all of the document, as Yjs clients open it.
+
+        Between the declaration of a bridge and the snapshot that it begins with they are not.
+        """
+        if self.bridge is None:
+            return False
+        return self.bridge.first == 1 or self.snapshot_read >= self.bridge.first
+
 
 EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Delta())
 

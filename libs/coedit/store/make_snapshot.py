@@ -35,6 +35,16 @@ class SnapshotMaker:
         self._chain_key = chain_key
         self._on_stored = on_stored
 
+    async def prune(self, snapshot: Snapshot, keep: int) -> None:
+        """Delete the snapshots that ``snapshot``, once it is noted, makes superfluous; about ``keep`` stay.
+
+        Raises:
+            ObjectStoreError: some may be left, until the next time.
+        """
+        # Not every time: it takes a listing of all of them.
+        if snapshot.number % keep == 0:
+            await self._snapshots.prune(snapshot.document_id, keep)
+
     async def fold(self, document_id: DocumentId, position: Position) -> Snapshot:
         """Return a stored snapshot of the document at ``position`` or above, which is new if there was none.
 

@@ -1,3 +1,6 @@
+import random
+from typing import Any
+
 import pytest
 from pycrdt import Doc, Text
 
@@ -81,6 +84,20 @@ def test_panic_of_the_rust_code_is_an_ordinary_error() -> None:
 def test_audit_gives_the_update() -> None:
     document = folded("+ab", "=1 +😀|bold")
     assert YjsDocument(NAME, audited_update(NAME, document)).content == document.content
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_audit_minds_no_order_of_yjs_clients(seed: int) -> None:
+    """pycrdt writes a state vector in the order of a hash map, which depends on how the document came about."""
+    rng = random.Random(seed)
+    document = folded("+ab")
+    for number in range(6):
+        client: Doc[Any] = Doc(client_id=rng.randrange(2**32))
+        client[ROOT] = text = Text()
+        client.apply_update(document.update())
+        text.insert(rng.randint(0, number + 2), "c")
+        document.take(client.get_update(document.state_vector()))
+    assert YjsDocument(NAME, audited_update(NAME, document)).state_vector() == document.state_vector()
 
 
 def test_audit_refuses_two_sides_that_disagree() -> None:

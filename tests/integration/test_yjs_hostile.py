@@ -1,0 +1,121 @@
+"""A Yjs client that is slow or hostile costs only itself."""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from pycrdt import Doc, Text
+
+from coedit.protocol.yjs.awareness import Entry, write_entries
+from coedit.protocol.yjs.hocuspocus import write_frame
+from coedit.protocol.yjs.lib0 import write_uint
+from coedit.protocol.yjs.sync import write_awareness, write_step_1, write_update
+from tests.integration.yjs_client import HocuspocusClient, YjsClient
+from tests.system import System
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system with small buffers and small frames, for tests that use documents of different names."""
+    settings = {"COEDIT_GATEWAY_BUFFER_BYTES": "4096", "COEDIT_GATEWAY_YJS_FRAME_BYTES": "2000000"}
+    system = System(tmp_path_factory.mktemp("system"), settings=settings)
+    system.start()
+    yield system
+    system.stop()
+
+
+async def test_client_that_reads_nothing_is_dropped_and_nobody_else_notices(system: System) -> None:
+    async with YjsClient(system.url, "slow") as ada, aiohttp.ClientSession() as http:
+        await ada.until_synced()
+        slow = await http.ws_connect(f"{ada.url}/yjs/slow", max_msg_size=0)
+        transport: Any = slow._response.connection.transport  # type: ignore[union-attr]
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        transport.pause_reading()
+        line = os.urandom(20_000).hex()
+        for _ in range(250):
+            await ada.edit(lambda text: text.insert(0, line))
+        await ada.until(lambda: len(str(ada.text)) == 250 * len(line), "all that ada wrote")
+        await ada.until(lambda: _updates(ada) == 250, "the echo of it")
+        closed = 'coedit_gateway_closed_total{close_code="4508"} 1.0'
+        async with asyncio.timeout(30):
+            while closed not in await asyncio.to_thread(system.metrics, "gateway-0"):
+                await asyncio.sleep(0.05)
+
+
+def _updates(client: YjsClient) -> int:
+    return sum(message[:2] == b"\x00\x02" for message in client.received)
+
+
+async def test_document_larger_than_the_buffers_is_loaded(system: System) -> None:
+    text = "漢😀 " * 150_000
+    async with YjsClient(system.url, "big") as ada:
+        await ada.until_synced()
+        await ada.edit(lambda shared: shared.insert(0, text))
+        async with HocuspocusClient(system.url, "big") as bob, YjsClient(system.url, "big") as cleo:
+            await bob.until_text(text)
+            await cleo.until_text(text)
+            await cleo.edit(lambda shared: shared.insert(0, "!"))
+            await ada.until_text("!" + text)
+
+
+async def test_frame_above_the_bound_ends_the_connection(system: System) -> None:
+    async with YjsClient(system.url, "frames") as eve, YjsClient(system.url, "frames") as ada:
+        await ada.until_synced()
+        await eve.send(write_update(bytes(2_100_000)))
+        assert await eve.until_closed() == 1009
+        await ada.edit(lambda text: text.insert(0, "."))
+        await ada.until(lambda: _updates(ada) == 1, "the echo")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_mutated_frames_end_at_most_the_connection_that_sent_them(system: System, seed: int) -> None:
+    chance = random.Random(seed)
+    doc: Doc[Any] = Doc(client_id=5)
+    doc.get("content", type=Text).insert(0, "some 😀 text", {"bold": True})
+    good = [
+        write_update(doc.get_update()),
+        write_step_1(doc.get_state()),
+        write_awareness(write_entries([Entry(5, 1, '{"user":{"name":"x"}}')])),
+    ]
+    async with YjsClient(system.url, "mutants") as ada:
+        await ada.until_synced()
+        for _ in range(40):
+            frame = bytearray(chance.choice(good))
+            for _ in range(chance.randint(1, 3)):
+                frame[chance.randrange(len(frame))] = chance.randrange(256)
+            for eve in (YjsClient(system.url, "mutants"), HocuspocusClient(system.url, "mutants")):
+                async with eve:
+                    await eve.send(bytes(frame))
+                    await eve.socket.send_bytes(bytes(frame))
+        count = _updates(ada)
+        await ada.edit(lambda text: text.insert(0, "."))
+        await ada.until(lambda: _updates(ada) > count, "the echo")
+    assert 'coedit_gateway_errors_total{code="internal"}' not in system.metrics("gateway-0")
+    assert "defect" not in system.processes["gateway-0"].log.read_text()
+
+
+async def test_declared_sizes_cost_nothing(system: System) -> None:
+    most = write_uint(2**53 - 1)
+    for frame in (
+        b"\x00\x02" + most,
+        b"\x00\x02\x09" + most + b"\0",
+        b"\x00\x00\x08" + most,
+        b"\x01\x08" + most,
+    ):
+        async with YjsClient(system.url, "declared") as eve:
+            await eve.send(frame)
+            assert await eve.until_closed() == 4422
+
+
+async def test_flood_before_the_token_is_bounded(system: System) -> None:
+    async with aiohttp.ClientSession() as http:
+        wire = await http.ws_connect(f"{system.url.replace('http', 'ws')}/hocuspocus")
+        for number in range(101):
+            await wire.send_bytes(write_frame(f"document {number}", write_step_1(b"\0")))
+        await asyncio.wait_for(wire.receive(), 15)
+        assert wire.close_code == 4422

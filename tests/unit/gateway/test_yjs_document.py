@@ -1,0 +1,309 @@
+"""A document for Yjs clients: it goes along with its feed, or sends its clients away."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from pycrdt import Doc, Text
+
+from coedit.errors import LostItemsError, QuarantinedError, UnavailableError, WrongRootError
+from coedit.identifiers import ClientSequence
+from coedit.protocol.events import DamageFound, HeadAt, Rejected, Repeated, YjsHeld, YjsTaken
+from coedit.protocol.server_session import CloseCode
+from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, SyncUpdate
+from coedit.protocol.yjs.update import encode_state_vector
+from services.gateway.yjs_unanswered import ANSWER_SECONDS
+from tests.system import eventually
+from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
+
+
+@pytest.fixture
+def store() -> FakeYjsStore:
+    store = FakeYjsStore()
+    store.commit(3)
+    return store
+
+
+@pytest.fixture
+def outlet() -> FakeYjsOutlet:
+    return FakeYjsOutlet()
+
+
+def _update(text: str = "new", client: int = 7) -> bytes:
+    doc: Doc[Any] = Doc(client_id=client)
+    doc.get("content", type=Text).insert(0, text)
+    return doc.get_update()
+
+
+async def test_step_1_is_answered_with_what_is_lacking(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    assert outlet.text == "xxx"
+
+
+async def test_commits_are_told_in_the_order_they_come(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    store.commit(2)
+    assert outlet.text == "xxxxx"
+
+
+async def test_what_is_committed_while_the_document_is_read_is_not_missed(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    async def commit() -> None:
+        store.after_load = _nothing
+        store.commit(2)
+
+    store.after_load = commit
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    assert outlet.text == "xxxxx"
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def test_gap_is_filled_from_the_log(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    on_message, store.on_message = store.on_message, lambda _: None
+    store.commit(2)
+    store.on_message = on_message
+    store.commit()
+    await eventually(lambda: outlet.text == "xxxxxx", "the gap is filled")
+    assert outlet.ended == []
+
+
+async def test_another_history_sends_everybody_away_and_the_next_begins_afresh(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    desk = store.desk()
+    await seat_of(desk, outlet)
+    store.epoch, store.head = 2, 2
+    store.tell(HeadAt(2, 2, "2/2"))  # type: ignore[arg-type]
+    await eventually(lambda: bool(outlet.ended), "its client is sent away")
+    assert outlet.ended[0][0] is CloseCode.SYNC_AGAIN
+    again = FakeYjsOutlet()
+    seat = await seat_of(desk, again)
+    await seat.hear(SyncStep1(b"\0"))
+    assert again.text == "xx"
+
+
+async def test_update_that_yjs_fails_on_sends_everybody_away(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    await seat_of(store.desk(), outlet)
+    store.updates.append(b"\x01\x01")
+    store.head += 1
+    store.publish(4, 4)
+    assert outlet.ended[0][0] is CloseCode.SYNC_AGAIN
+
+
+async def test_damage_sends_everybody_away_and_nobody_opens_it(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    desk = store.desk()
+    await seat_of(desk, outlet)
+    store.tell(DamageFound("a test says so"))
+    assert outlet.ended == [(CloseCode.SYNC_AGAIN, "quarantined")]
+    with pytest.raises(QuarantinedError):
+        await seat_of(_damaged(store).desk(), FakeYjsOutlet())
+
+
+def _damaged(store: FakeYjsStore) -> FakeYjsStore:
+    class Damage:
+        message = "a test says so"
+
+    async def of(_: object) -> Any:
+        return Damage
+
+    store.of = of  # type: ignore[method-assign]
+    return store
+
+
+async def test_client_of_another_root_is_refused(store: FakeYjsStore) -> None:
+    with pytest.raises(WrongRootError):
+        await seat_of(store.desk(), FakeYjsOutlet(), "quill")
+
+
+async def test_last_to_leave_leaves_nothing_behind(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    desk = store.desk()
+    seat, other = await seat_of(desk, outlet), await seat_of(desk, FakeYjsOutlet())
+    feed = seat.document.document.feed
+    followers = [feed.follower]
+    await desk.leave(seat)
+    await desk.leave(seat)
+    followers.append(feed.follower)
+    await desk.leave(other)
+    followers.append(feed.follower)
+    assert followers == [seat.document, seat.document, None]
+    assert not desk._documents
+
+
+async def test_update_is_confirmed_by_its_commit_or_by_its_answer(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    for _ in range(3):
+        await seat.hear(SyncUpdate(_update()))
+    assert [submission.client_sequence for submission in store.submitted] == [1, 2, 3]
+    assert outlet.confirmed == []
+    store.commit_of(seat.client_id, 1)
+    assert outlet.confirmed == [True]
+    store.tell(YjsTaken(seat.client_id, ClientSequence(2)))
+    store.tell(Repeated(seat.client_id, ClientSequence(3), seat.document.revision))
+    assert outlet.confirmed == [True, True, True]
+    assert seat.is_answered
+
+
+async def test_empty_update_is_confirmed_without_asking_anybody(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep2(b"\0\0"))
+    assert (outlet.confirmed, store.submitted) == ([True], [])
+
+
+async def test_unanswered_update_is_sent_again(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncUpdate(_update()))
+    now = time.monotonic()
+    seat.send_again(now + ANSWER_SECONDS - 1)
+    assert len(store.submitted) == 1
+    seat.send_again(now + ANSWER_SECONDS + 1)
+    assert store.submitted[0] == store.submitted[1]
+    seat.send_again(now + ANSWER_SECONDS + 2)
+    store.tell(YjsTaken(seat.client_id, ClientSequence(1)))
+    seat.send_again(now + 1_000)
+    assert len(store.submitted) == 2
+
+
+async def test_held_update_is_asked_for_and_tried_again_once_it_may_be(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    early: Doc[Any] = Doc(client_id=9)
+    early.apply_update(store.author.get_update())
+    store.author.get("content", type=Text).insert(3, "later")
+    early.apply_update(store.author.get_update())
+    early.get("content", type=Text).insert(5, "!")
+    await seat.hear(SyncUpdate(early.get_update(store.author.get_state())))
+    store.tell(YjsHeld(seat.client_id, ClientSequence(1)))
+    assert outlet.messages[-1][:2] == b"\x00\x00"
+    assert seat.is_answered, "nobody waits for it when the gateway stops"
+    store.head += 1
+    store.publish(4, 4)
+    await eventually(lambda: len(store.submitted) == 2, "it is tried again")
+
+
+async def test_too_much_that_is_held_ends_the_connection(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    for sequence in range(1, 600):
+        await seat.hear(SyncUpdate(_update()))
+        store.tell(YjsHeld(seat.client_id, ClientSequence(sequence)))
+        if outlet.ended:
+            break
+    assert outlet.ended[0][0] is CloseCode.SYNC_AGAIN
+
+
+async def test_client_that_sends_much_waits_for_answers(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    sending = asyncio.create_task(seat.hear(SyncUpdate(_update("x" * 5_000_000))))
+    await eventually(lambda: len(store.submitted) == 1, "it is submitted")
+    assert not sending.done()
+    store.tell(YjsTaken(seat.client_id, ClientSequence(1)))
+    await asyncio.wait_for(sending, 15)
+
+
+@pytest.mark.parametrize(
+    ("code", "definite", "retryable", "ended"),
+    [
+        ("invalid-update", True, False, CloseCode.REFUSED),
+        ("not-text", True, False, CloseCode.REFUSED),
+        ("diverged", True, False, CloseCode.SYNC_AGAIN),
+        ("quarantined", False, False, CloseCode.SYNC_AGAIN),
+        ("unavailable", False, True, None),
+    ],
+)
+async def test_refusal_ends_the_document_for_its_client(
+    store: FakeYjsStore,
+    outlet: FakeYjsOutlet,
+    code: str,
+    definite: bool,
+    retryable: bool,
+    ended: CloseCode | None,
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncUpdate(_update()))
+    store.tell(Rejected(seat.client_id, ClientSequence(1), code, "a test", definite, retryable))
+    assert [code for code, _ in outlet.ended] == ([] if ended is None else [ended])
+    assert outlet.confirmed == ([False] if ended is CloseCode.REFUSED else [])
+
+
+async def test_refusal_of_somebody_elses_is_not_ours(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    store.tell(Rejected(seat.client_id, ClientSequence(1), "invalid-update", "a test", True, False))
+    assert outlet.ended == []
+
+
+async def test_items_of_ours_that_are_on_their_way_are_waited_for(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    """Another gateway told them a moment earlier."""
+    seat = await seat_of(store.desk(), outlet)
+    on_message, store.on_message = store.on_message, lambda _: None
+    store.commit()
+    store.on_message = on_message
+    await seat.hear(SyncStep1(store.author.get_state()))
+    assert outlet.ended == []
+    assert seat.document.revision == 4
+
+
+async def test_items_of_ours_that_were_lost_are_not(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    with pytest.raises(LostItemsError):
+        await seat.hear(SyncStep1(encode_state_vector({2**32 + 1: 4})))
+    with pytest.raises(LostItemsError):
+        await seat.hear(SyncStep1(encode_state_vector({2**32 + 2: 1})))
+    await seat.hear(SyncStep1(encode_state_vector({5: 2**53 - 1})))
+
+
+async def test_document_that_ot_clients_write_first_is_loaded_for_all(outlet: FakeYjsOutlet) -> None:
+    store = FakeYjsStore(is_bridged=False)
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncUpdate(_update()))
+    store.commit()
+    await eventually(lambda: len(store.submitted) == 2, "the document is asked for")
+    wish = store.submitted[1]
+    assert (wish.update, wish.root) == (b"", "content")
+    store.is_bridged = True
+    store.tell(YjsTaken(wish.client_id, wish.client_sequence))
+    await eventually(lambda: outlet.text == "x", "all of it is told")
+    assert outlet.ended == []
+    assert not seat.is_answered
+
+
+async def test_document_that_cannot_be_bridged_says_why() -> None:
+    store = FakeYjsStore(is_bridged=False)
+    store.commit()
+    opening = asyncio.create_task(seat_of(store.desk(), FakeYjsOutlet(), "quill"))
+    await eventually(lambda: len(store.submitted) == 1, "the document is asked for")
+    wish = store.submitted[0]
+    store.tell(Rejected(wish.client_id, wish.client_sequence, "wrong-root", "a test", True, False))
+    with pytest.raises(WrongRootError):
+        await opening
+
+
+async def test_nothing_is_submitted_while_redis_is_mended(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    seat.document.document.is_behind = True
+    await seat.hear(SyncUpdate(_update()))
+    assert store.submitted == []
+    with pytest.raises(UnavailableError):
+        seat.document.submit(store.submitted)  # type: ignore[arg-type]
+    seat.document.document.is_behind = False
+    seat.send_again(time.monotonic() + ANSWER_SECONDS + 1)
+    assert len(store.submitted) == 1
