@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs laws chaos chaos-proof check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-seaweedfs: install ## the object store's tests against a real SeaweedFS, wh
 chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=a,b REPORT=file
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \
 		$(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
+
+yjs-sessions: install ## random sessions of OT and Yjs clients, each to end with one document: SEEDS=200 SEED=n REPORT=file
+	@scripts/page.sh yjs
+	@$(BIN)/python -m tests.yjs --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
 	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)

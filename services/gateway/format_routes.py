@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from coedit.crdt.document import ROOT
-from coedit.errors import ForbiddenError, InvalidRequestError, TooLargeError
+from coedit.errors import ForbiddenError, InvalidRequestError, NotTextError, TooLargeError
 from coedit.formats import FORMATS, Format
 from coedit.identifiers import DocumentId
 from coedit.ot.diff import diff
@@ -75,6 +75,8 @@ class FormatRoutes:
         moment = read_moment(request.query.get("at", "head"))
         if isinstance(moment, Head):
             loaded, damage = await self._reader.load_readable(document_id)
+            if not loaded.is_text:
+                raise NotTextError("the document is not text: only Yjs clients can open it")
             return Past(loaded.revision, loaded.document, loaded.epoch, loaded.mac), damage is not None
         async with self._moments.replaying("export"):
             return await self._moments.past(document_id, moment), False

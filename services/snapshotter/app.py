@@ -90,7 +90,7 @@ class Snapshotter:
             trimmer,
             idle_seconds=settings.snapshotter_idle_seconds,
         )
-        worker = Worker(log, scripts, maker, trimmer, evictor, quarantine, keep=settings.snapshotter_keep)
+        worker = Worker(log, scripts, maker, trimmer, quarantine, keep=settings.snapshotter_keep)
         return worker, evictor
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -142,10 +142,13 @@ class Snapshotter:
             # Looking at very many changed documents may take at most a tenth of the time.
             await until_stopped(stop, max(self._settings.snapshotter_scan_seconds, 10 * scan_seconds))
 
+        async def evict(document_id: DocumentId, now_ms: int) -> None:
+            await self._worker.alone(document_id, now_ms, self._evictor.evict(document_id, now_ms))
+
         async def evict_step() -> None:
             for idle in await self._evictor.idle(self._leases.held):
                 for document_id in idle.documents:
-                    await begin(document_id, idle.now_ms, self._worker.evict)
+                    await begin(document_id, idle.now_ms, evict)
             await until_stopped(stop, min(_IDLE_SCAN_SECONDS, self._settings.snapshotter_idle_seconds / 2))
 
         # A document that takes long has a slot of its own; the others go on, also those that are due only later.

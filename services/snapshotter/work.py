@@ -12,7 +12,6 @@ from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.pauses import Pauses
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
-from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
 
@@ -31,7 +30,6 @@ class Worker:
         scripts: FoldScripts,
         maker: SnapshotMaker,
         trimmer: Trimmer,
-        evictor: Evictor,
         quarantine: Quarantine,
         *,
         keep: int,
@@ -41,7 +39,6 @@ class Worker:
         self._maker = maker
         self._keep = keep
         self._trimmer = trimmer
-        self._evictor = evictor
         self._quarantine = quarantine
         self.pauses = Pauses()
 
@@ -53,13 +50,10 @@ class Worker:
                 await self._deal_with(document_id)
                 await self._lift(document_id)
 
-        await self._alone(document_id, now_ms, deal_with())
+        await self.alone(document_id, now_ms, deal_with())
 
-    async def evict(self, document_id: DocumentId, now_ms: int) -> None:
-        """Let an idle document leave Redis; an error is logged, counted and kept here."""
-        await self._alone(document_id, now_ms, self._evictor.evict(document_id, now_ms))
-
-    async def _alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
+    async def alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
+        """Await what is done for one document; an error is logged, counted and kept here."""
         try:
             await task
         except Exception as error:  # noqa: BLE001 - one document's error, whatever it is, must not hurt the others

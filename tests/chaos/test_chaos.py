@@ -11,7 +11,7 @@ from tests.chaos.bugged import PLANTS, plant
 from tests.system import ROOT
 
 _SEED = "4"
-_SECONDS = "45"
+_SECONDS = "75"
 
 
 @pytest.mark.chaos

@@ -21,6 +21,7 @@ from coedit.store.redis_connection import connect as connect_redis
 from coedit.store.snapshots import Snapshots
 from tests.integration.raw_client import RawClient
 from tests.integration.test_verify import coedit
+from tests.integration.yjs_client import YjsClient
 from tests.system import SECRET, System, eventually
 
 _SETTINGS = {
@@ -196,6 +197,34 @@ async def _write_as_another_owner(system: System, name: str) -> None:
     fold.add(entry, chain_key)
     await Archive(objects).store(document_id, Revision(2), [entry])
     assert await Snapshots(objects).create(fold.finish(1))
+
+
+async def test_document_of_yjs_clients_leaves_and_comes_back_as_one(system: System, redis: Redis) -> None:
+    """Who had it open goes on with the items that they hold; nothing is made twice."""
+    async with (
+        connect(system.url, author="otto") as session,
+        YjsClient(system.url, "yjs", author="yara") as yara,
+    ):
+        otto = await session.open("yjs")
+        await yara.until_synced()
+        await otto.insert(0, "one")
+        await yara.until_text("one")
+        await yara.edit(lambda text: text.insert(3, " two"))
+        await otto.until(lambda: otto.text == "one two")
+        for author in ("otto", "yara"):
+            await until_gone(redis, "yjs")
+            if author == "otto":
+                await otto.insert(len(otto.text), " otto")
+            else:
+                await yara.edit(lambda text: text.insert(0, "yara "))
+            expected = "one two otto" if author == "otto" else "yara one two otto"
+            await otto.until(lambda expected=expected: otto.text == expected)  # type: ignore[misc]
+            await yara.until_text(expected)
+        await until_gone(redis, "yjs")
+        async with YjsClient(system.url, "yjs", author="late") as late:
+            await late.until_text("yara one two otto")
+    code, printed = await coedit(system, "verify", "yjs")
+    assert code == 0, printed
 
 
 async def test_memory_of_redis_is_what_is_edited(system: System, redis: Redis) -> None:

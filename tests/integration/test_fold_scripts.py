@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision, document_id
 from coedit.ot.delta import Delta
 from coedit.store.archive import Archive, Segment
@@ -129,6 +131,22 @@ async def test_log_keeps_what_the_archive_did_not_take(redis: Redis, ada: Author
     assert await store.log.read(ada.document_id, 1, 10) == ada.entries
 
 
+async def test_log_above_its_bound_is_cut_to_half_of_it_and_no_further(
+    redis: Redis, ada: Author, tmp_path: Path
+) -> None:
+    """What the commits' bytes add up to is less than what they take."""
+    await ada.type(290)
+    store, scripts = Store(redis, (tmp_path / "objects").as_uri()), FoldScripts(Nodes(redis), "mine", SHARDS)
+    await scripts.note(snapshot(ada, ada.head, 1), 1)
+    bound = await store.log.size_bytes(ada.document_id) // 3
+    trimmer = Trimmer(
+        store.log, store.archive, scripts, CHAIN_KEY, tail=9999, segment_commits=5, max_bytes=bound
+    )
+    await trimmer.trim(ada.document_id, await store.position(ada))
+    assert bound // 4 < await store.log.size_bytes(ada.document_id) <= bound
+    assert await store.reader.entries(ada.document_id, 1, ada.head) == ada.entries
+
+
 class _FullArchive(Archive):
     def __init__(self) -> None:
         pass
@@ -190,11 +208,8 @@ def worker(redis: Redis, objects_url: str, durability: Durability | None = None,
         segment_commits=3 * tail // 2,
         max_bytes=1 << 20,
     )
-    evictor = Evictor(
-        Nodes(redis), store.log, store.snapshots, store.archive, scripts, trimmer, idle_seconds=1
-    )
     quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
-    return Worker(store.log, scripts, maker, trimmer, evictor, quarantine, keep=2)
+    return Worker(store.log, scripts, maker, trimmer, quarantine, keep=2)
 
 
 async def test_short_segments_are_merged_though_the_log_is_never_trimmed(
@@ -219,17 +234,30 @@ async def is_in_redis(ada: Author) -> bool:
     return bool(await ada.redis.exists(*keys))
 
 
-async def settled(redis: Redis, ada: Author, tmp_path: Path) -> tuple[Store, Worker]:
+async def evict(redis: Redis, ada: Author, tmp_path: Path) -> None:
+    """Evict the document if it may go; what is wrong with it is an outcome as well."""
+    store = Store(redis, (tmp_path / "objects").as_uri())
+    scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
+    trimmer = Trimmer(
+        store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
+    )
+    evictor = Evictor(
+        Nodes(redis), store.log, store.snapshots, store.archive, scripts, trimmer, idle_seconds=1
+    )
+    with suppress(DamagedError):
+        await evictor.evict(ada.document_id, LATER_MS)
+
+
+async def settled(redis: Redis, ada: Author, tmp_path: Path) -> Store:
     objects_url = (tmp_path / "objects").as_uri()
-    snapshotter = worker(redis, objects_url)
-    await snapshotter.work(ada.document_id, 0)
+    await worker(redis, objects_url).work(ada.document_id, 0)
     assert await redis.zscore(ada.shard.idle, ada.document_id) is not None
-    return Store(redis, objects_url), snapshotter
+    return Store(redis, objects_url)
 
 
 async def test_idle_document_is_evicted_whole(redis: Redis, ada: Author, tmp_path: Path) -> None:
-    store, snapshotter = await settled(redis, ada, tmp_path)
-    await snapshotter.evict(ada.document_id, LATER_MS)
+    store = await settled(redis, ada, tmp_path)
+    await evict(redis, ada, tmp_path)
     assert not await is_in_redis(ada)
     assert await redis.zcard(ada.shard.idle) == 0
     await store.assert_whole(ada)
@@ -267,9 +295,9 @@ async def _was_just_edited(redis: Redis, ada: Author) -> None:
 async def test_document_that_is_not_idle_and_stored_whole_stays(
     redis: Redis, ada: Author, tmp_path: Path, happening: Happening
 ) -> None:
-    _, snapshotter = await settled(redis, ada, tmp_path)
+    await settled(redis, ada, tmp_path)
     await happening(redis, ada)
-    await snapshotter.evict(ada.document_id, LATER_MS)
+    await evict(redis, ada, tmp_path)
     assert await redis.exists(ada.shard.document(ada.document_id)) == 1
     assert await redis.xlen(ada.shard.log(ada.document_id)) == ada.head - (await store_floor(redis, ada))
 
@@ -281,7 +309,7 @@ async def store_floor(redis: Redis, ada: Author) -> int:
 async def test_edit_between_reading_and_evicting_keeps_the_document(
     redis: Redis, ada: Author, tmp_path: Path
 ) -> None:
-    store, _ = await settled(redis, ada, tmp_path)
+    store = await settled(redis, ada, tmp_path)
     before = await store.position(ada)
     await ada.type(1)
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
@@ -295,12 +323,12 @@ async def test_edit_between_reading_and_evicting_keeps_the_document(
 async def test_history_that_the_archive_lacks_is_stored_before_its_document_leaves(
     redis: Redis, ada: Author, tmp_path: Path
 ) -> None:
-    store, snapshotter = await settled(redis, ada, tmp_path)
+    store = await settled(redis, ada, tmp_path)
     objects = open_object_store((tmp_path / "objects").as_uri())
     for key in await objects.list(f"{ada.document_id}/history/"):
         if int(key.rpartition("-")[2]) == ada.head:
             await objects.delete(key)
-    await snapshotter.evict(ada.document_id, LATER_MS)
+    await evict(redis, ada, tmp_path)
     assert not await is_in_redis(ada)
     assert await store.reader.entries(ada.document_id, ada.head, ada.head) == ada.entries[-1:]
 

@@ -3,7 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from coedit.client import Document
 from coedit.identifiers import escape
@@ -16,6 +16,7 @@ class Replica(Protocol):
 
     async def content(self) -> Delta: ...
     async def vector(self) -> dict[int, int]: ...
+    async def state(self) -> dict[str, Any]: ...
 
 
 async def all_equal(documents: Sequence[Document], replicas: Sequence[Replica], seconds: float = 30) -> None:
@@ -34,8 +35,10 @@ async def all_equal(documents: Sequence[Document], replicas: Sequence[Replica], 
         await eventually(are_equal, "all documents are one", seconds)
     except AssertionError:
         lines = [f"{name}: {content.to_json()}" for name, content in contents.items()]
-        saved = [document.saved for document in documents]
-        raise AssertionError("\n".join(["not all equal", *lines, f"saved: {saved}"])) from None
+        lines += [f"OT {number}: saved {document.saved}" for number, document in enumerate(documents)]
+        for number, replica in enumerate(replicas):
+            lines.append(f"Yjs {number}: {await replica.state()}, {await replica.vector()}")
+        raise AssertionError("\n".join(["not all equal", *lines])) from None
 
 
 def stored(url: str, name: str) -> Delta:

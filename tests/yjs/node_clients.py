@@ -66,6 +66,10 @@ class NodeClients:
         await self.call("open", **wanted)
         return NodeClient(self, name)
 
+    async def edit_at_once(self, *edits: tuple["NodeClient", Delta]) -> None:
+        """Edit in several clients, none of which can know of the others' edits yet."""
+        await self.call("editAtOnce", edits=[(client.name, delta.to_json()) for client, delta in edits])
+
     async def errors(self) -> list[str]:
         """Return what went wrong in editors and providers without being thrown at a caller."""
         errors: list[str] = await self.call("errors")
@@ -169,7 +173,8 @@ async def node_clients() -> AsyncIterator[NodeClients]:
     reading = asyncio.create_task(clients.read_answers())
     try:
         yield clients
-        assert await clients.errors() == []
+        errors = await clients.errors()
+        assert not errors, "\n".join(errors)
     finally:
         assert process.stdin is not None
         process.stdin.close()

@@ -89,6 +89,11 @@ class PycrdtClient:
         """Return the shared text."""
         return Delta(Insert(content, attributes) for content, attributes in self.text.diff())
 
+    async def state(self) -> dict[str, Any]:
+        """Return what is known of its connection."""
+        is_connected = self._socket is not None and not self._socket.closed
+        return {"is_connected": is_connected, "tries": self._wanted.is_set()}
+
     async def vector(self) -> dict[int, int]:
         """Return how far the document has the items of each client."""
         decoder = Decoder(self.doc.get_state())

@@ -13,13 +13,13 @@ from tests.system import System, eventually
 from tests.yjs.node_clients import NodeClients
 from tests.yjs.somewhere import edit_somewhere, wishes
 
-_SOON = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.2", "COEDIT_SNAPSHOTTER_SCAN_SECONDS": "0.2"}
+SOON = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.2", "COEDIT_SNAPSHOTTER_SCAN_SECONDS": "0.2"}
 
 
 async def test_snapshot_opened_by_plain_yjs_shows_the_document(
     make_system: MakeSystem, yjs: NodeClients, seed: int
 ) -> None:
-    system = make_system(settings=_SOON)
+    system = make_system(settings=SOON)
     async with connect(system.url) as session:
         document = await session.open("notes")
         for wish in wishes(seed, 40):

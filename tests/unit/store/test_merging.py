@@ -133,6 +133,13 @@ async def test_several_at_once_lose_nothing() -> None:
     assert await Archive(objects).read(DOCUMENT_ID, 1, 120) == entries(1, 120)
 
 
+async def test_nothing_is_merged_over_a_gap() -> None:
+    archive = await stored(open_object_store("memory://"), [*singles(7), *singles(8, 9)])
+    await merge(archive, DOCUMENT_ID, MOST)
+    assert await archive.segments(DOCUMENT_ID) == [*singles(7), (9, 16)]
+    assert await archive.read(DOCUMENT_ID, 9, 16) == entries(9, 16)
+
+
 async def test_damaged_segment_is_not_merged_away() -> None:
     objects = open_object_store("memory://")
     archive = await stored(objects, singles(8))

@@ -1,23 +1,19 @@
 /** Makes this process as much of a browser as the editors need; to be imported before them. */
 
 import { JSDOM, VirtualConsole } from "jsdom";
-
-/** What went wrong in an editor or a provider and was not thrown at a caller. */
-export const errors = [];
-const note = (error) => errors.push(String(error?.detail?.stack ?? error?.stack ?? error));
-console.error = note;
-process.on("uncaughtException", note);
+import { note } from "./errors.mjs";
 
 const virtualConsole = new VirtualConsole();
 virtualConsole.on("jsdomError", note);
 const { window } = new JSDOM("<!doctype html><body></body>", { pretendToBeVisual: true, virtualConsole });
 const NAMES = [
-  ...["window", "document", "navigator", "Window", "Node", "Element", "HTMLElement", "Range", "Text", "Selection", "DOMParser"],
+  ...["window", "self", "document", "navigator", "Window", "Node", "Element", "HTMLElement"],
+  ...["Range", "Text", "Selection", "DOMParser"],
   ...["MutationObserver", "KeyboardEvent", "Event", "getComputedStyle", "getSelection"],
   ...["requestAnimationFrame", "cancelAnimationFrame"],
 ];
 for (const name of NAMES) {
-  Object.defineProperty(globalThis, name, { value: name === "window" ? window : window[name], configurable: true });
+  Object.defineProperty(globalThis, name, { value: window[name], configurable: true });
 }
 
 // There is no layout, so nothing has a place, and nothing is resized.

@@ -1,29 +1,19 @@
 import * as Y from "yjs";
-import { CodeMirrorEditor } from "./codemirror.mjs";
 import { HocuspocusConnection } from "./hocuspocus.mjs";
 import { Link } from "./link.mjs";
-import { PlainText } from "./plain_text.mjs";
-import { ProseMirrorEditor } from "./prosemirror.mjs";
-import { QuillEditor } from "./quill.mjs";
 import { YWebsocketConnection } from "./y_websocket.mjs";
 
 const CONNECTIONS = { "y-websocket": YWebsocketConnection, hocuspocus: HocuspocusConnection };
-const EDITORS = {
-  none: PlainText,
-  codemirror: CodeMirrorEditor,
-  quill: QuillEditor,
-  prosemirror: ProseMirrorEditor,
-};
 
 /** One replica of a document: a Yjs document, a provider's connection, and an editor that shows it. */
 export class Client {
-  constructor({ provider, editor, user, root, ...wanted }) {
+  constructor(Editor, { provider, user, root, ...wanted }) {
     this.doc = new Y.Doc();
     this.link = new Link();
     this.connection = new CONNECTIONS[provider](this.doc, this.link, { ...wanted, root });
     const { awareness } = this.connection;
     if (user) awareness.setLocalStateField("user", user);
-    this.editor = new EDITORS[editor](this.doc, root || "content", awareness);
+    this.editor = new Editor(this.doc, root || "content", awareness);
   }
 
   /** Edit as the editor's user does. */
@@ -69,12 +59,17 @@ export class Client {
     return this.doc.clientID;
   }
 
-  async connect() {
-    await this.connection.connect();
+  connect() {
+    this.connection.connect();
   }
 
-  disconnect() {
-    this.connection.disconnect();
+  async disconnect() {
+    await this.connection.disconnect();
+  }
+
+  /** Leave the document, and let the connection live. */
+  leave() {
+    this.connection.provider.destroy();
   }
 
   hold() {

@@ -38,12 +38,16 @@ export class HocuspocusConnection {
     };
   }
 
-  async connect() {
-    await this.socket.connect();
+  connect() {
+    this.socket.connect();
   }
 
-  disconnect() {
+  /** Ends when it is done: to a socket that is still closing, connect() does nothing. */
+  async disconnect() {
+    const isClosed = new Promise((resolve) => this.socket.on("disconnect", resolve));
+    const isOpen = this.socket.status !== "disconnected";
     this.socket.disconnect();
+    if (isOpen) await isClosed;
   }
 
   destroy() {

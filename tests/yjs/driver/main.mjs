@@ -4,16 +4,20 @@
  * with its input.
  */
 
-import { errors } from "./browser.mjs";
 import { createInterface } from "node:readline";
 import { Client } from "./client.mjs";
+import { loadEditor } from "./editors.mjs";
+import { errors } from "./errors.mjs";
 import { showUpdate } from "./plain_yjs.mjs";
 
 const clients = new Map();
 
 /** What is not asked of one client. */
 const CALLS = {
-  open: ({ name, ...wanted }) => void clients.set(name, new Client(wanted)),
+  open: async ({ name, editor, ...wanted }) => void clients.set(name, new Client(await loadEditor(editor), wanted)),
+  editAtOnce: ({ edits }) => {
+    for (const [name, ops] of edits) clients.get(name).edit({ ops });
+  },
   pair: ({ one, other }) => clients.get(one).exchangeWith(clients.get(other)),
   show: showUpdate,
   errors: () => errors,

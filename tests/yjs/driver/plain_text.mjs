@@ -16,7 +16,7 @@ export class PlainText {
   }
 
   edit(ops) {
-    this.text.applyDelta(ops, { sanitize: false });
+    this.text.applyDelta(ops);
   }
 
   /** Edit at `at` of the way through the text, cutting no surrogate pair, as no editor does. */

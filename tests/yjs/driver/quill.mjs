@@ -1,21 +1,20 @@
+import Quill from "quill";
+import QuillCursors from "quill-cursors";
 import { QuillBinding } from "y-quill";
 
-// Quill looks for a browser when it is loaded.
-const { default: Quill } = await import("quill");
-const { default: QuillCursors } = await import("quill-cursors");
 Quill.register("modules/cursors", QuillCursors);
 
-/** A Quill bound to a shared text. Quill shows one newline more at the end, which is not in the text. */
+/** A Quill bound to a shared text. Its own last newline, which is not in the text, is not counted. */
 export class QuillEditor {
   constructor(doc, root, awareness) {
     this.text = doc.getText(root);
     const place = document.body.appendChild(document.createElement("div"));
-    this.quill = new Quill(place, { modules: { cursors: { transformOnTextChange: true } } });
+    this.quill = new Quill(place, { modules: { cursors: true } });
     this.binding = new QuillBinding(this.text, this.quill, awareness);
   }
 
   get shown() {
-    return this.quill.getContents().ops;
+    return this.quill.getContents(0, this.quill.getLength() - 1).ops;
   }
 
   get shared() {

@@ -1,0 +1,15 @@
+/** A page with y-codemirror.next and y-websocket as their READMEs show them; who and where stand in the address. */
+
+import { EditorState } from "@codemirror/state";
+import { EditorView } from "@codemirror/view";
+import { yCollab } from "y-codemirror.next";
+import { WebsocketProvider } from "y-websocket";
+import * as Y from "yjs";
+
+const { server, document: name, user, color } = Object.fromEntries(new URLSearchParams(location.search));
+const doc = new Y.Doc();
+const provider = new WebsocketProvider(server, name, doc);
+provider.awareness.setLocalStateField("user", { name: user, color, colorLight: `${color}33` });
+const text = doc.getText("content");
+const state = EditorState.create({ doc: text.toString(), extensions: [yCollab(text, provider.awareness)] });
+new EditorView({ state, parent: document.body });
