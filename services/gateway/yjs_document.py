@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CATCH_UP_SECONDS = 10.0
-_LOOK_AGAIN_SECONDS = 0.02
+_LOOK_AGAIN_SECONDS = 0.05
 _RECENT_COMMITS = 256
 _TRY_HELD_SECONDS = 0.05
 
@@ -126,19 +126,25 @@ class YjsDocument:
     async def has_all_of_ours(self, known: dict[int, int]) -> bool:
         """Return whether all items that the server made, of those that somebody knows, are in the document.
 
-        Somebody who was told by another gateway may be ahead of this one for a moment.
+        Somebody who was told by another gateway may be ahead of this one for a moment; and what Redis lost may come
+        back, as long as it is suspect.
+
+        Raises:
+            UnavailableError: that cannot be told yet.
+            RedisError, OSError, CoeditError: nor can it be asked.
         """
-        if self._covers(known):
-            return True
         deadline = asyncio.get_running_loop().time() + _CATCH_UP_SECONDS
-        head = await self.document.until_current()
-        while self.failure is None and self.revision < head and asyncio.get_running_loop().time() < deadline:
+        while not self._covers(known):
+            is_suspect = await self.document.is_suspect()
+            head = await self.document.until_current()
+            if self.failure is not None:
+                raise self.failure
+            if self.revision >= head and not is_suspect:
+                return self._covers(known)
+            if asyncio.get_running_loop().time() > deadline:
+                raise UnavailableError("the document is being restored; come again in a while")
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        if self.failure is not None:
-            raise self.failure
-        if self.revision < head:
-            raise UnavailableError("the document is being restored; come again in a while")
-        return self._covers(known)
+        return True
 
     def submit(self, submission: YjsSubmission) -> None:
         """Forward what a Yjs client did; what fails is sent again by who keeps it.
