@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof check bench bench-ot clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: install ## what an edit costs on this machine, beside floors; BENCH="--ru
 bench-ot: install ## the OT core beside quill-delta on Node; COEDIT_VECTORS and COEDIT_TRACES name more inputs
 	$(BIN)/python -m bench.ot $(BENCH)
 
+bench-peers: install ## coedit beside other servers, all loads: ONLY=W1,W2 REPORT=file BENCH="--runs 5"
+	@$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report $(REPORT)) $(BENCH)
+
 deploy: ## install it: TARGET=compose (default) here, TARGET=k8s with OVERLAY=folder in the cluster of kubectl
 	@$(MAKE) --no-print-directory deploy-$(TARGET)
 
@@ -79,3 +82,4 @@ logs: ## follow the logs of compose
 
 clean: ## remove what was built; keeps var/, the documents
 	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules tests/yjs/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules bench/peers/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,32 +6,10 @@ pending insert stays where it is. What is typed while a submission is in flight 
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
 
-import msgpack
-
+from bench.dialects import Ack, Commits, Committed, Dialect, Draft, Opened, Refusal, Welcome
 from bench.raw_socket import RawSocket
-from bench.tally import BrokenPromiseError, Committed, DocumentTally, Tally
-
-
-class Dialect(Protocol):
-    """What differs between coedit and the floor that forwards bytes."""
-
-    def path(self, document: str) -> str:
-        """Return where to connect to."""
-
-    def greeting(self, author: str) -> dict[str, Any] | None:
-        """Return the first message, or None if there is none."""
-
-    def submission(self, editor: "Editor", text: str) -> dict[str, Any]:
-        """Return the message that inserts ``text`` at the start."""
-
-    def check(self, editor: "Editor", revision: int) -> None:
-        """Check that ``revision`` is the editor's next.
-
-        Raises:
-            BrokenPromiseError: it is not.
-        """
+from bench.tally import DocumentTally, Tally
 
 
 class Editor:
@@ -65,7 +43,12 @@ class Editor:
         """Connect and open the document; return when it is open."""
         loop = asyncio.get_running_loop()
         self._socket = RawSocket(
-            f"{host}:{port}", self._dialect.path(self.document), self._on_payload, self._on_end
+            f"{host}:{port}",
+            self._dialect.path(self.document),
+            self._on_payload,
+            self._on_end,
+            subprotocol=self._dialect.subprotocol,
+            is_text=self._dialect.is_text,
         )
         await loop.create_connection(lambda: self._socket, host, port)
         await self._socket.upgraded
@@ -73,7 +56,7 @@ class Editor:
         if greeting is None:
             self.is_open.set()
         else:
-            self._send(greeting)
+            self._socket.send(greeting)
         await self.is_open.wait()
 
     def type(self, edits: int) -> None:
@@ -89,39 +72,50 @@ class Editor:
 
     def _submit(self) -> None:
         self._in_flight, self._buffered = self._buffered, 0
+        self._send(0, "x" * self._in_flight)
+
+    def _send(self, place: int, text: str, at: float | None = None) -> None:
+        """Submit an insert; ``at`` is when it was typed, if that was earlier."""
         self.sequence += 1
         self._counts.submissions += 1
-        self._counts.edits += self._in_flight
-        self._tally.sent(self.client_id, self.sequence)
-        self._send(self._dialect.submission(self, "x" * self._in_flight))
-
-    def _send(self, message: dict[str, Any]) -> None:
-        self._socket.send(msgpack.packb(message))
+        self._counts.edits += len(text)
+        self._tally.sent(self.client_id, self.sequence, at)
+        draft = Draft(self.document, self.client_id, self.sequence, self.epoch, self.revision, place, text)
+        self._socket.send(self._dialect.submission(draft))
 
     def _on_payload(self, payload: bytes) -> None:
-        message = self._tally.read(payload)
-        match message["type"]:
-            case "commit":
-                self._on_commits(message["brief"])
-            case "ack":
-                self._on_ack(message["revision"], message["client_sequence"])
-            case "welcome":
-                self.client_id = message["client_id"]
-                self._send({"type": "open", "document": self.document})
-            case "opened":
-                self.epoch, self.revision = message["epoch"], message["revision"]
-                self.is_open.set()
-            case "error":
-                self._tally.errors.append(f"{message['code']}: {message['message']}")
+        match self._dialect.read(payload):
+            case Commits(commits):
+                self._on_commits(commits)
+            case Ack(revision, sequence):
+                self._on_ack(revision, sequence)
+            case Welcome(client_id):
+                self.client_id = client_id
+                for message in self._dialect.opening(self.document):
+                    self._socket.send(message)
+            case Opened() as opened:
+                self._on_opened(opened)
+            case Refusal(reason):
+                self._tally.errors.append(reason)
+
+    def _on_opened(self, opened: Opened) -> None:
+        self.epoch, self.revision = opened.epoch, opened.revision
+        self.is_open.set()
 
     def _on_commits(self, commits: list[Committed]) -> None:
-        others = [commit for commit in commits if commit[1] != self.client_id]
-        for revision, _, sequence in (commit for commit in commits if commit[1] == self.client_id):
-            self._on_ack(revision, sequence)
-        for revision, _, _ in others:
-            self._advance(revision)
+        if self._dialect.repeats_commits:
+            commits = [commit for commit in commits if commit.revision > self.revision]
+        others = [commit for commit in commits if commit.client_id != self.client_id]
+        for commit in commits:
+            if commit.client_id == self.client_id:
+                self._on_ack(commit.revision, commit.sequence)
+        for commit in others:
+            self._on_other(commit)
         if others:
             self._tally.told(others)
+
+    def _on_other(self, commit: Committed) -> None:
+        self._advance(commit.revision)
 
     def _on_ack(self, revision: int, sequence: int) -> None:
         self._advance(revision)
@@ -134,71 +128,10 @@ class Editor:
         self.on_ack(self, edits)
 
     def _advance(self, revision: int) -> None:
-        try:
-            self._dialect.check(self, revision)
-        except BrokenPromiseError as error:
-            self._tally.errors.append(str(error))
+        if self._dialect.counts_revisions and revision != self.revision + 1:
+            self._tally.errors.append(f"{self.document}: revision {revision} came after {self.revision}")
         self.revision += 1
 
     def _on_end(self, reason: str) -> None:
         if not self._is_ending:
             self._tally.errors.append(reason)
-
-
-class CoeditDialect:
-    """Protocol v1."""
-
-    def path(self, document: str) -> str:
-        """Return the gateway's one path."""
-        return "/v1/ws"
-
-    def greeting(self, author: str) -> dict[str, Any] | None:
-        """Return a hello in open mode."""
-        return {"type": "hello", "author": author}
-
-    def submission(self, editor: Editor, text: str) -> dict[str, Any]:
-        """Return a submit with the author's caret behind the text, as an editor sends it."""
-        return {
-            "type": "submit",
-            "document": editor.document,
-            "client_sequence": editor.sequence,
-            "epoch": editor.epoch,
-            "base_revision": editor.revision,
-            "delta": [{"insert": text}],
-            "caret": {"anchor": len(text), "head": len(text)},
-        }
-
-    def check(self, editor: Editor, revision: int) -> None:
-        """Check that no revision is left out or comes twice."""
-        if revision != editor.revision + 1:
-            raise BrokenPromiseError(f"{editor.document}: revision {revision} came after {editor.revision}")
-
-
-class FloorDialect:
-    """A message of a commit's size, which the floor gives to everyone in the room, its author too."""
-
-    def path(self, document: str) -> str:
-        """Return the room."""
-        return f"/room/{document}"
-
-    def greeting(self, author: str) -> dict[str, Any] | None:
-        """Return nothing: the room is in the path."""
-        return None
-
-    def submission(self, editor: Editor, text: str) -> dict[str, Any]:
-        """Return what the real system would make of it."""
-        commit = {
-            "revision": 0,
-            "delta": [{"insert": text}],
-            "author": editor.client_id,
-            "client_id": editor.client_id,
-            "client_sequence": editor.sequence,
-            "at": 1763900000000,
-            "mac": "0" * 32,
-            "key_id": "0" * 8,
-            "caret": {"anchor": len(text), "head": len(text)},
-        }
-        return {"type": "commit", "document": editor.document, "epoch": 1, "commits": [commit]}
-
-    def check(self, editor: Editor, revision: int) -> None:
-        """Check nothing: the floor knows no revisions; what is missing shows at the end."""

@@ -3,16 +3,21 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import dataclass
 from struct import pack
 from typing import cast
 
-_BINARY, _CLOSE, _PING, _PONG = 0x2, 0x8, 0x9, 0xA
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _MASKED = 0x80
+_KEPT_BYTES = 1 << 20
 _NO_MASK = bytes(4)  # a mask of zeros is a mask, and leaves the payload as it is
 
 
 class RawSocket(asyncio.Protocol):
-    """Calls ``on_payload`` for each unfragmented binary frame, and ``on_end`` once with the reason."""
+    """Calls ``on_payload`` for each unfragmented data frame, and ``on_end`` once with the reason.
+
+    Of a frame above ``_KEPT_BYTES`` only that much is kept, so that one process can take a large document many times.
+    """
 
     def __init__(
         self,
@@ -20,11 +25,17 @@ class RawSocket(asyncio.Protocol):
         path: str,
         on_payload: Callable[[bytes], None],
         on_end: Callable[[str], None],
+        *,
+        subprotocol: str = "",
+        is_text: bool = False,
     ) -> None:
-        self._request = _upgrade_request(host, path)
+        self._request = _upgrade_request(host, path, subprotocol)
+        self._kind = _TEXT if is_text else _BINARY
         self._on_payload = on_payload
         self._on_end = on_end
         self._buffer = b""
+        self._large: _LargeFrame | None = None
+        self.received_bytes = 0
         self._transport: asyncio.Transport
         self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -39,13 +50,20 @@ class RawSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes."""
+        self.received_bytes += len(data)
+        if self._large is not None:
+            data = self._large.take(data)
+            if self._large.missing:
+                return
+            large, self._large = self._large, None
+            self._on_frame(large.kind, bytes(large.kept))
         self._buffer = self._buffer + data if self._buffer else data
         if self.upgraded.done() or self._take_upgrade():
             self._take_frames()
 
     def send(self, payload: bytes) -> None:
-        """Write a binary frame."""
-        self._transport.write(_header(_BINARY, len(payload)) + payload)
+        """Write a data frame."""
+        self._transport.write(_header(self._kind, len(payload)) + payload)
 
     def close(self) -> None:
         """End the connection without the closing handshake."""
@@ -72,13 +90,17 @@ class RawSocket(asyncio.Protocol):
                     break
                 length = int.from_bytes(data[at + 2 : start])
             if size < start + length:
+                if length > _KEPT_BYTES:
+                    self._large = _LargeFrame(data[at] & 0xF, bytearray(), length)
+                    self._large.take(data[start:])
+                    at = size
                 break
             self._on_frame(data[at] & 0xF, data[start : start + length])
             at = start + length
         self._buffer = data[at:]
 
     def _on_frame(self, kind: int, payload: bytes) -> None:
-        if kind == _BINARY:
+        if kind in (_TEXT, _BINARY):
             self._on_payload(payload)
         elif kind == _PING:
             self._transport.write(_header(_PONG, len(payload)) + payload)
@@ -91,6 +113,22 @@ class RawSocket(asyncio.Protocol):
         self._on_end(reason)
 
 
+@dataclass(slots=True)
+class _LargeFrame:
+    """A frame that is still coming."""
+
+    kind: int
+    kept: bytearray
+    missing: int
+
+    def take(self, data: bytes) -> bytes:
+        """Take what belongs to the frame; return the rest."""
+        mine, rest = data[: self.missing], data[self.missing :]
+        self.missing -= len(mine)
+        self.kept += mine[: _KEPT_BYTES - len(self.kept)]
+        return rest
+
+
 def _header(kind: int, size: int) -> bytes:
     first = 0x80 | kind
     if size < 126:
@@ -100,7 +138,7 @@ def _header(kind: int, size: int) -> bytes:
     return pack("!BBQ", first, _MASKED | 127, size) + _NO_MASK
 
 
-def _upgrade_request(host: str, path: str) -> bytes:
+def _upgrade_request(host: str, path: str, subprotocol: str) -> bytes:
     key = b64encode(b"0123456789abcdef").decode()
     lines = [
         f"GET {path} HTTP/1.1",
@@ -109,6 +147,7 @@ def _upgrade_request(host: str, path: str) -> bytes:
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {key}",
         "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Protocol: coedit.v1.msgpack",
     ]
+    if subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -26,7 +26,7 @@ def _system_table(loads: Sequence[Load], systems: dict[str, Runs]) -> str:
         row += [_show(runs, lambda run: run.edits_per_second), *_delays(runs)]
         row += [_show(runs, _per_delivery, 1), _show(runs, _edits_per_message, 1)]
         rows.append(row)
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def _floor_table(floors: dict[str, Runs]) -> str:
@@ -49,7 +49,7 @@ def _floor_table(floors: dict[str, Runs]) -> str:
         ]
         for name, runs in floors.items()
     ]
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def _ratio_table(loads: Sequence[Load], systems: dict[str, Runs], floors: dict[str, Runs]) -> str:
@@ -64,8 +64,8 @@ def _ratio_table(loads: Sequence[Load], systems: dict[str, Runs], floors: dict[s
             for run, floor in pairs
         ]
         delays = [run.counts["delay_ms"]["p50"] / floor.counts["delay_ms"]["p50"] for run, floor in pairs]
-        rows.append([load.name, *(_range(values, 1) for values in (ours, whole, delays))])
-    return _markdown(header, rows)
+        rows.append([load.name, *(ranged(values, 1) for values in (ours, whole, delays))])
+    return markdown(header, rows)
 
 
 def _cpu(name: str) -> Callable[[Measured], float]:
@@ -89,17 +89,19 @@ def _delay(part: str) -> Callable[[Measured], float]:
 
 
 def _show(runs: Runs, value: Callable[[Measured], float], digits: int = 0) -> str:
-    return _range([value(run) for run in runs], digits)
+    return ranged([value(run) for run in runs], digits)
 
 
-def _range(values: Sequence[float], digits: int) -> str:
+def ranged(values: Sequence[float], digits: int) -> str:
+    """Return the median and, of several, the range."""
     if not any(values):
         return "-"
     middle = f"{median(values):.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table."""
     lines = [header, ["---"] * len(header), *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]

@@ -1,14 +1,21 @@
 """What the load generator counts."""
 
 import time
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-import msgpack
 
-Committed = tuple[int, str, int]
-"""Revision, client id, client sequence."""
-_CACHED_FRAMES = 4096
+class Named(Protocol):
+    """An edit, by the client that made it and that client's own number for it."""
+
+    @property
+    def client_id(self) -> Hashable:
+        """Who made it."""
+
+    @property
+    def sequence(self) -> int:
+        """The number."""
 
 
 class BrokenPromiseError(Exception):
@@ -38,26 +45,14 @@ class Tally:
     delays: list[float] = field(default_factory=list)
     """Seconds from a submission to each receiver that is not its author."""
     ack_delays: list[float] = field(default_factory=list)
-    sent_at: dict[tuple[str, int], float] = field(default_factory=dict)
+    sent_at: dict[tuple[Hashable, int], float] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-    _frames: dict[bytes, dict[str, Any]] = field(default_factory=dict)
 
-    def read(self, payload: bytes) -> dict[str, Any]:
-        """Return the message in a payload; a frame that goes to many is decoded once."""
-        message = self._frames.get(payload)
-        if message is None:
-            if len(self._frames) >= _CACHED_FRAMES:
-                self._frames.clear()
-            message = self._frames[payload] = msgpack.unpackb(payload)
-            if message["type"] == "commit":
-                message["brief"] = [_brief(commit) for commit in message["commits"]]
-        return message
+    def sent(self, client_id: Hashable, sequence: int, at: float | None = None) -> None:
+        """Take note of a submission that goes out now, and was typed now or earlier."""
+        self.sent_at[client_id, sequence] = time.perf_counter() if at is None else at
 
-    def sent(self, client_id: str, sequence: int) -> None:
-        """Take note of a submission that goes out now."""
-        self.sent_at[client_id, sequence] = time.perf_counter()
-
-    def acked(self, client_id: str, sequence: int, edits: int) -> None:
+    def acked(self, client_id: Hashable, sequence: int, edits: int) -> None:
         """Take note of an ack."""
         if self.is_measuring:
             self.edits += edits
@@ -66,13 +61,13 @@ class Tally:
             self.frames += 1
             self.ack_delays.append(time.perf_counter() - self.sent_at[client_id, sequence])
 
-    def told(self, commits: list[Committed]) -> None:
+    def told(self, commits: Sequence[Named]) -> None:
         """Take note of others' commits that one client was told."""
         if self.is_measuring:
             now = time.perf_counter()
             self.frames += 1
             self.deliveries += len(commits)
-            self.delays += [now - self.sent_at[client_id, sequence] for _, client_id, sequence in commits]
+            self.delays += [now - self.sent_at[commit.client_id, commit.sequence] for commit in commits]
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """Return the counts as JSON; delays in milliseconds."""
@@ -95,7 +90,3 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
     return {
         f"p{part}": ordered[min(len(ordered) - 1, len(ordered) * part // 100)] * 1000 for part in (50, 95, 99)
     }
-
-
-def _brief(commit: dict[str, Any]) -> Committed:
-    return commit["revision"], commit["client_id"], commit["client_sequence"]

@@ -1,0 +1,1 @@
+"""coedit beside its peers: the same loads, from one load generator, in one run."""

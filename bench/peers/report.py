@@ -1,0 +1,83 @@
+"""The figures as Markdown: for each workload a table of all systems, and coedit's targets beside what was reached."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from bench.peers.systems.catalogue import COEDIT, Entry
+from bench.peers.workload import Figure, Target, Workload
+from bench.table import markdown, ranged
+
+Figures = Mapping[str, float]
+Runs = Mapping[tuple[str, str], Sequence[Figures | None]]
+"""By workload and system, one for each pass; None: that pass failed."""
+
+
+def report(workloads: Sequence[Workload], systems: Sequence[Entry], runs: Runs) -> str:
+    """Return all tables, the targets first."""
+    parts = [targets_table(workloads, runs)]
+    parts += [
+        f"### {workload.name}: {workload.title}\n\n{_table(workload, systems, runs)}"
+        for workload in workloads
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def targets_table(workloads: Sequence[Workload], runs: Runs) -> str:
+    """Return what coedit has to reach and what it has reached; ratios are of the same pass."""
+    rows = [
+        _target_row(workload, target, runs)
+        for workload in workloads
+        for target in workload.targets
+        if runs.get((workload.name, COEDIT))
+    ]
+    header = ["workload", "figure", "against", "coedit", "peer", "ratio", "target", ""]
+    return markdown(header, [row for row in rows if row]) if any(rows) else ""
+
+
+def _target_row(workload: Workload, target: Target, runs: Runs) -> list[str]:
+    digits = next(figure.digits for figure in workload.figures if figure.name == target.figure)
+    ours = runs[workload.name, COEDIT]
+    theirs = runs.get((workload.name, target.against), ()) if target.against else ours
+    pairs = [
+        (mine[target.figure], other[target.figure])
+        for mine, other in zip(ours, theirs, strict=False)
+        if mine and other and mine.get(target.figure) is not None and other.get(target.figure)
+    ]
+    if not pairs:
+        return []
+    reached = [mine / other if target.against else mine for mine, other in pairs]
+    wanted = target.ratio if target.against else target.bound
+    return [
+        workload.name,
+        target.figure,
+        target.against or "a bound",
+        ranged([mine for mine, _ in pairs], digits),
+        ranged([other for _, other in pairs], digits) if target.against else "",
+        ranged(reached, 2) if target.against else "",
+        f"≤ {wanted:g}{' ×' if target.against else ''}",
+        "reached" if median(reached) <= wanted else f"missed: {median(reached) / wanted:.2f} × the target",
+    ]
+
+
+def _table(workload: Workload, systems: Sequence[Entry], runs: Runs) -> str:
+    rows = []
+    for entry in systems:
+        of_system = runs.get((workload.name, entry.name))
+        if of_system:
+            good = [run for run in of_system if run]
+            rows.append(
+                [
+                    _name(entry, len(good), len(of_system)),
+                    *(_cell(good, figure) for figure in workload.figures),
+                ]
+            )
+    return markdown(["system", *(figure.name for figure in workload.figures)], rows)
+
+
+def _name(entry: Entry, good: int, all_runs: int) -> str:
+    return entry.name if good == all_runs else f"{entry.name} ({good} of {all_runs} passes)"
+
+
+def _cell(runs: Sequence[Figures], figure: Figure) -> str:
+    values = [run[figure.name] for run in runs if figure.name in run]
+    return ranged(values, figure.digits) if values else "-"

@@ -1,0 +1,1 @@
+"""The systems that are measured, each started as processes of its own."""

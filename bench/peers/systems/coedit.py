@@ -1,0 +1,53 @@
+"""coedit itself: the real services, each a process, over a Valkey."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from bench.drive import Address
+from bench.peers.systems.system import HOST, REDIS, Redis
+from tests.system import System
+
+Durability = Literal["memory", "fsync"]
+_APPENDFSYNC = {"memory": "everysec", "fsync": "always"}
+_LARGEST_DOCUMENT_UNITS = 64 * 1024 * 1024
+"""Above the default, since some loads open a document of 20 MB."""
+
+
+class Coedit:
+    """So many gateways and transformers, one presence service and one snapshotter, with a deployment's 64 shards."""
+
+    def __init__(self, folder: Path, *, pairs: int = 1, durability: Durability = "fsync") -> None:
+        self._redis = Redis(folder, _APPENDFSYNC[durability])
+        settings = {
+            "COEDIT_SHARD_COUNT": "64",
+            "COEDIT_DURABILITY": durability,
+            "COEDIT_GATEWAY_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
+            "COEDIT_TRANSFORMER_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
+        }
+        self._system = System(
+            folder, gateways=pairs, transformers=pairs, redis_url=self._redis.url, settings=settings
+        )
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """The gateways."""
+        return [(HOST, int(url.rpartition(":")[2])) for url in self._system.gateways]
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """All services, and the Redis."""
+        services = {name: process.pid for name, process in self._system.processes.items()}
+        return services | {REDIS: self._redis.pid}
+
+    def start(self) -> None:
+        """Start everything."""
+        self._redis.start()
+        self._system.start()
+
+    def stop(self) -> None:
+        """End everything, the Redis last."""
+        try:
+            self._system.stop()
+        finally:
+            self._redis.stop()
