@@ -167,6 +167,10 @@ class OpenDocument:
             self._mend(self.feed)
         return place.head
 
+    async def is_suspect(self) -> bool:
+        """Return whether Redis may have lost something of the document that somebody may still give back."""
+        return await self._log.is_suspect(self.feed.document_id)
+
     async def now_us(self) -> int:
         """Return the time (µs since 1970) by the clock of the document's Redis."""
         return await self._log.now_us(self.feed.document_id)

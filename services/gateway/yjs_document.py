@@ -6,20 +6,17 @@ commit is one update for everybody. Where it cannot follow, its clients are sent
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from coedit.crdt.items import YjsItems
 from coedit.errors import (
     CoeditError,
-    InvalidUpdateError,
-    NotTextError,
     QuarantinedError,
     UnavailableError,
     WrongRootError,
 )
-from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
+from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.protocol.events import Rejected, Repeated, YjsHeld, YjsTaken
@@ -35,6 +32,7 @@ from services.gateway.hub import OpenDocument
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_DELIVERED
 from services.gateway.recent import Logged
 from services.gateway.submit import Submitter
+from services.gateway.yjs_bridge import BridgeWish
 from services.gateway.yjs_frames import YjsFrame
 from services.gateway.yjs_people import YjsPeople
 
@@ -43,10 +41,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BRIDGE_SECONDS = 30.0
-_ASK_AGAIN_SECONDS = 5.0
 _CATCH_UP_SECONDS = 10.0
-_LOOK_AGAIN_SECONDS = 0.02
+_LOOK_AGAIN_SECONDS = 0.05
 _RECENT_COMMITS = 256
 _TRY_HELD_SECONDS = 0.05
 
@@ -77,7 +73,7 @@ class YjsDocument:
         self._known: dict[int, int] | None = None
         self._lock = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
-        self._bridging: tuple[ClientId, asyncio.Future[None]] | None = None
+        self._wish = BridgeWish(self.submit)
 
     @property
     def state_vector(self) -> bytes:
@@ -130,19 +126,25 @@ class YjsDocument:
     async def has_all_of_ours(self, known: dict[int, int]) -> bool:
         """Return whether all items that the server made, of those that somebody knows, are in the document.
 
-        Somebody who was told by another gateway may be ahead of this one for a moment.
+        Somebody who was told by another gateway may be ahead of this one for a moment; and what Redis lost may come
+        back, as long as it is suspect.
+
+        Raises:
+            UnavailableError: that cannot be told yet.
+            RedisError, OSError, CoeditError: nor can it be asked.
         """
-        if self._covers(known):
-            return True
         deadline = asyncio.get_running_loop().time() + _CATCH_UP_SECONDS
-        head = await self.document.until_current()
-        while self.failure is None and self.revision < head and asyncio.get_running_loop().time() < deadline:
+        while not self._covers(known):
+            is_suspect = await self.document.is_suspect()
+            head = await self.document.until_current()
+            if self.failure is not None:
+                raise self.failure
+            if self.revision >= head and not is_suspect:
+                return self._covers(known)
+            if asyncio.get_running_loop().time() > deadline:
+                raise UnavailableError("the document is being restored; come again in a while")
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        if self.failure is not None:
-            raise self.failure
-        if self.revision < head:
-            raise UnavailableError("the document is being restored; come again in a while")
-        return self._covers(known)
+        return True
 
     def submit(self, submission: YjsSubmission) -> None:
         """Forward what a Yjs client did; what fails is sent again by who keeps it.
@@ -174,17 +176,12 @@ class YjsDocument:
             self._take(commits)
         except CoeditError as error:
             self._fail(error)
-        except Exception as error:
-            # The subscriptions of the same feed are none of its business.
-            LOOP_ERRORS.labels("yjs").inc()
-            facts = {"event": "defect", "document_id": self.document_id}
-            logger.exception("a defect in following a document for Yjs clients", extra=facts)
-            self._fail(UnavailableError(f"a defect of the server: {type(error).__name__}"))
+        except Exception as error:  # noqa: BLE001 - it is told, logged and counted
+            self._on_defect(error)  # the subscriptions of the same feed are none of its business
 
     def answered(self, event: Answer) -> None:
         """Hand an answer to whom it is for."""
-        if self._bridging is not None and event.client_id == self._bridging[0]:
-            self._end_bridging(event)
+        self._wish.answered(event)
         seat = self.seats.get(event.client_id)
         if seat is None:
             return
@@ -234,7 +231,7 @@ class YjsDocument:
         self.document.feed.follower = self
         loaded = await self._reader.load(self.document_id)
         if loaded.revision > 0 and not loaded.has_its_items:
-            await self._ask_for_bridge(root, author)
+            await self._wish.make(self.document.feed.epoch, root, author)
             loaded = await self._reader.load(self.document_id)
             if not loaded.has_its_items:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")
@@ -266,6 +263,8 @@ class YjsDocument:
             self._send_others_away()
         except (CoeditError, StopIteration, *TROUBLE) as error:
             self._fail(UnavailableError(f"the document cannot be loaded now: {error!r}"))
+        except Exception as error:  # noqa: BLE001 - it is told, logged and counted
+            self._on_defect(error)
 
     def _send_others_away(self) -> None:
         """End the document for those who edit another shared type than the one that it has turned out to be."""
@@ -287,40 +286,6 @@ class YjsDocument:
         for commit in commits:
             if commit.revision > self.revision:
                 self._follow(commit)
-
-    async def _ask_for_bridge(self, root: str, author: AuthorId) -> None:
-        """Have the document made into one with Yjs items, by its owner.
-
-        Raises:
-            UnavailableError: that has not happened in time.
-            WrongRootError, CoeditError: it cannot be.
-        """
-        client_id = ClientId(secrets.token_urlsafe(12))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._bridging = client_id, done
-        wish = YjsSubmission(client_id, ClientSequence(1), author, self.document.feed.epoch, root, b"")
-        try:
-            async with asyncio.timeout(_BRIDGE_SECONDS):
-                while not done.done():
-                    self.submit(wish)
-                    await asyncio.wait({done}, timeout=_ASK_AGAIN_SECONDS)
-            done.result()
-        except TimeoutError as error:
-            raise UnavailableError(
-                "the document is not ready for Yjs clients; come again in a while"
-            ) from error
-        finally:
-            self._bridging = None
-
-    def _end_bridging(self, event: Answer) -> None:
-        if self._bridging is None or self._bridging[1].done():
-            return
-        done = self._bridging[1]
-        match event:
-            case YjsTaken():
-                done.set_result(None)
-            case Rejected() if not event.retryable:
-                done.set_exception(_as_error(event))
 
     def _follow(self, commit: Logged) -> None:
         if commit.revision != self.revision + 1:
@@ -351,6 +316,12 @@ class YjsDocument:
             for seat in list(self.seats.values()):
                 seat.try_held()
 
+    def _on_defect(self, error: Exception) -> None:
+        LOOP_ERRORS.labels("yjs").inc()
+        facts = {"event": "defect", "document_id": self.document_id}
+        logger.error("a defect in following a document for Yjs clients", extra=facts, exc_info=error)
+        self._fail(UnavailableError(f"a defect of the server: {type(error).__name__}"))
+
     def _fail(self, error: CoeditError) -> None:
         """Send everybody away; whoever comes back begins afresh."""
         if self.failure is not None:
@@ -366,9 +337,3 @@ class YjsDocument:
 
 def _count(error: CoeditError) -> None:
     ERRORS.labels(error.code).inc()
-
-
-def _as_error(event: Rejected) -> CoeditError:
-    known: tuple[type[CoeditError], ...] = (WrongRootError, NotTextError, QuarantinedError)
-    otherwise = InvalidUpdateError if event.definite else UnavailableError
-    return next((kind for kind in known if kind.code == event.code), otherwise)(event.message)

@@ -18,7 +18,7 @@ from coedit.errors import CoeditError, ProtocolError
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.commit import Caret, Commit
 from coedit.presence.remote_carets import RemoteCarets
-from coedit.presence.roster import Presence, YjsState, presence_from_fields, shared_fields
+from coedit.presence.roster import MAX_SHOWN_NAME, Presence, YjsState, presence_from_fields, shared_fields
 from coedit.protocol.yjs.awareness import AwarenessStates, Entry, read_entries, write_entries
 from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.person import read_person, write_person
@@ -268,7 +268,7 @@ class YjsPeople:
         presence = Presence(
             seat.client_id,
             AuthorId(seat.identity.author),
-            person.name or seat.identity.name,
+            person.name or seat.identity.name[:MAX_SHOWN_NAME],
             person.colour,
             revision,
             caret,

@@ -4,14 +4,15 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import aiohttp
 import pytest
-from pycrdt import Text
+from pycrdt import Doc, Text
 
 from coedit.protocol.yjs.hocuspocus import write_frame
 from coedit.protocol.yjs.lib0 import write_text
-from coedit.protocol.yjs.sync import write_step_1
+from coedit.protocol.yjs.sync import write_step_1, write_update
 from tests.conftest import MakeSystem
 from tests.integration.test_access import token
 from tests.integration.yjs_client import HocuspocusClient, YjsClient
@@ -119,6 +120,30 @@ async def test_status_waits_until_the_update_is_durable(make_system: MakeSystem)
         await ada.until(lambda: ada.statuses == [1, 1, 1], "the status of the update")
 
 
+async def test_step_2_that_the_server_asked_for_is_not_counted(closed_system: System) -> None:
+    """The provider counts what it sent of its own: one status too many, and it takes for kept what is not."""
+    author: Doc[Any] = Doc(client_id=77)
+    updates: list[bytes] = []
+    author.observe(lambda event: updates.append(event.update))
+    for letter in "ab":
+        author.get("content", type=Text).insert(0, letter)
+    async with HocuspocusClient(closed_system.url, "counted", token(WRITE)) as ada:
+        await ada.until(lambda: ada.statuses == [1], "the status of the step 2")
+        asked = _step_1s(ada)
+        await ada.send(write_update(updates[1]))
+        await ada.until(lambda: _step_1s(ada) > asked, "the question for more")
+        assert ada.statuses == [1]
+        await ada.send(write_update(updates[0]))
+        await ada.until_text("ba")
+        await ada.say({"user": {"name": "Ada"}})
+        await ada.until(lambda: ada.state_of(ada.doc.client_id) is not None, "the echo of what came later")
+        assert ada.statuses == [1, 1, 1]
+
+
+def _step_1s(client: YjsClient) -> int:
+    return sum(message[:2] == b"\x00\x00" for message in client.received)
+
+
 async def test_hocuspocus_reader_is_told_that_nothing_was_taken(closed_system: System) -> None:
     async with HocuspocusClient(closed_system.url, "scope", token(READ)) as eve:
         await eve.until(lambda: eve.scope == "readonly", "the token is good for reading")
@@ -132,7 +157,8 @@ async def test_hocuspocus_reader_is_told_that_nothing_was_taken(closed_system: S
 async def test_hocuspocus_denial_leaves_the_socket_open_for_other_documents(closed_system: System) -> None:
     async with HocuspocusClient(closed_system.url, "secret", token({"open": "write"})) as ada:
         await ada.until(lambda: ada.reasons == ["permission-denied"], "the denial")
-        await ada.edit(lambda text: text.insert(0, "dropped"))
+        for _ in range(1_100):  # which is more than may wait for a document that is to be opened
+            await ada.edit(lambda text: text.insert(0, "dropped"))
         ada.key, ada.is_synced = "open", False
         await ada.greet()
         await ada.until(lambda: ada.scope == "read-write", "the token is good for the other document")

@@ -63,6 +63,26 @@ async def test_document_larger_than_the_buffers_is_loaded(system: System) -> Non
             await ada.until_text("!" + text)
 
 
+async def test_large_answer_on_its_way_does_not_count_as_reading_too_slowly(system: System) -> None:
+    async with YjsClient(system.url, "way") as ada, aiohttp.ClientSession() as http:
+        await ada.until_synced()
+        for _ in range(8):
+            text = os.urandom(900_000).hex()
+            await ada.edit(lambda shared, text=text: shared.insert(0, text))  # type: ignore[misc]
+        await ada.until(lambda: _updates(ada) == 8, "the echo of it")
+        patient = await http.ws_connect(f"{ada.url}/yjs/way", max_msg_size=0)
+        transport: Any = patient._response.connection.transport  # type: ignore[union-attr]
+        transport.pause_reading()
+        await patient.send_bytes(write_step_1(b"\0"))
+        await asyncio.sleep(0.2)  # until the answer is on its way; too short, and this proves less
+        await ada.edit(lambda shared: shared.insert(0, "!"))
+        await ada.until(lambda: _updates(ada) == 9, "the echo of it")
+        transport.resume_reading()
+        async with asyncio.timeout(30):
+            while (await patient.receive()).data[:2] != b"\x00\x02":
+                assert not patient.closed, patient.close_code
+
+
 async def test_frame_above_the_bound_ends_the_connection(system: System) -> None:
     async with YjsClient(system.url, "frames") as eve, YjsClient(system.url, "frames") as ada:
         await ada.until_synced()

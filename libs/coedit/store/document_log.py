@@ -1,6 +1,6 @@
 """Where a document stands, and its commits, as Redis holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -80,6 +80,13 @@ class DocumentLog:
             asked = self._durability.ask_after_reading(pipe, shard)
             (values,) = self._durability.confirmed(await pipe.execute(), asked)
         return cast("list[Any]", values)
+
+    async def is_suspect(self, document_id: DocumentId) -> bool:
+        """Return whether Redis may have lost something of the document that somebody may still give back."""
+        shard = self.shard(document_id)
+        asked = self._nodes.at(shard).hmget(shard.incarnation, ["id", "suspect_until"])
+        known_id, suspect_until = await cast("Awaitable[list[bytes | None]]", asked)
+        return not known_id or bool(int(suspect_until or 0))
 
     async def now_us(self, document_id: DocumentId) -> int:
         """Return the time (µs since 1970) by the clock of the Redis that has a document."""

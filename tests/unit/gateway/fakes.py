@@ -42,6 +42,8 @@ class FakeStore:
         self.kept_from = 1
         """Revisions below this one are kept nowhere."""
         self.offers: list[Any] = []
+        self.suspicions: list[bool] = []
+        """What is answered to who asks whether the shard is suspect, the last first."""
         self.on_message: Callable[[bytes], None] = lambda _: None
         self.before_subscribed: Callable[[], Awaitable[None]] = _nothing
         self.before_position: Callable[[], Awaitable[None]] = _nothing
@@ -83,6 +85,9 @@ class FakeStore:
 
     async def unsubscribe(self, _: str) -> None:
         self.on_message = lambda _: None
+
+    async def is_suspect(self, _: DocumentId) -> bool:
+        return self.suspicions.pop() if self.suspicions else False
 
     async def position(self, _: DocumentId) -> Position | None:
         await self.before_position()

@@ -262,6 +262,19 @@ async def test_items_of_ours_that_are_on_their_way_are_waited_for(
     assert seat.document.revision == 4
 
 
+async def test_items_of_ours_that_may_come_back_are_waited_for(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    """Redis has lost them, and another gateway gives them back."""
+    seat = await seat_of(store.desk(), outlet)
+    store.suspicions = [True, True, True]
+    asking = asyncio.create_task(seat.hear(SyncStep1(encode_state_vector({2**32 + 1: 4}))))
+    await eventually(lambda: len(store.suspicions) < 3, "it is asked whether they may come back")
+    store.commit()
+    await asking
+    assert outlet.messages[-1][:2] == b"\x00\x01"
+
+
 async def test_items_of_ours_that_were_lost_are_not(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
     seat = await seat_of(store.desk(), outlet)
     with pytest.raises(LostItemsError):

@@ -1,5 +1,6 @@
 """Who is where, for the Yjs clients of one gateway, as far as real systems do not show it."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -107,6 +108,22 @@ async def test_who_is_in_the_roster_no_more_is_gone(store: FakeYjsStore, outlet:
     seat.document.refresh_roster()
     await eventually(lambda: last(outlet, 5) is None, "the far client is gone")
     await eventually(lambda: last(outlet, awareness_id(OTTO.client_id)) is None, "otto is gone")
+
+
+async def test_who_comes_while_the_roster_is_read_is_not_taken_back(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    def come() -> None:
+        store.before_roster = lambda: None
+        store.roster = [OTTO]
+        store.tell(PresenceChanged((shared_fields(OTTO),), ()))
+
+    store.before_roster = come
+    seat = await seat_of(store.desk(), outlet)
+    otto = awareness_id(OTTO.client_id)
+    await eventually(lambda: last(outlet, otto) is not None, "otto is told")
+    await asyncio.gather(*seat.document.people._tasks)
+    assert [entry.is_gone for entry in entries(outlet) if entry.client == otto] == [False]
 
 
 async def test_client_that_is_silent_for_long_is_gone(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:

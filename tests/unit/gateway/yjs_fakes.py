@@ -1,5 +1,6 @@
 """A Yjs document of the gateway with everything around it in memory."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -41,7 +42,7 @@ class FakeYjsStore(FakeStore):
         self.roster: list[Presence] = []
         self.said: list[Presence] = []
         self.gone: list[ClientId] = []
-        self.client_id = "ada"
+        self.before_roster: Callable[[], None] = lambda: None
 
     def commit(self, count: int = 1) -> None:
         for _ in range(count):
@@ -68,7 +69,9 @@ class FakeYjsStore(FakeStore):
         self.submitted.append(submission)
 
     async def read_roster(self, _: DocumentId) -> list[Presence]:
-        return self.roster
+        roster = list(self.roster)
+        self.before_roster()
+        return roster
 
     def say(self, _: DocumentId, presence: Presence) -> None:
         self.said.append(presence)
