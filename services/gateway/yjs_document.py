@@ -192,6 +192,7 @@ class YjsDocument:
                 seat.hold(event.client_sequence)
             case Rejected():
                 seat.reject(event)
+        self.people.answered()
 
     def moved(self, present: Sequence[dict[str, Any]], left: Sequence[ClientId]) -> None:
         """Take note of who came or moved, and who is gone."""

@@ -64,8 +64,8 @@ class YjsPeople:
         """Those of them of whom something else is to be said, once the document is at the revision that they named."""
         self._said: dict[ClientId, tuple[str, int, float]] = {}
         """What the server says of these: the state, its clock, and when."""
-        self._unplaced: dict[ClientId, Entry] = {}
-        """Yjs clients here whose carets are beside what has not come yet."""
+        self._unplaced: dict[ClientId, tuple[Entry, int]] = {}
+        """Yjs clients here whose carets wait for what has not come yet, and up to which of their submissions."""
         self._count = 0
         """Of changes of the roster that came so far."""
         self._news: dict[int, Entry] = {}
@@ -119,7 +119,7 @@ class YjsPeople:
                 self._unplaced.pop(seat.client_id, None)
                 self._start(partial(self._presences.leave, seat.client_id, self._document_id))
             else:
-                self._say(seat, entry)
+                self._say(seat, entry, seat.newest_sent)
 
     async def left(self, client_id: ClientId) -> None:
         """A Yjs client here is gone."""
@@ -150,8 +150,13 @@ class YjsPeople:
         if "caret" in commit.fields and self.seat_of(commit.fields["client_id"]) is None:
             self._moved[commit.fields["client_id"]] = self._revision
         self._show_soon()
-        for client_id, entry in list(self._unplaced.items()):
-            if self._caret(entry) is not None:
+        self.answered()
+
+    def answered(self) -> None:
+        """Say the carets that waited for what their owners had sent before."""
+        for client_id, (entry, sequence) in list(self._unplaced.items()):
+            seat = self.seat_of(client_id)
+            if seat is not None and seat.is_answered_to(sequence) and self._caret(entry) is not None:
                 self._say_placed(client_id)
 
     def everybody(self) -> YjsFrame | None:
@@ -252,14 +257,18 @@ class YjsPeople:
         entry = self._states.tell(client_id, awareness_id(client_id), state, clock, now)
         return [] if entry is None else [entry]
 
-    def _say(self, seat: "YjsSeat", entry: Entry) -> None:
-        """Report a Yjs client here to everybody else; its caret as soon as it can be told."""
+    def _say(self, seat: "YjsSeat", entry: Entry, sequence: int) -> None:
+        """Report a Yjs client here to everybody else; its caret as soon as it can be told.
+
+        That is when its submissions up to ``sequence``, which it had made before, are part of the text: offsets in the
+        text before would be carried over them as if they were somebody else's.
+        """
         self._unplaced.pop(seat.client_id, None)
         person = read_person(entry.state, self._root or "")
-        revision, caret = self._revision, self._caret(entry)
+        revision, caret = self._revision, self._caret(entry) if seat.is_answered_to(sequence) else None
         if caret is None and person.cursor is not None and self._carets is not None:
             # Beside what its author typed a moment ago, and what is not committed yet: until then it is where it was.
-            self._unplaced[seat.client_id] = entry
+            self._unplaced[seat.client_id] = entry, sequence
             known = self._presences.known(seat.client_id, self._document_id)
             if known is not None:
                 revision, caret = known.revision, known.caret
@@ -285,9 +294,9 @@ class YjsPeople:
         self._say_placed(client_id)
 
     def _say_placed(self, client_id: ClientId) -> None:
-        entry, seat = self._unplaced.pop(client_id, None), self.seat_of(client_id)
-        if entry is not None and seat is not None:
-            self._say(seat, entry)
+        waiting, seat = self._unplaced.pop(client_id, None), self.seat_of(client_id)
+        if waiting is not None and seat is not None:
+            self._say(seat, *waiting)
 
     def _tell(self, entries: Sequence[Entry]) -> None:
         """Tell all Yjs clients here, once for all that happens within a moment: the newest of each counts."""

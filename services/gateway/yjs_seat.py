@@ -87,6 +87,15 @@ class YjsSeat:
         """Whether nothing that can be answered waits for it."""
         return self._unanswered.is_empty
 
+    @property
+    def newest_sent(self) -> int:
+        """The number of the submission that was made last of what it sent."""
+        return self._unanswered.newest
+
+    def is_answered_to(self, sequence: int) -> bool:
+        """Whether its submissions up to ``sequence`` are dealt with, as far as they can be."""
+        return self._unanswered.has_answers_to(sequence)
+
     async def hear(self, message: Message, *, is_counted: bool = True) -> None:
         """Take in what the client says; one that is not ``is_counted`` is not confirmed to it.
 

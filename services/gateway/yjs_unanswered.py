@@ -63,6 +63,15 @@ class Unanswered:
         """Whether more is held than is good for anybody."""
         return self._held_bytes > _MOST_HELD_BYTES or self._held_count > _MOST_HELD_COUNT
 
+    @property
+    def newest(self) -> int:
+        """The number of the submission that was sent last."""
+        return self._sequence
+
+    def has_answers_to(self, sequence: int) -> bool:
+        """Return whether no submission up to ``sequence`` waits for its answer, but for what is held."""
+        return all(number > sequence or sent.is_held for number, sent in self._submitted.items())
+
     def add(self, update: bytes, now: float, *, is_counted: bool) -> Submitted:
         """Take note of an update that is sent now; return it with its number."""
         self._sequence += 1

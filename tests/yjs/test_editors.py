@@ -92,8 +92,9 @@ async def test_carets_are_seen_both_ways_and_go_with_their_owner(trio: Trio) -> 
     await eventually(lambda: _sees(trio.cyd, "Bob", 10), "a caret stays where its text goes")
     await eventually(lambda: _sees(trio.cyd, "ada", 11), "so does an OT client's")
     await eventually(lambda: _carets(trio.ada) == {"Bob": (7, 10)}, "so does what the OT client sees")
+    await trio.bob.call("hold")
     await trio.bob.destroy()
-    await eventually(lambda: _carets(trio.ada) == {}, "who leaves has no caret")
+    await eventually(lambda: _carets(trio.ada) == {}, "who leaves has no caret, though no goodbye arrives")
 
 
 def _carets(document: Document) -> dict[str, tuple[int, int]]:

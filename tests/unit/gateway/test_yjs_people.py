@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
+from pycrdt import Doc, Text
 
-from coedit.identifiers import AuthorId, ClientId, Revision
+from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot.commit import Caret
 from coedit.presence.roster import Presence, YjsState, shared_fields
-from coedit.protocol.events import PresenceChanged
+from coedit.protocol.events import PresenceChanged, YjsTaken
 from coedit.protocol.yjs.awareness import OUTDATED_SECONDS, Entry, read_entries, write_entries
 from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.lib0 import Reader
@@ -167,6 +168,27 @@ async def test_caret_beside_what_is_not_committed_stays_where_it_was(
     assert (store.said[-1].caret, store.said[-1].yjs) == (Caret(1, 1), YjsState(5, 2, _at(2**32 + 1, 3)))
     store.commit()
     assert (store.said[-1].revision, store.said[-1].caret) == (4, Caret(3, 3))
+
+
+@pytest.mark.parametrize("does_something", [True, False])
+async def test_caret_that_was_stated_after_typing_is_told_after_what_was_typed(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, does_something: bool
+) -> None:
+    """Told before, it would be carried over its owner's own insert, and stay behind where that pushed it on."""
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(said(Entry(5, 1, _at(2**32 + 1, 0))))
+    await eventually(lambda: store.said[-1].caret == Caret(0, 0), "the caret is told")
+    typed: Doc[Any] = Doc(client_id=5)
+    typed.get("content", type=Text).insert(0, "y")
+    await seat.hear(SyncUpdate(typed.get_update()))
+    await seat.hear(said(Entry(5, 2, _at(2**32 + 1, 1))))
+    assert store.said[-1].caret == Caret(0, 0)
+    if does_something:
+        store.commit_of(seat.client_id, 1)
+        assert (store.said[-1].revision, store.said[-1].caret) == (4, Caret(2, 2))
+    else:
+        store.tell(YjsTaken(seat.client_id, ClientSequence(1)))
+        assert (store.said[-1].revision, store.said[-1].caret) == (3, Caret(1, 1))
 
 
 async def test_caret_beside_nothing_is_none(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
