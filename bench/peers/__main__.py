@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from bench.cpu import machine
 from bench.peers.report import Figures, report
-from bench.peers.systems.catalogue import SYSTEMS, Entry
-from bench.peers.systems.node import install
+from bench.peers.systems import node, python
+from bench.peers.systems.catalogue import FLOOR, SYSTEMS, Entry
 from bench.peers.watch import FailedError, measure
 from bench.peers.workload import Workload
 from bench.peers.workloads.catalogue import WORKLOADS
@@ -27,7 +27,8 @@ def main() -> int:
     arguments = _arguments()
     workloads = _chosen(arguments.only, WORKLOADS)
     systems = _chosen(arguments.systems, SYSTEMS)
-    install()
+    node.install()
+    python.install()
     facts, started = machine(), time.monotonic()
     runs: defaultdict[tuple[str, str], list[Figures | None]] = defaultdict(list)
     failures = list[str]()
@@ -63,7 +64,8 @@ def _interested(workload: Workload, systems: Sequence[Entry], *, is_first: bool)
     return [
         entry
         for entry in systems
-        if (is_first or entry.is_judged) and (not workload.systems or entry.name in workload.systems)
+        if (is_first or entry.is_judged) and (entry.name in workload.systems if workload.systems else True)
+        if workload.for_floors or entry.speaks != FLOOR
     ]
 
 

@@ -59,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One load for all systems that ``systems`` names; empty: for all."""
+    """One load for all systems that ``systems`` names; empty: for all, the floors only if it says so."""
 
     name: str
     title: str
@@ -68,3 +68,4 @@ class Workload:
     drive: Callable[[Session], Coroutine[Any, Any, dict[str, Any]]]
     conclude: Callable[[Observed], Mapping[str, float]]
     systems: Sequence[str] = ()
+    for_floors: bool = False
