@@ -34,7 +34,7 @@ def main() -> int:
     failures = list[str]()
     for number in range(arguments.runs):
         for workload in workloads:
-            for entry in _interested(workload, systems, is_first=not number or bool(arguments.systems)):
+            for entry in _interested(workload, systems, is_first=not number):
                 _say(f"pass {number + 1} of {arguments.runs}, {workload.name} on {entry.name}")
                 runs[workload.name, entry.name].append(_run(entry, workload, arguments, failures))
     text = _text(arguments, facts, time.monotonic() - started, report(workloads, systems, runs), failures)
@@ -64,7 +64,8 @@ def _interested(workload: Workload, systems: Sequence[Entry], *, is_first: bool)
     return [
         entry
         for entry in systems
-        if (is_first or entry.is_judged) and (entry.name in workload.systems if workload.systems else True)
+        if (is_first or (entry.is_judged and not workload.is_long))
+        if not workload.systems or entry.name in workload.systems
         if workload.for_floors or entry.speaks != FLOOR
     ]
 

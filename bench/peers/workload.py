@@ -69,3 +69,7 @@ class Workload:
     conclude: Callable[[Observed], Mapping[str, float]]
     systems: Sequence[str] = ()
     for_floors: bool = False
+    is_long: bool = False
+    """Measured in the first pass only."""
+    is_upright: bool = False
+    """Shown with a column for each system, since there are more figures than systems."""
