@@ -116,7 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="W1,W2", help="only these workloads")
     parser.add_argument("--systems", default="", metavar="NAME,NAME", help="only these systems")
     parser.add_argument("--runs", type=int, default=3, help="passes")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each load is measured")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each load is measured")
     parser.add_argument("--quick", action="store_true", help="a second each, small: only to see that it runs")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures there")

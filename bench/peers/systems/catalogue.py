@@ -40,7 +40,6 @@ SYSTEMS = (
     ),
     Entry("coedit memory", "1 + 1, memory", "coedit", partial(Coedit, durability="memory")),
     Entry("coedit 2+2", "2 gateways + 2 transformers, fsync", "coedit", partial(Coedit, pairs=2)),
-    Entry("coedit 2+2 memory", "2 + 2, memory", "coedit", partial(Coedit, pairs=2, durability="memory")),
     Entry("coedit for Yjs", "1 + 1, fsync, its /yjs", "coedit-yjs", Coedit),
     Entry("y-websocket", "@y/websocket-server, one process", "y-websocket", node.y_websocket),
     Entry("Hocuspocus", "Hocuspocus 4, one process", "hocuspocus", node.hocuspocus),

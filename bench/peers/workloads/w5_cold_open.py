@@ -56,4 +56,5 @@ COLD_OPEN = Workload(
     (Target("ms to text", SHAREDB, 1.0), Target("kB", SHAREDB, 0.5)),
     _drive,
     _conclude,
+    systems=("coedit", "ShareDB", "coedit for Yjs", "y-websocket", "Hocuspocus", "pycrdt-websocket"),
 )

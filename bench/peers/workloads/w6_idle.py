@@ -65,5 +65,16 @@ IDLE = Workload(
     (Target("kB/connection", bound=15.0),),
     _drive,
     _conclude,
+    systems=(
+        "coedit",
+        "ShareDB",
+        "coedit for Yjs",
+        "y-websocket",
+        "Hocuspocus",
+        "pycrdt-websocket",
+        "floor: ws",
+        "floor: shared frames",
+    ),
     for_floors=True,
+    is_long=True,
 )
