@@ -31,11 +31,19 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The document is open at a revision; ``text`` only where a load asks for it."""
+    """The document is open at a revision; its text is here, or in so many parts that follow."""
 
     epoch: int
     revision: int
     text: str = ""
+    parts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a large document: all of them joined are a zlib stream of its ops."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +68,20 @@ class Refusal:
     reason: str
 
 
-Told = Welcome | Opened | Ack | Commits | Refusal | None
+Told = Welcome | Opened | Part | Ack | Commits | Refusal | None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an editor submits: ``text`` inserted at ``place``, on a revision."""
+    """What an editor submits: a delta on a revision, with the caret behind it."""
 
     document: str
     client_id: str
     sequence: int
     epoch: int
     base_revision: int
-    place: int
-    text: str
+    delta: list[dict[str, Any]]
+    caret: int
 
 
 class Dialect(Protocol):
@@ -146,15 +154,14 @@ class CoeditDialect:
 
     def submission(self, draft: Draft) -> bytes:
         """Return a submit with the author's caret behind the text, as an editor sends it."""
-        caret = draft.place + len(draft.text)
         fields = {
             "type": "submit",
             "document": draft.document,
             "client_sequence": draft.sequence,
             "epoch": draft.epoch,
             "base_revision": draft.base_revision,
-            "delta": insertion(draft.place, draft.text),
-            "caret": {"anchor": caret, "head": caret},
+            "delta": draft.delta,
+            "caret": {"anchor": draft.caret, "head": draft.caret},
         }
         return msgpack.packb(fields)
 
@@ -169,7 +176,9 @@ class CoeditDialect:
                 return Welcome(message["client_id"])
             case "opened":
                 text = "".join(op["insert"] for op in message.get("content", ()))
-                return Opened(message["epoch"], message["revision"], text)
+                return Opened(message["epoch"], message["revision"], text, message.get("parts", 0))
+            case "part":
+                return Part(message["bytes"])
             case "error":
                 return Refusal(f"{message['code']}: {message['message']}")
         return None
@@ -200,17 +209,16 @@ class FloorDialect:
 
     def submission(self, draft: Draft) -> bytes:
         """Return what the real system would make of it."""
-        caret = draft.place + len(draft.text)
         commit = {
             "revision": 0,
-            "delta": insertion(draft.place, draft.text),
+            "delta": draft.delta,
             "author": draft.client_id,
             "client_id": draft.client_id,
             "client_sequence": draft.sequence,
             "at": 1763900000000,
             "mac": "0" * 32,
             "key_id": "0" * 8,
-            "caret": {"anchor": caret, "head": caret},
+            "caret": {"anchor": draft.caret, "head": draft.caret},
         }
         return msgpack.packb({"type": "commit", "document": draft.document, "epoch": 1, "commits": [commit]})
 

@@ -6,8 +6,9 @@ pending insert stays where it is. What is typed while a submission is in flight 
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from bench.dialects import Ack, Commits, Committed, Dialect, Draft, Opened, Refusal, Welcome
+from bench.dialects import Ack, Commits, Committed, Dialect, Draft, Opened, Refusal, Welcome, insertion
 from bench.raw_socket import RawSocket
 from bench.tally import DocumentTally, Tally
 
@@ -76,11 +77,14 @@ class Editor:
 
     def _send(self, place: int, text: str, at: float | None = None) -> None:
         """Submit an insert; ``at`` is when it was typed, if that was earlier."""
+        self._counts.edits += len(text)
+        self._send_delta(insertion(place, text), place + len(text), at)
+
+    def _send_delta(self, delta: list[dict[str, Any]], caret: int, at: float | None = None) -> None:
         self.sequence += 1
         self._counts.submissions += 1
-        self._counts.edits += len(text)
         self._tally.sent(self.client_id, self.sequence, at)
-        draft = Draft(self.document, self.client_id, self.sequence, self.epoch, self.revision, place, text)
+        draft = Draft(self.document, self.client_id, self.sequence, self.epoch, self.revision, delta, caret)
         self._socket.send(self._dialect.submission(draft))
 
     def _on_payload(self, payload: bytes) -> None:

@@ -1,9 +1,11 @@
-"""``python -m bench.floor_sockets``: what no server on aiohttp gets below: receive a frame, write it to the room.
+"""``python -m bench.floor_sockets [PORT]``: below this no server on aiohttp gets: a frame comes in, and out.
 
-Prints its port. Nothing is checked, stored, ordered or decoded; the frame is made once and shared.
+It is written to everyone in the room. Prints its port. Nothing is checked, stored, ordered or decoded; the frame is
+made once and shared.
 """
 
 import asyncio
+import sys
 from collections import defaultdict
 
 import uvloop
@@ -30,15 +32,15 @@ async def _forward(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-async def _serve() -> None:
+async def _serve(port: int) -> None:
     app = web.Application()
     app.router.add_get("/room/{room}", _forward)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0))

@@ -9,14 +9,14 @@ from typing import cast
 
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _MASKED = 0x80
-_KEPT_BYTES = 1 << 20
+KEPT_BYTES = 1 << 20
 _NO_MASK = bytes(4)  # a mask of zeros is a mask, and leaves the payload as it is
 
 
 class RawSocket(asyncio.Protocol):
     """Calls ``on_payload`` for each unfragmented data frame, and ``on_end`` once with the reason.
 
-    Of a frame above ``_KEPT_BYTES`` only that much is kept, so that one process can take a large document many times.
+    Of a frame above ``KEPT_BYTES`` only that much is kept, so that one process can take a large document many times.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class RawSocket(asyncio.Protocol):
                     break
                 length = int.from_bytes(data[at + 2 : start])
             if size < start + length:
-                if length > _KEPT_BYTES:
+                if length > KEPT_BYTES:
                     self._large = _LargeFrame(data[at] & 0xF, bytearray(), length)
                     self._large.take(data[start:])
                     at = size
@@ -125,7 +125,7 @@ class _LargeFrame:
         """Take what belongs to the frame; return the rest."""
         mine, rest = data[: self.missing], data[self.missing :]
         self.missing -= len(mine)
-        self.kept += mine[: _KEPT_BYTES - len(self.kept)]
+        self.kept += mine[: KEPT_BYTES - len(self.kept)]
         return rest
 
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from bench.cpu import machine
 from bench.peers.report import Figures, report
-from bench.peers.systems.catalogue import SYSTEMS, Entry
-from bench.peers.systems.node import install
+from bench.peers.systems import node, python
+from bench.peers.systems.catalogue import FLOOR, SYSTEMS, Entry
 from bench.peers.watch import FailedError, measure
 from bench.peers.workload import Workload
 from bench.peers.workloads.catalogue import WORKLOADS
@@ -27,13 +27,14 @@ def main() -> int:
     arguments = _arguments()
     workloads = _chosen(arguments.only, WORKLOADS)
     systems = _chosen(arguments.systems, SYSTEMS)
-    install()
+    node.install()
+    python.install()
     facts, started = machine(), time.monotonic()
     runs: defaultdict[tuple[str, str], list[Figures | None]] = defaultdict(list)
     failures = list[str]()
     for number in range(arguments.runs):
         for workload in workloads:
-            for entry in _interested(workload, systems, is_first=not number or bool(arguments.systems)):
+            for entry in _interested(workload, systems, is_first=not number):
                 _say(f"pass {number + 1} of {arguments.runs}, {workload.name} on {entry.name}")
                 runs[workload.name, entry.name].append(_run(entry, workload, arguments, failures))
     text = _text(arguments, facts, time.monotonic() - started, report(workloads, systems, runs), failures)
@@ -63,7 +64,9 @@ def _interested(workload: Workload, systems: Sequence[Entry], *, is_first: bool)
     return [
         entry
         for entry in systems
-        if (is_first or entry.is_judged) and (not workload.systems or entry.name in workload.systems)
+        if (is_first or (entry.is_judged and not workload.is_long))
+        if not workload.systems or entry.name in workload.systems
+        if workload.for_floors or entry.speaks != FLOOR
     ]
 
 
@@ -113,7 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="W1,W2", help="only these workloads")
     parser.add_argument("--systems", default="", metavar="NAME,NAME", help="only these systems")
     parser.add_argument("--runs", type=int, default=3, help="passes")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each load is measured")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each load is measured")
     parser.add_argument("--quick", action="store_true", help="a second each, small: only to see that it runs")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures there")

@@ -41,7 +41,7 @@ def _target_row(workload: Workload, target: Target, runs: Runs) -> list[str]:
     pairs = [
         (mine[target.figure], other[target.figure])
         for mine, other in zip(ours, theirs, strict=False)
-        if mine and other and mine.get(target.figure) is not None and other.get(target.figure)
+        if mine and other and target.figure in mine and (other.get(target.figure) or not target.against)
     ]
     if not pairs:
         return []
@@ -51,27 +51,31 @@ def _target_row(workload: Workload, target: Target, runs: Runs) -> list[str]:
         workload.name,
         target.figure,
         target.against or "a bound",
-        ranged([mine for mine, _ in pairs], digits),
+        _shown([mine for mine, _ in pairs], digits),
         ranged([other for _, other in pairs], digits) if target.against else "",
         ranged(reached, 2) if target.against else "",
         f"≤ {wanted:g}{' ×' if target.against else ''}",
-        "reached" if median(reached) <= wanted else f"missed: {median(reached) / wanted:.2f} × the target",
+        _verdict(median(reached), wanted),
     ]
 
 
+def _verdict(reached: float, wanted: float) -> str:
+    if reached <= wanted:
+        return "reached"
+    return f"missed: {reached / wanted:.2f} × the target" if wanted else "missed"
+
+
 def _table(workload: Workload, systems: Sequence[Entry], runs: Runs) -> str:
-    rows = []
+    lines = [["system", *(figure.name for figure in workload.figures)]]
     for entry in systems:
         of_system = runs.get((workload.name, entry.name))
         if of_system:
             good = [run for run in of_system if run]
-            rows.append(
-                [
-                    _name(entry, len(good), len(of_system)),
-                    *(_cell(good, figure) for figure in workload.figures),
-                ]
-            )
-    return markdown(["system", *(figure.name for figure in workload.figures)], rows)
+            cells = [_cell(good, figure) for figure in workload.figures]
+            lines.append([_name(entry, len(good), len(of_system)), *cells])
+    if workload.is_upright:
+        lines = [list(line) for line in zip(*lines, strict=True)]
+    return markdown(lines[0], lines[1:])
 
 
 def _name(entry: Entry, good: int, all_runs: int) -> str:
@@ -80,4 +84,8 @@ def _name(entry: Entry, good: int, all_runs: int) -> str:
 
 def _cell(runs: Sequence[Figures], figure: Figure) -> str:
     values = [run[figure.name] for run in runs if figure.name in run]
-    return ranged(values, figure.digits) if values else "-"
+    return _shown(values, figure.digits) if values else "-"
+
+
+def _shown(values: Sequence[float], digits: int) -> str:
+    return ranged(values, digits) if any(values) else "0"

@@ -59,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One load for all systems that ``systems`` names; empty: for all."""
+    """One load for all systems that ``systems`` names; empty: for all, the floors only if it says so."""
 
     name: str
     title: str
@@ -68,3 +68,8 @@ class Workload:
     drive: Callable[[Session], Coroutine[Any, Any, dict[str, Any]]]
     conclude: Callable[[Observed], Mapping[str, float]]
     systems: Sequence[str] = ()
+    for_floors: bool = False
+    is_long: bool = False
+    """Measured in the first pass only."""
+    is_upright: bool = False
+    """Shown with a column for each system, since there are more figures than systems."""

@@ -53,7 +53,10 @@ class YjsRoutes:
         settings = self._settings
         if self._is_draining():
             return web.Response(status=503, text="shutting down")
+        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         socket = web.WebSocketResponse(
+            # An application may give its provider some: a browser gives up where none of them is chosen.
+            protocols=[name.strip() for name in offered if name.strip()],
             heartbeat=settings.gateway_ping_seconds,
             compress=False,  # frames are shared between clients
             max_msg_size=settings.gateway_yjs_frame_bytes,

@@ -72,6 +72,13 @@ async def test_reader_reads_and_is_not_closed_for_what_it_sends(closed_system: S
         assert str(ada.text) == "ada's"
 
 
+async def test_subprotocol_of_an_application_is_accepted(closed_system: System) -> None:
+    async with aiohttp.ClientSession() as http:
+        for address in ("yjs/protocol", "hocuspocus"):
+            url = f"{closed_system.url.replace('http', 'ws')}/{address}?token={token(WRITE)}"
+            assert (await http.ws_connect(url, protocols=["mine"])).protocol == "mine"
+
+
 async def test_page_of_another_origin_is_refused(closed_system: System) -> None:
     for client in (
         YjsClient(closed_system.url, "origin", token=token(WRITE)),

@@ -10,7 +10,7 @@ from tests.conftest import MakeSystem
 from tests.integration.yjs_client import HocuspocusClient, YjsClient
 from tests.system import System, eventually
 
-_ROUNDS = 60
+_ROUNDS = 40
 _WORDS = ["a", "漢", "😀", "word ", "é\n", "👍🏽"]
 
 

@@ -6,8 +6,12 @@ from typing import Protocol
 from bench.dialects import CoeditDialect, Dialect, FloorDialect
 from bench.drive import Typist
 from bench.editors import Editor
+from bench.peers.clients.carets import CaretClient, CaretTally, CoeditCarets, YjsCarets
+from bench.peers.clients.documents import Documents
+from bench.peers.clients.ot_documents import OtDocuments
 from bench.peers.clients.sharedb import ShareDbDialect
 from bench.peers.clients.wanderer import Wanderer
+from bench.peers.clients.yjs_documents import YjsDocuments
 from bench.peers.clients.yjs_editor import YjsEditor
 from bench.peers.clients.yjs_framing import Framing, HocuspocusFraming, YWebsocketFraming, coedit_framing
 from bench.peers.clients.yjs_wanderer import YjsWanderer
@@ -37,6 +41,13 @@ class Roamer(Typist, Protocol):
         """Insert a text at the start; to be done before anything is typed."""
 
 
+def documents(speaks: str) -> Documents:
+    """Return what can be done with whole documents."""
+    if speaks in _DIALECTS:
+        return OtDocuments(_DIALECTS[speaks])
+    return YjsDocuments(_FRAMINGS[speaks]())
+
+
 class Clients:
     """Makes the clients of one load, all speaking the same."""
 
@@ -61,6 +72,13 @@ class Clients:
             return Wanderer(self._dialect, self._tally, document, counts, f"author-{number}")
         assert self._framing is not None
         return YjsWanderer(self._framing, self._tally, document, counts, number)
+
+    def caret_client(self, document: str, counts: DocumentTally, carets: CaretTally) -> CaretClient:
+        """Return a client that types at one place, and moves its caret."""
+        number = self._next()
+        if self._framing is not None:
+            return YjsCarets(self._framing, self._tally, carets, document, counts, number)
+        return CoeditCarets(self._tally, carets, document, counts, f"author-{number}")
 
     def _next(self) -> int:
         self._made += 1

@@ -15,7 +15,6 @@ from bench.dialects import (
     Told,
     Welcome,
     inserted,
-    insertion,
 )
 
 _COLLECTION = "bench"
@@ -61,7 +60,7 @@ class ShareDbDialect:
             "v": draft.base_revision + _FIRST_VERSION,
             "seq": draft.sequence + 1,
             "x": {},
-            "op": {"ops": insertion(draft.place, draft.text)},
+            "op": {"ops": draft.delta},
         }
         return orjson.dumps(fields)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.peers.systems import node
+from bench.peers.systems import node, python
 from bench.peers.systems.coedit import Coedit
 from bench.peers.systems.system import SystemUnderTest
 
@@ -25,6 +25,8 @@ class Entry:
 SHAREDB = "ShareDB"
 SHAREDB_REDIS = "ShareDB + Redis"
 COEDIT = "coedit"
+FLOOR = "forward"
+"""What the clients of the floors speak."""
 
 SYSTEMS = (
     Entry(COEDIT, "1 gateway + 1 transformer, fsync", "coedit", Coedit, is_judged=True),
@@ -38,4 +40,17 @@ SYSTEMS = (
     ),
     Entry("coedit memory", "1 + 1, memory", "coedit", partial(Coedit, durability="memory")),
     Entry("coedit 2+2", "2 gateways + 2 transformers, fsync", "coedit", partial(Coedit, pairs=2)),
+    Entry("coedit for Yjs", "1 + 1, fsync, its /yjs", "coedit-yjs", Coedit),
+    Entry("y-websocket", "@y/websocket-server, one process", "y-websocket", node.y_websocket),
+    Entry("Hocuspocus", "Hocuspocus 4, one process", "hocuspocus", node.hocuspocus),
+    Entry(
+        "Hocuspocus + Redis",
+        "two processes with its Redis extension",
+        "hocuspocus",
+        partial(node.hocuspocus, with_redis=True),
+    ),
+    Entry("pycrdt-websocket", "on uvicorn, one process", "y-websocket", python.pycrdt_rooms),
+    Entry("floor: ws", "Node, forwards what it gets", FLOOR, node.forwarding),
+    Entry("floor: aiohttp", "send_bytes, asyncio's loop", FLOOR, python.send_bytes),
+    Entry("floor: shared frames", "aiohttp + uvloop, frame made once", FLOOR, python.shared_frames),
 )

@@ -21,8 +21,10 @@ async def drive(load: Load, session: Session) -> dict[str, Any]:
     tally = Tally()
     clients = Clients(session.speaks, tally)
     counts = {f"bench-{number}": DocumentTally() for number in range(load.documents)}
-    typists = [clients.typist(document, counts[document]) for document in counts for _ in range(load.clients)]
-    await connect_all(typists, session.addresses)
+    typists = [clients.typist(document, counts[document]) for _ in range(load.clients) for document in counts]
+    # One of each document first: pycrdt-websocket forgets a second client that comes while the room is being made.
+    await connect_all(typists[: load.documents], session.addresses)
+    await connect_all(typists[load.documents :], session.addresses)
     typing = asyncio.create_task(type_at_rate(typists, load.rate)) if load.rate else None
     if typing is None:
         type_closed(typists, load.outstanding)

@@ -24,4 +24,5 @@ LIGHT = Workload(
     (Target("us/edit", SHAREDB_REDIS, 1.3), Target("p50 ms", SHAREDB_REDIS, 1.5)),
     partial(drive, _LOAD),
     partial(per, "edit"),
+    for_floors=True,
 )

@@ -42,4 +42,5 @@ THROUGHPUT = Workload(
     (Target("us/edit", SHAREDB, 0.5),),
     partial(drive, _LOAD),
     _conclude,
+    for_floors=True,
 )

@@ -23,4 +23,5 @@ FAN_OUT = Workload(
     (Target("us/delivery", SHAREDB, 0.6),),
     partial(drive, _LOAD),
     partial(per, "delivery"),
+    for_floors=True,
 )
