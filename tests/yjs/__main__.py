@@ -6,11 +6,15 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tests.system import System
 from tests.yjs.node_clients import NodeClients, node_clients
 from tests.yjs.session import KINDS, STEPS, Outcome, run_session
+
+_SNAPSHOTS = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.5", "COEDIT_SNAPSHOTTER_COMMITS": "10"}
+"""Often, so that what is killed comes back from them."""
 
 
 def main() -> int:
@@ -19,15 +23,19 @@ def main() -> int:
     first = random.SystemRandom().randrange(2**31) if arguments.seed is None else arguments.seed
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="coedit-yjs-") as folder:
-        system = System(Path(folder), gateways=2, transformers=2)
+        system = System(
+            Path(folder), gateways=2, transformers=2, settings=_SNAPSHOTS if arguments.kill else {}
+        )
         try:
             system.start()
-            outcomes = asyncio.run(_run(system, first, arguments.seeds, arguments.at_a_time))
+            outcomes = asyncio.run(
+                _run(system, first, arguments.seeds, arguments.at_a_time, kills=arguments.kill)
+            )
             if arguments.logs is not None:
                 arguments.logs.write_text(system.logs())
         finally:
             system.stop()
-    report = render(first, outcomes, time.monotonic() - started)
+    report = render(first, outcomes, time.monotonic() - started, kills=arguments.kill)
     print(report)
     if arguments.report is not None:
         with arguments.report.open("a") as file:
@@ -35,13 +43,32 @@ def main() -> int:
     return 1 if any(isinstance(outcome, Exception) for outcome in outcomes.values()) else 0
 
 
-async def _run(system: System, first: int, count: int, at_a_time: int) -> dict[int, Outcome | Exception]:
+async def _run(
+    system: System, first: int, count: int, at_a_time: int, *, kills: bool
+) -> dict[int, Outcome | Exception]:
     seeds = iter(range(first, first + count))
     outcomes: dict[int, Outcome | Exception] = {}
-    async with node_clients() as yjs, asyncio.TaskGroup() as group:
-        for _ in range(at_a_time):
-            group.create_task(_run_some(system, yjs, seeds, outcomes))
+    async with node_clients() as yjs:
+        killing = asyncio.create_task(_kill_now_and_then(system, random.Random(first))) if kills else None
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_a_time):
+                group.create_task(_run_some(system, yjs, seeds, outcomes))
+        if killing is not None:
+            killing.cancel()
+            with suppress(asyncio.CancelledError):
+                await killing  # an error of its own fails the run
     return dict(sorted(outcomes.items()))
+
+
+async def _kill_now_and_then(system: System, rng: random.Random) -> None:
+    """Kill one service after the other, and start each again, until cancelled."""
+    services = [name for name in system.processes if name != "redis"]
+    while True:
+        await asyncio.sleep(rng.uniform(0.5, 2))
+        name = rng.choice(services)
+        system.processes[name].kill()
+        system.restart(name)
+        await asyncio.to_thread(system.wait_ready, name)
 
 
 async def _run_some(
@@ -55,13 +82,13 @@ async def _run_some(
         print(f"{seed}: {'differs' if isinstance(outcomes[seed], Exception) else 'equal'}", flush=True)
 
 
-def render(first: int, outcomes: dict[int, Outcome | Exception], seconds: float) -> str:
+def render(first: int, outcomes: dict[int, Outcome | Exception], seconds: float, *, kills: bool) -> str:
     """Return the report, which is also Markdown."""
     good = [outcome for outcome in outcomes.values() if isinstance(outcome, Outcome)]
     revisions = sum(outcome.revisions for outcome in good)
     units = sum(outcome.content.document_length for outcome in good)
     lines = [
-        f"## Seeds {first} to {first + len(outcomes) - 1}",
+        f"## Seeds {first} to {first + len(outcomes) - 1}{', services killed meanwhile' if kills else ''}",
         "",
         f"- **{len(good)} of {len(outcomes)} sessions ended with one document**, in {seconds:.0f} s",
         f"- each of three OT and three Yjs clients and {STEPS} steps; {revisions} revisions, {units} units at the end",
@@ -82,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, help="the seed of the first; each further one has the next number"
     )
     parser.add_argument("--at-a-time", type=int, default=6, help="how many sessions run at a time")
+    parser.add_argument("--kill", action="store_true", help="kill services meanwhile, and snapshot often")
     parser.add_argument("--report", type=Path, help="append the report to this file")
     parser.add_argument("--logs", type=Path, help="write the ends of the services' logs to this file")
     return parser
