@@ -15,7 +15,7 @@ from bench.peers.report import Figures, report
 from bench.peers.systems import node, python
 from bench.peers.systems.catalogue import FLOOR, SYSTEMS, Entry
 from bench.peers.watch import FailedError, measure
-from bench.peers.workload import Workload
+from bench.peers.workload import Size, Workload
 from bench.peers.workloads.catalogue import WORKLOADS
 
 _QUICK = 0.2, 1.0
@@ -53,8 +53,9 @@ def _run(
     entry: Entry, workload: Workload, arguments: argparse.Namespace, failures: list[str]
 ) -> Figures | None:
     times = _QUICK if arguments.quick else (min(1.0, arguments.seconds), arguments.seconds)
+    size: Size = "quick" if arguments.quick else "full" if arguments.full else "usual"
     try:
-        return workload.conclude(measure(entry, workload, times, is_quick=arguments.quick))
+        return workload.conclude(measure(entry, workload, times, size))
     except FailedError as error:
         failures.append(str(error))
         return None
@@ -118,6 +119,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="passes")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each load is measured")
     parser.add_argument("--quick", action="store_true", help="a second each, small: only to see that it runs")
+    parser.add_argument("--full", action="store_true", help="also the sizes of W9 that take long")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures there")
     return parser.parse_args()

@@ -74,7 +74,8 @@ def _table(workload: Workload, systems: Sequence[Entry], runs: Runs) -> str:
             cells = [_cell(good, figure) for figure in workload.figures]
             lines.append([_name(entry, len(good), len(of_system)), *cells])
     if workload.is_upright:
-        lines = [list(line) for line in zip(*lines, strict=True)]
+        turned = [list(line) for line in zip(*lines, strict=True)]
+        lines = [line for line in turned if any(cell != "-" for cell in line[1:])]
     return markdown(lines[0], lines[1:])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.cpu import cpu_seconds
 from bench.peers.systems.catalogue import Entry
 from bench.peers.systems.system import SystemUnderTest
-from bench.peers.workload import Observed, Sample, Session, Workload
+from bench.peers.workload import Observed, Sample, Session, Size, Workload
 
 _ROOT = Path(__file__).parent.parent.parent
 _LAST_WORDS_SECONDS = 30.0
@@ -21,7 +21,7 @@ class FailedError(Exception):
     """A load could not be driven to its end, or what was sent did not arrive."""
 
 
-def measure(entry: Entry, workload: Workload, times: tuple[float, float], *, is_quick: bool) -> Observed:
+def measure(entry: Entry, workload: Workload, times: tuple[float, float], size: Size) -> Observed:
     """Start the system in a temporary folder, drive the workload, and end both.
 
     Raises:
@@ -31,7 +31,7 @@ def measure(entry: Entry, workload: Workload, times: tuple[float, float], *, is_
         system = entry.make(Path(folder))
         try:
             system.start()
-            session = Session(entry.speaks, system.addresses, *times, is_quick)
+            session = Session(entry.speaks, system.addresses, *times, size)
             return _drive(entry, workload, session, system)
         finally:
             system.stop()

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bench.drive import Address
 
 Answer = Mapping[str, Any]
 """What the load process counted."""
+
+Size = Literal["quick", "usual", "full"]
+"""``quick`` is to see that everything runs, with smaller numbers; ``full`` goes where it takes many minutes (W9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,7 @@ class Session:
     addresses: Sequence[Address]
     warm_seconds: float
     seconds: float
-    is_quick: bool
-    """To see that everything runs: sizes and numbers are smaller."""
+    size: Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.lanes import ConsumerLanes
+from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import ERRORS, SHARDS
 from services.transformer.recheck import Recheck
 from services.transformer.recover import Recovery
@@ -69,8 +70,11 @@ class Transformer:
         )
         maker = SnapshotMaker(self._reader, snapshots, self._chain_key, lambda *_: None)
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
+        self._large = LargeUpdates(OpsStream(self._nodes), self._log.shard)
         self._bridging = Bridging(self._log, maker, scripts, OpsStream(self._nodes), self._log.shard)
-        self._yjs = YjsDecider(self._chain_key, self._bridging, settings.transformer_document_units)
+        self._yjs = YjsDecider(
+            self._chain_key, self._bridging, self._large, settings.transformer_document_units
+        )
         self._heads = HeadAnnouncer(self._nodes, self._log, time.monotonic)
         grace = Grace(settings.transformer_grace_seconds, settings.transformer_restart_grace_seconds)
         self._incarnations = Incarnations(
@@ -140,6 +144,9 @@ class Transformer:
             bridging = tasks.create_task(
                 survive("bridging", self._bridging.step, stop, ERRORS.labels("bridging").inc)
             )
+            decoding = tasks.create_task(
+                survive("large-updates", self._large.step, stop, ERRORS.labels("large-updates").inc)
+            )
             await stop.wait()
             consumers.interrupt()
             await lanes.join()
@@ -148,6 +155,7 @@ class Transformer:
             rechecking.cancel()
             rebasing.cancel()
             bridging.cancel()
+            decoding.cancel()
         await self._leases.leave()
         await health.cleanup()
         await self._nodes.aclose()

@@ -7,9 +7,11 @@ from coedit.ot.commit import Commit, Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.events import YjsHeld, YjsTaken
 from coedit.protocol.log_entry import ChainKey, with_update
+from coedit.protocol.yjs.update import Update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument
+from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import YJS
 from services.transformer.outcome import Outcome
 from services.transformer.yjs_side import Held, YjsSide
@@ -21,9 +23,10 @@ DECLARER = ClientId("coedit-bridge")
 class YjsDecider:
     """Decides updates one by one; ``max_units`` bounds a document."""
 
-    def __init__(self, chain_key: ChainKey, bridging: Bridging, max_units: int) -> None:
+    def __init__(self, chain_key: ChainKey, bridging: Bridging, large: LargeUpdates, max_units: int) -> None:
         self._chain_key = chain_key
         self._bridging = bridging
+        self._large = large
         self._max_units = max_units
 
     def is_put_off(self, document_id: DocumentId, working: WorkingDocument, submission: Submission) -> bool:
@@ -76,16 +79,19 @@ class YjsDecider:
             raise DivergedError(f"made in epoch {submission.epoch}; the document is in epoch {epoch}")
         if working.bridge is None and working.authority.head > 0:
             self._declare(document_id, working, submission, at, outcome)
-        if working.bridge is None and submission.update:
-            working.yjs = YjsSide.begin(document_id, submission, working.stored.incarnation)
-            if working.yjs is None:
-                return _held(submission, outcome)
-        elif working.bridge is not None and working.yjs is None:
+        if working.bridge is not None and working.yjs is None:
             self._bridging.hold(document_id, working.bridge, submission)
             return "put-off"
-        if not submission.update or working.yjs is None:
+        if not submission.update:
             return _taken(submission, outcome)
-        return self._take(document_id, working, working.yjs, Held(submission, at), outcome)
+        update = self._large.decoded(document_id, submission)
+        if update is None:
+            return "put-off"
+        if working.bridge is None:
+            working.yjs = YjsSide.begin(document_id, submission, update, working.stored.incarnation)
+        if working.yjs is None:
+            return _held(submission, outcome)
+        return self._take(document_id, working, Held(submission, at), update, outcome)
 
     def _declare(
         self,
@@ -114,11 +120,13 @@ class YjsDecider:
         self,
         document_id: DocumentId,
         working: WorkingDocument,
-        side: YjsSide,
         arrived: Held,
+        update: Update,
         outcome: Outcome,
     ) -> str:
-        update = side.check(arrived.submission, self._max_units)
+        side = working.yjs
+        assert side is not None  # noqa: S101 - whoever calls has seen to it
+        side.check(arrived.submission, update, self._max_units)
         if not side.is_ready(update):
             side.hold(arrived, update)
             return _held(arrived.submission, outcome)

@@ -54,13 +54,10 @@ class YjsSide:
         self._held_bytes = 0
 
     @classmethod
-    def begin(cls, document_id: DocumentId, submission: YjsSubmission, incarnation: str) -> "YjsSide | None":
-        """Return a new document as what its first update makes it; None if the update rests on others.
-
-        Raises:
-            InvalidUpdateError: it is no update.
-        """
-        update = decode_update(submission.update)
+    def begin(
+        cls, document_id: DocumentId, submission: YjsSubmission, update: Update, incarnation: str
+    ) -> "YjsSide | None":
+        """Return a new document as what its first ``update`` makes it; None if that rests on others."""
         if lacks(update, {}):
             return None
         declaration = f"text {submission.root}" if is_text(update, submission.root) else "yjs "
@@ -106,8 +103,8 @@ class YjsSide:
         """
         return self._yjs.derive(delta, after)
 
-    def check(self, submission: YjsSubmission, max_units: int) -> Update:
-        """Return the update of a submission, which may be applied once all that it rests on is there.
+    def check(self, submission: YjsSubmission, update: Update, max_units: int) -> None:
+        """Refuse a submission whose ``update`` may not be applied, even once all that it rests on is there.
 
         ``max_units`` bounds the text, or the bytes of a document that is none.
 
@@ -118,14 +115,12 @@ class YjsSide:
         """
         if self.bridge.is_text and submission.root != self.bridge.root:
             raise WrongRootError(f"the document is the shared text {self.bridge.root!r}: say so by ?root=")
-        update = decode_update(submission.update)
         check_ids(update, self._known())
         if self.bridge.is_text:
             check_text(update, self.bridge.root)
             self._check_units(submission.update, update, max_units)
         elif self._size_bytes + len(submission.update) > max_units:
             raise DocumentTooLargeError(f"the document would take more than {max_units} bytes")
-        return update
 
     def is_ready(self, update: Update) -> bool:
         """Return whether all that an update rests on is there."""

@@ -15,6 +15,7 @@ from coedit.ot.delta import Delta
 from coedit.protocol.events import Rejected, YjsHeld, YjsTaken
 from coedit.store.object_store import open_object_store
 from coedit.store.snapshots import Snapshot, Snapshots
+from services.transformer.large_updates import LARGE_BYTES
 from tests.conftest import MakeSystem
 from tests.system import System, eventually
 from tests.yjs_peer import Answer, YjsPeer, yjs_peer
@@ -290,3 +291,25 @@ async def test_submission_of_another_epoch_is_refused(system: System) -> None:
         peer.text.insert(0, "good")
         await peer.say()
         assert refused(await peer.submit(b"", epoch=7)) == "diverged"
+
+
+async def test_large_update_is_decoded_beside_the_batches(system: System) -> None:
+    """Other documents' edits do not wait for it, and what builds on it waits until it is there."""
+    async with (
+        yjs_peer(system, "large") as peer,
+        yjs_peer(system, "small", "yjs-two") as other,
+        opened(system, "large") as document,
+    ):
+        with peer.doc.transaction():
+            for number in range(20_000):
+                peer.text.insert((number * 7919) % (number + 1), chr(97 + number % 26))
+        (large,), peer.made = peer.made, []
+        assert len(large) > LARGE_BYTES
+        large_answer = asyncio.create_task(peer.submit(large))
+        other.text.insert(0, "meanwhile")
+        await other.say()
+        answer = await large_answer
+        assert isinstance(answer, dict)
+        await eventually(lambda: document.content == peer.content, "the OT client has it")
+        assert isinstance(await peer.submit(large), YjsTaken)
+        assert refused(await peer.submit(b"\xff" * (LARGE_BYTES + 1))) == "invalid-update"

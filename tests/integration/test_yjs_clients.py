@@ -139,8 +139,18 @@ async def test_document_of_another_shape_is_for_yjs_clients_alone(system: System
         async with connect(system.url, author="ada") as session:
             with pytest.raises(DocumentError, match="not-text"):
                 await session.open("shapes")
-    async with aiohttp.ClientSession() as http, http.get(f"{system.url}/v1/documents/shapes") as answer:
-        assert (answer.status, (await answer.json())["code"]) == (409, "not-text")
+    async with aiohttp.ClientSession() as http:
+        for path in (
+            "documents/shapes",
+            "at/shapes",
+            "diff/shapes?from=0",
+            "blame/shapes",
+            "export/shapes?format=text",
+        ):
+            async with http.get(f"{system.url}/v1/{path}") as answer:
+                assert (answer.status, (await answer.json())["code"]) == (409, "not-text"), path
+        async with http.get(f"{system.url}/v1/history/shapes") as answer:
+            assert len((await answer.json())["changes"]) >= 1
     async with YjsClient(system.url, "shapes") as late:
         await late.until(lambda: late.doc.get("tasks", type=Map).to_py() == {"first": "done"}, "the map")
 

@@ -21,7 +21,7 @@ async def _drive(session: Session) -> dict[str, Any]:
     address = session.addresses[0]
     await known.put_history(address, _NAME, trace)
     seconds, sizes = list[float](), list[int]()
-    for number in range(-1, 3 if session.is_quick else _OPENINGS):
+    for number in range(-1, 3 if session.size == "quick" else _OPENINGS):
         if number == 0:
             print("begin", flush=True)
         visitor = known.visitor(_NAME)

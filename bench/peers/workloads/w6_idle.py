@@ -20,7 +20,7 @@ _IDLE_SECONDS = 5.0
 async def _drive(session: Session) -> dict[str, Any]:
     tally, counts = Tally(), DocumentTally()
     clients = Clients(session.speaks, tally)
-    number = _CONNECTIONS // 10 if session.is_quick else _CONNECTIONS
+    number = _CONNECTIONS // 10 if session.size == "quick" else _CONNECTIONS
     typists = [clients.typist(f"bench-{at % _DOCUMENTS}", counts) for at in range(number + _WARM_CONNECTIONS)]
     for typist in typists[:_WARM_CONNECTIONS]:  # one after the other: each makes its document
         await connect_all([typist], session.addresses)
@@ -30,7 +30,7 @@ async def _drive(session: Session) -> dict[str, Any]:
     await connect_all(typists[2 * _WARM_CONNECTIONS :], session.addresses)
     await asyncio.sleep(2.0)
     print("begin", flush=True)
-    seconds = 1.0 if session.is_quick else _IDLE_SECONDS
+    seconds = 1.0 if session.size == "quick" else _IDLE_SECONDS
     await asyncio.sleep(seconds)
     print("end", flush=True)
     for typist in typists:

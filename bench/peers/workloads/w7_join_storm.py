@@ -21,7 +21,7 @@ _DEADLINE_SECONDS = 90.0
 
 async def _drive(session: Session) -> dict[str, Any]:
     known, address = documents(session.speaks), session.addresses[0]
-    sizes = {"4 MB": 400_000} if session.is_quick else _SIZES
+    sizes = {"4 MB": 400_000} if session.size == "quick" else _SIZES
     for name, size in sizes.items():
         await known.put(address, f"bench-{name.replace(' ', '-')}", _prose(size))
     tally, counts = Tally(), DocumentTally()
@@ -37,7 +37,7 @@ async def _drive(session: Session) -> dict[str, Any]:
         print(f"before {name}", flush=True)
         visitors = [
             known.visitor(f"bench-{name.replace(' ', '-')}")
-            for _ in range(20 if session.is_quick else _JOINERS)
+            for _ in range(20 if session.size == "quick" else _JOINERS)
         ]
         async with asyncio.timeout(_DEADLINE_SECONDS):
             seconds, p99 = await _p99_during(

@@ -24,7 +24,7 @@ _SETTLE_SECONDS = 15.0
 async def _drive(session: Session) -> dict[str, Any]:
     tally, carets, counts = Tally(), CaretTally(), DocumentTally()
     clients = Clients(session.speaks, tally)
-    number = 50 if session.is_quick else _CLIENTS
+    number = 50 if session.size == "quick" else _CLIENTS
     crowd = [clients.caret_client("bench-crowd", counts, carets) for _ in range(number)]
     await connect_all(crowd[:1], session.addresses)
     await connect_all(crowd[1:], session.addresses)

@@ -11,23 +11,25 @@ from bench.peers.systems.system import REDIS
 from bench.peers.workload import Figure, Observed, Session, Workload
 from bench.tally import DocumentTally, Tally
 
-_DOCUMENTS = (1, 10, 100, 1000)
-_HISTORY = (1_000, 10_000)
-_CLIENTS = (2, 10, 100, 1000)
+_STEPS = {"quick": 2, "usual": 4, "full": 6}
+"""How far each of these is gone. A million revisions, an edit each, take some ten minutes to write."""
+_DOCUMENTS = (1, 10, 100, 1_000, 10_000)
+_HISTORY = (100, 1_000, 3_000, 10_000, 100_000, 1_000_000)
+_CLIENTS = (2, 10, 100, 1_000)
 _RATE = 200.0
 _RATE_OF_MANY = 20.0
-_HISTORY_SECONDS = 60.0
+_HISTORY_SECONDS = 3600.0
 
 
 async def _drive(session: Session) -> dict[str, Any]:
     answer = dict[str, Any]()
-    steps = 2 if session.is_quick else len(_DOCUMENTS)
+    steps = _STEPS[session.size]
     for number in _DOCUMENTS[:steps]:
         name = f"{number:,} documents"
         async with _writing(session, [f"{name} {at}" for at in range(number)], 1) as (tally, typists):
             answer[name] = await _measured(name, session, tally, typists, _RATE)
     async with _writing(session, ["history"], 1) as (tally, typists):
-        for number in _HISTORY[: steps // 2]:
+        for number in _HISTORY[:steps]:
             await _until_written(tally, typists, number)
             name = f"{number:,} revisions"
             answer[name] = await _measured(name, session, tally, typists, _RATE)

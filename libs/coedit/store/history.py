@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from coedit.errors import CoeditError, DamagedError, FutureRevisionError
+from coedit.errors import CoeditError, DamagedError, FutureRevisionError, NotTextError
 from coedit.identifiers import AuthorId, DocumentId, Revision
 from coedit.ot.apply import apply
 from coedit.ot.blame import Blame, Run
+from coedit.ot.bridge import Bridge
 from coedit.ot.changes import Change, group_changes, is_one_change, joined
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
@@ -39,6 +40,8 @@ class Place:
     epoch: int
     revision: Revision
     mac: str
+    is_text: bool = True
+    """Whether it has a text at all; a Yjs document of another shape has changes, and nothing to show of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,10 @@ class History:
         """
         position = await self._log.position(document_id)
         if position is not None:
-            return Place(position.epoch, position.head, position.mac)
+            return Place(position.epoch, position.head, position.mac, _is_text(position.bridge))
         snapshot = await self._snapshots.newest(document_id)
         if snapshot is not None:
-            return Place(snapshot.epoch, snapshot.revision, snapshot.mac)
+            return Place(snapshot.epoch, snapshot.revision, snapshot.mac, _is_text(snapshot.bridge))
         return Place(1, Revision(0), "")
 
     async def changes(self, document_id: DocumentId, before: int, limit: int, gap_ms: int) -> Listed:
@@ -114,11 +117,12 @@ class History:
 
         Raises:
             FutureRevisionError: it has not come to that revision yet.
+            NotTextError: it is a Yjs document of another shape.
             RevisionTooOldError: a revision on the way is kept nowhere.
             DamagedError: what is kept of it is no history.
             RedisError, OSError, CoeditError: a store cannot be read now.
         """
-        await self._refuse_future(document_id, revision)
+        await self._refuse_without_text(document_id, revision)
         past = await self._newest_snapshot(document_id, revision)
         async for entries in self._pages(document_id, past.revision + 1, revision):
             past = await asyncio.to_thread(_advanced, past, entries)
@@ -144,7 +148,7 @@ class History:
 
     async def blame(self, document_id: DocumentId, revision: int) -> list[Run]:
         """Return who wrote which part of the document at a revision; raises as `at` does."""
-        await self._refuse_future(document_id, revision)
+        await self._refuse_without_text(document_id, revision)
         blame = Blame()
 
         def take(entries: Sequence[bytes]) -> None:
@@ -181,10 +185,12 @@ class History:
             yield entries
             first, count = first + len(entries), _next_count(count, entries)
 
-    async def _refuse_future(self, document_id: DocumentId, revision: int) -> None:
-        head = (await self.head(document_id)).revision
-        if revision > head:
-            raise FutureRevisionError(f"the document is at revision {head}")
+    async def _refuse_without_text(self, document_id: DocumentId, revision: int) -> None:
+        head = await self.head(document_id)
+        if not head.is_text:
+            raise NotTextError("the document is not text: only Yjs clients can open it")
+        if revision > head.revision:
+            raise FutureRevisionError(f"the document is at revision {head.revision}")
 
     async def _newest_snapshot(self, document_id: DocumentId, revision: int) -> Past:
         """Return the newest snapshot that is not above a revision; damaged ones are of no use and passed over."""
@@ -208,6 +214,10 @@ class History:
         if number is None:
             return await self._snapshots.newest(document_id)
         return await self._snapshots.read(document_id, number)
+
+
+def _is_text(bridge: Bridge | None) -> bool:
+    return bridge is None or bridge.is_text
 
 
 def _next_count(count: int, entries: Sequence[bytes]) -> int:

@@ -26,6 +26,7 @@ from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument, WorkingDocuments
+from services.transformer.large_updates import LargeUpdates
 from services.transformer.yjs_decide import YjsDecider
 
 DOCUMENT = DocumentId("notes")
@@ -49,7 +50,7 @@ class World:
         )
         self.aside = Aside(cast("DocumentReader", self), cast("OpsStream", self), lambda _: Shard(0))
         key = ChainKey.derive(b"secret")
-        no_yjs = YjsDecider(key, cast("Bridging", None), 10_000_000)
+        no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), 10_000_000)
         self.decider = BatchDecider(cast("WorkingDocuments", self), key, self.aside, no_yjs)
 
     def commit(self, delta: Delta, client: str = "writer", sequence: int | None = None) -> None:

@@ -16,6 +16,7 @@ from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument, WorkingDocuments
+from services.transformer.large_updates import LargeUpdates
 from services.transformer.yjs_decide import YjsDecider
 
 DOCUMENT = DocumentId("notes")
@@ -45,7 +46,7 @@ class NothingAside:
 
 def _decider(documents: OneDocument) -> BatchDecider:
     key = ChainKey.derive(b"secret")
-    no_yjs = YjsDecider(key, cast("Bridging", None), 6)
+    no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), 6)
     return BatchDecider(cast("WorkingDocuments", documents), key, cast("Aside", NothingAside()), no_yjs)
 
 
