@@ -94,8 +94,10 @@ def _text(
 
 
 def _without_files(words: Sequence[str]) -> list[str]:
+    """Return the command's words but where it was told to write."""
+    files = ("--report", "--json")
     return [
-        word for before, word in zip(["", *words], words, strict=False) if "--report" not in (before, word)
+        word for before, word in zip(["", *words], words, strict=False) if not {before, word} & set(files)
     ]
 
 
