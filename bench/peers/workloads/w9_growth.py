@@ -1,4 +1,4 @@
-"""W9: what should stay flat as there is more of it: documents, history, clients in one document."""
+"""W9: what should stay flat as there is more of it: documents, history, text, clients in one document."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,6 +16,7 @@ _STEPS = {"quick": 2, "usual": 4, "full": 6}
 _DOCUMENTS = (1, 10, 100, 1_000, 10_000)
 _HISTORY = (100, 1_000, 3_000, 10_000, 100_000, 1_000_000)
 _CLIENTS = (2, 10, 100, 1_000)
+_CHARACTERS = (1_000, 10_000, 100_000)
 _RATE = 200.0
 _RATE_OF_MANY = 20.0
 _HISTORY_SECONDS = 3600.0
@@ -32,6 +33,12 @@ async def _drive(session: Session) -> dict[str, Any]:
         for number in _HISTORY[:steps]:
             await _until_written(tally, typists, number)
             name = f"{number:,} revisions"
+            answer[name] = await _measured(name, session, tally, typists, _RATE)
+    for number in _CHARACTERS[:steps]:
+        name = f"{number:,} characters"
+        async with _writing(session, [name], 1) as (tally, typists):
+            typists[0].type(number)
+            await drained(tally, typists)
             answer[name] = await _measured(name, session, tally, typists, _RATE)
     for number in _CLIENTS[:steps]:
         name = f"{number:,} clients"
@@ -104,14 +111,15 @@ def _names() -> list[str]:
     return [
         *(f"{number:,} documents" for number in _DOCUMENTS),
         *(f"{number:,} revisions" for number in _HISTORY),
+        *(f"{number:,} characters" for number in _CHARACTERS),
         *(f"{number:,} clients" for number in _CLIENTS),
     ]
 
 
 GROWTH = Workload(
     "W9",
-    f"growth, Redis included: us per edit by documents and by history ({_RATE:g} edits/s), us per delivery by clients "
-    f"in one document ({_RATE_OF_MANY:g} edits/s); MB of all processes without Redis, at that moment",
+    f"growth, Redis included: us per edit by documents, history and text ({_RATE:g} edits/s), us per delivery by "
+    f"clients in one document ({_RATE_OF_MANY:g} edits/s); MB of all processes without Redis, at that moment",
     tuple(Figure(f"{name}: {what}", digits) for name in _names() for what, digits in (("us", 0), ("MB", 0))),
     (),
     _drive,
