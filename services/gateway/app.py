@@ -73,7 +73,8 @@ class Gateway:
         self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key)
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
         self._channels = Channels(self._nodes)
-        self._submitter = Submitter(OpsStream(self._nodes), log, settings.gateway_backlog_entries)
+        ops = self._ops = OpsStream(self._nodes)
+        self._submitter = Submitter(ops, log, settings.gateway_backlog_entries)
         rosters = PresenceStore(
             self._nodes, settings.shard_count, secrets.token_urlsafe(9), settings.presence_ttl_seconds
         )
@@ -128,6 +129,7 @@ class Gateway:
             lines.end_all()
         await server.cleanup()
         await self._channels.close()
+        self._ops.close()
         await self._nodes.aclose()
         logger.info("gateway stopped", extra={"event": "stopped"})
 

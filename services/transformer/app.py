@@ -60,7 +60,8 @@ class Transformer:
         self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         snapshots = Snapshots(objects)
         self._reader = DocumentReader(self._log, snapshots, Archive(objects), self._chain_key)
-        self._aside = Aside(self._reader, OpsStream(self._nodes), self._log.shard)
+        ops = OpsStream(self._nodes)
+        self._aside = Aside(self._reader, ops, self._log.shard)
         self._leases = ShardLeases(
             self._nodes,
             "transformer",
@@ -70,8 +71,8 @@ class Transformer:
         )
         maker = SnapshotMaker(self._reader, snapshots, self._chain_key, lambda *_: None)
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
-        self._large = LargeUpdates(OpsStream(self._nodes), self._log.shard)
-        self._bridging = Bridging(self._log, maker, scripts, OpsStream(self._nodes), self._log.shard)
+        self._large = LargeUpdates(ops, self._log.shard)
+        self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard)
         self._yjs = YjsDecider(
             self._chain_key, self._bridging, self._large, settings.transformer_document_units
         )
@@ -109,7 +110,7 @@ class Transformer:
             max_units=settings.transformer_document_units,
         )
         return Consumer(
-            self._nodes.reader(redis),
+            self._nodes.quick_reader(redis),
             documents,
             BatchDecider(documents, self._chain_key, self._aside, self._yjs),
             CommitScript(redis, self._leases.token, self._durability),
@@ -150,6 +151,7 @@ class Transformer:
             await stop.wait()
             consumers.interrupt()
             await lanes.join()
+            consumers.close()
             announcing.cancel()
             recovering.cancel()
             rechecking.cancel()

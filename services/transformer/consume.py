@@ -119,6 +119,7 @@ class Consumer:
         So from where Redis stands, and with the heads: what was written may not have been told. Return what was known
         to be stored.
         """
+        self.close()  # what is still connected may be connected to a server that is not the one any more
         remembered = self._documents.remembered()
         for document_id in self._documents.held():
             self._documents.drop(document_id)
@@ -126,6 +127,11 @@ class Consumer:
         self._shards.clear()
         self._followed = frozenset()
         return remembered
+
+    def close(self) -> None:
+        """End the connections; the next step makes others."""
+        self._reader.close()
+        self._script.close()
 
     async def _follow(self) -> None:
         """Begin with the shards gained, at their cursors in Redis; leave off those lost."""

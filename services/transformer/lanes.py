@@ -61,6 +61,11 @@ class ConsumerLanes:
         for consumer in self._consumers.values():
             consumer.interrupt()
 
+    def close(self) -> None:
+        """End the connections of all consumers, whose loops have ended."""
+        for consumer in self._consumers.values():
+            consumer.close()
+
     def _place(self) -> None:
         placed = self._nodes.by_node(self._recovery.sound())
         for redis in self._consumers.keys() - set(self._nodes.masters()):

@@ -12,6 +12,7 @@ from coedit.identifiers import ClientId, DocumentId
 from coedit.store.document_log import Position
 from coedit.store.durability import Durability
 from coedit.store.keys import Shard
+from coedit.store.quick_connection import QuickConnection, pack
 from coedit.store.scripts import source
 
 
@@ -79,6 +80,7 @@ class CommitScript:
         self._redis = redis
         self._token = token
         self._durability = durability or Durability()
+        self._connection = QuickConnection(redis)
         self._source = source("commit.lua")
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
@@ -106,14 +108,25 @@ class CommitScript:
             await self._publish(written)
         return outcomes
 
+    def close(self) -> None:
+        """End the connection; the next batch makes another one."""
+        self._connection.close()
+
     async def _evaluate(self, batches: Sequence[BatchWrite]) -> list[Any]:
         """Return what the script said of each batch, or the error that it ended with."""
+        if not self._durability.must_wait:
+            packed = b"".join([self._packed(batch) for batch in batches])
+            return await self._connection.ask(packed, len(batches))
         async with self._redis.pipeline(transaction=False) as pipe:
             for batch in batches:
                 keys = _keys(batch)
                 pipe.evalsha(self._sha, len(keys), *keys, *self._arguments(batch))
             asked = self._durability.ask(pipe)
             return self._durability.confirmed(await pipe.execute(raise_on_error=False), asked)
+
+    def _packed(self, batch: BatchWrite) -> bytes:
+        keys = _keys(batch)
+        return pack(["EVALSHA", self._sha, len(keys), *keys, *self._arguments(batch)])
 
     def _arguments(self, batch: BatchWrite) -> list[str | bytes | int]:
         arguments: list[str | bytes | int] = [

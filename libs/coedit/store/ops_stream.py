@@ -1,10 +1,13 @@
 """The way in: submissions, grouped by tick and shard, as entries of ``ops:{s}``."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgpack
+from redis.asyncio import Redis
 
 from coedit.errors import InvalidDeltaError
 from coedit.identifiers import (
@@ -21,7 +24,9 @@ from coedit.ot.commit import Caret, Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.keys import Shard
-from coedit.store.topology import Nodes
+from coedit.store.quick_connection import QuickConnection, pack
+from coedit.store.redis_connection import TROUBLE
+from coedit.store.topology import Nodes, NowhereError
 
 _FIELD = b"submissions"
 
@@ -48,23 +53,45 @@ class OpsStream:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
+        self._connections: WeakKeyDictionary[Redis, QuickConnection] = WeakKeyDictionary()
 
     async def add(self, shards: dict[Shard, Sequence[Addressed]]) -> dict[Shard, Exception]:
         """Add the submissions of a tick: one entry a shard, in one round trip to each node.
 
         Return the shards whose node may or may not have them, with its error; their clients send again.
         """
-        answers = await self._nodes.each(
-            list(shards),
-            lambda shard: shard,
-            lambda pipe, shard: pipe.xadd(shard.ops, {_FIELD: encode_submissions(shards[shard])}),
-            raise_on_error=False,
-        )
+        placed = self._nodes.by_node(shards)
+        nowhere = shards.keys() - {shard for some in placed.values() for shard in some}
+        failed: dict[Shard, Exception] = {
+            shard: NowhereError("no master is known that has the shard") for shard in nowhere
+        }
+        parts = [self._add_on(redis, some, shards) for redis, some in placed.items()]
+        for answers in await asyncio.gather(*parts) if len(parts) > 1 else [await part for part in parts]:
+            failed |= answers
+        return failed
+
+    async def _add_on(
+        self, redis: Redis, some: list[Shard], shards: dict[Shard, Sequence[Addressed]]
+    ) -> dict[Shard, Exception]:
+        """Add what is for one node; return what went wrong with which shard."""
+        packed = [pack(("XADD", shard.ops, "*", _FIELD, encode_submissions(shards[shard]))) for shard in some]
+        connection = self._connections.get(redis)
+        if connection is None:
+            connection = self._connections[redis] = QuickConnection(redis)
+        try:
+            answers = await connection.ask(b"".join(packed), len(packed))
+        except TROUBLE as error:
+            return dict.fromkeys(some, error)
         return {
             shard: answer
-            for shard, answer in zip(shards, answers, strict=True)
+            for shard, answer in zip(some, answers, strict=True)
             if isinstance(answer, Exception)
         }
+
+    def close(self) -> None:
+        """End the connections; adding makes others."""
+        for connection in self._connections.values():
+            connection.close()
 
     async def backlog(self, shards: Sequence[Shard]) -> dict[Shard, int]:
         """Return how many entries wait, per shard."""

@@ -18,9 +18,16 @@ TROUBLE = (RedisError, OSError, TimeoutError)
 _DOUBTFUL = (AskError, ClusterDownError, ReadOnlyError, RedisConnectionError, RedisTimeoutError, OSError)
 """After which a shard may lie elsewhere; MOVED is an ASK, and MASTERDOWN a CLUSTERDOWN, to redis-py."""
 
+
+def shakes_topology(error: Exception) -> bool:
+    """Return whether an error says, or may say, that what was asked for lies elsewhere."""
+    return isinstance(error, _DOUBTFUL)
+
+
 OnDoubt = Callable[[], None]
 
-_ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+"""How long Redis may take to answer."""
 
 
 class _DoubtingConnection(Connection):
@@ -62,7 +69,7 @@ def connect(
     url: str,
     *,
     max_connections: int = 64,
-    answer_seconds: float = _ANSWER_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
     on_doubt: OnDoubt | None = None,
     only_master: bool = False,
     pins: Pins | None = None,

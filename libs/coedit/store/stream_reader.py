@@ -10,6 +10,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from coedit.store.quick_connection import QuickConnection, pages
+
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 
@@ -40,6 +42,9 @@ class StreamReader:
         if block_ms is None:
             return await self._read_now(places, count)
         return await self._read_first(places, count, block_ms)
+
+    def close(self) -> None:
+        """End what is its own; there is nothing here, where the client's connections are used."""
 
     async def _read_now(self, places: Mapping[bytes, str], count: int) -> dict[bytes, Entries]:
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -83,6 +88,57 @@ class StreamReader:
 
     async def _read_one(self, name: bytes, place: str, count: int, block_ms: int) -> Entries:
         return _pages(await self.redis.xread({name: place}, count=count, block=block_ms)).get(name, [])
+
+
+class QuickStreamReader(StreamReader):
+    """The same over a connection of its own, for whoever reads all the time; on a cluster it is no other."""
+
+    def __init__(self, redis: Redis, *, is_apart: bool = False) -> None:
+        super().__init__(redis, is_apart=is_apart)
+        self._connection = QuickConnection(redis)
+        self._names: tuple[bytes, ...] = ()
+        self._packed_names = b""
+        self._packed_places: dict[str, bytes] = {}
+
+    async def read(
+        self, places: Mapping[bytes, str], *, count: int, block_ms: int | None
+    ) -> dict[bytes, Entries]:
+        """See `StreamReader.read`."""
+        if not places or self._is_apart or block_ms is None:
+            return await super().read(places, count=count, block_ms=block_ms)
+        (reply,) = await self._connection.ask(self._packed(places, count, block_ms), 1)
+        if isinstance(reply, Exception):
+            raise reply
+        return pages(reply)
+
+    def close(self) -> None:
+        """End the connection; the next read makes another one."""
+        self._connection.close()
+
+    def _packed(self, places: Mapping[bytes, str], count: int, block_ms: int) -> bytes:
+        """Return the command, of which little changes from one time to the next."""
+        names = tuple(places)
+        if names != self._names:
+            self._names = names
+            self._packed_names = b"".join(map(_bulk, names))
+        known = self._packed_places
+        self._packed_places = {place: known.get(place) or _bulk(place.encode()) for place in places.values()}
+        size, wait = b"%d" % count, b"%d" % block_ms
+        return b"".join(
+            (
+                b"*%d\r\n$5\r\nXREAD\r\n$5\r\nCOUNT\r\n" % (6 + 2 * len(names)),
+                _bulk(size),
+                b"$5\r\nBLOCK\r\n",
+                _bulk(wait),
+                b"$7\r\nSTREAMS\r\n",
+                self._packed_names,
+                *[self._packed_places[place] for place in places.values()],
+            )
+        )
+
+
+def _bulk(word: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 def _pages(reply: Any) -> dict[bytes, Entries]:

@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from coedit.errors import CoeditError
 from coedit.store.keys import Shard
 from coedit.store.redis_connection import TROUBLE, OnDoubt
-from coedit.store.stream_reader import StreamReader
+from coedit.store.stream_reader import QuickStreamReader, StreamReader
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +110,10 @@ class Nodes:
     def reader(self, redis: Redis) -> StreamReader:
         """Return what reads the streams of one of the masters."""
         return StreamReader(redis, is_apart=self.is_cluster)
+
+    def quick_reader(self, redis: Redis) -> QuickStreamReader:
+        """Return the same for who reads all the time, and closes it when the server may be another one."""
+        return QuickStreamReader(redis, is_apart=self.is_cluster)
 
     async def ping(self) -> None:
         """Return if at least one master answers.

@@ -56,12 +56,17 @@ class FakeDocuments:
         pass
 
 
+class NoScript:
+    def close(self) -> None:
+        pass
+
+
 def _consumer(reader: StreamReader, heads: FakeHeads) -> Consumer:
     return Consumer(
         reader,
         cast("WorkingDocuments", FakeDocuments()),
         cast("BatchDecider", None),
-        cast("CommitScript", None),
+        cast("CommitScript", NoScript()),
         cast("HeadAnnouncer", heads),
         lambda _: Shard(0),
         10,
