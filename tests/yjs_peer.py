@@ -10,6 +10,7 @@ from pycrdt import Doc, Text
 from redis.asyncio import Redis
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, document_id
+from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.protocol.events import Committed, Event, Rejected, YjsHeld, YjsTaken, decode_events
@@ -63,27 +64,36 @@ class YjsPeer:
 
     async def catch_up(self) -> None:
         """Apply what the log has above what is known."""
+        for entry in await self.entries(self.revision + 1):
+            self._take(entry)
+
+    async def entries(self, first: int = 1) -> list[dict[str, Any]]:
+        """Return the fields of the log's commits from revision ``first`` on."""
         position = await self._log.position(self.name)
-        if position is not None:
-            for entry in await self._log.read(self.name, self.revision + 1, position.head):
-                self._take(msgpack.unpackb(entry))
+        if position is None:
+            return []
+        return [msgpack.unpackb(entry) for entry in await self._log.read(self.name, first, position.head)]
 
     async def submit(self, update: bytes, *, root: str | None = None, epoch: int = 1) -> Answer:
         """Submit an update; return what became of it. One that is held is answered as such."""
-        self.sequence += 1
-        sequence = ClientSequence(self.sequence)
-        submission = YjsSubmission(
-            self.client_id, sequence, AuthorId("yuri"), epoch, self.root if root is None else root, update
-        )
+        submission = self.submission(update, root=root, epoch=epoch)
         await self.send(submission)
+        sequence = submission.client_sequence
         await eventually(lambda: sequence in self.answers, f"an answer to {sequence}")
         return self.answers[sequence]
 
-    async def send(self, submission: YjsSubmission) -> None:
-        """Add a submission to the stream."""
-        shard = self._log.shard(self.name)
-        failed = await OpsStream(self._nodes).add({shard: [Addressed(self.name, submission)]})
-        assert not failed
+    def submission(self, update: bytes, *, root: str | None = None, epoch: int = 1) -> YjsSubmission:
+        """Return the next submission."""
+        self.sequence += 1
+        root = self.root if root is None else root
+        return YjsSubmission(
+            self.client_id, ClientSequence(self.sequence), AuthorId("yuri"), epoch, root, update
+        )
+
+    async def send(self, *submissions: Submission | YjsSubmission) -> None:
+        """Add submissions to the stream, as one entry."""
+        addressed = [Addressed(self.name, submission) for submission in submissions]
+        assert not await OpsStream(self._nodes).add({self._log.shard(self.name): addressed})
 
     async def say(self) -> list[Answer]:
         """Submit what was made since the last time, update by update."""

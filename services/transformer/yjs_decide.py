@@ -39,7 +39,7 @@ class YjsDecider:
         if working.bridge is None:
             return False
         if not working.bridge.is_text:
-            raise NotTextError("the document is not text: only Yjs clients can open it")
+            raise NotTextError()
         if working.yjs is None:
             self._bridging.hold(document_id, working.bridge, submission)
         return working.yjs is None
@@ -87,11 +87,10 @@ class YjsDecider:
         update = self._large.decoded(document_id, submission)
         if update is None:
             return "put-off"
-        if working.bridge is None:
-            working.yjs = YjsSide.begin(document_id, submission, update, working.stored.incarnation)
-        if working.yjs is None:
+        side = working.yjs or YjsSide.begin(document_id, submission, update, working.stored.incarnation)
+        if side is None:
             return _held(submission, outcome)
-        return self._take(document_id, working, Held(submission, at), update, outcome)
+        return self._take(document_id, working, side, Held(submission, at), update, outcome)
 
     def _declare(
         self,
@@ -120,12 +119,11 @@ class YjsDecider:
         self,
         document_id: DocumentId,
         working: WorkingDocument,
+        side: YjsSide,
         arrived: Held,
         update: Update,
         outcome: Outcome,
     ) -> str:
-        side = working.yjs
-        assert side is not None  # noqa: S101 - whoever calls has seen to it
         side.check(arrived.submission, update, self._max_units)
         if not side.is_ready(update):
             side.hold(arrived, update)
@@ -157,7 +155,8 @@ class YjsDecider:
             epoch=authority.epoch,
             bridge="" if working.bridge else side.bridge.declaration(),
         )
-        working.bridge = side.bridge
+        # Not before: an update that was refused, or did nothing, leaves a new document what it was.
+        working.bridge, working.yjs = side.bridge, side
         self._append(document_id, working, with_update(commit, taken.update), taken.document, outcome)
         return "committed"
 

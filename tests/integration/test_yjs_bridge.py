@@ -10,7 +10,9 @@ from pycrdt import Array, Doc, Map, Text, XmlFragment, get_update
 
 from coedit.client import Document, connect
 from coedit.crdt.document import YjsDocument
+from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot.bridge import Bridge
+from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.events import Rejected, YjsHeld, YjsTaken
 from coedit.store.object_store import open_object_store
@@ -313,3 +315,24 @@ async def test_large_update_is_decoded_beside_the_batches(system: System) -> Non
         await eventually(lambda: document.content == peer.content, "the OT client has it")
         assert isinstance(await peer.submit(large), YjsTaken)
         assert refused(await peer.submit(b"\xff" * (LARGE_BYTES + 1))) == "invalid-update"
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["nothing", "refused"])
+async def test_update_that_begins_nothing_leaves_a_new_document_what_it_was(
+    system: System, is_refused: bool
+) -> None:
+    """In one batch with what an OT client writes, whose document is then not bridged."""
+    async with yjs_peer(system, f"unbegun {is_refused}") as peer:
+        forger = YjsDocument(peer.name)
+        forger.fold(Delta().insert("not me"))
+        update = forger.update() if is_refused else b"\x00\x00"
+        written = Submission(
+            ClientId("by-ot"), ClientSequence(1), AuthorId("olga"), 1, Revision(0), Delta().insert("by OT")
+        )
+        await peer.send(peer.submission(update), written)
+        await eventually(lambda: peer.revision == 1 and 1 in peer.answers, "both are answered")
+        (entry,) = await peer.entries()
+        assert entry.keys().isdisjoint({"update", "yjs", "bridge"})
+        assert isinstance(await peer.submit(b""), YjsTaken)
+        await peer.load()
+        assert peer.content == Delta().insert("by OT")
