@@ -154,6 +154,9 @@ class NotTextError(CoeditError):
     code = "not-text"
     definite = True
 
+    def __init__(self, message: str = "the document is not text: only Yjs clients can open it") -> None:
+        super().__init__(message)
+
 
 class LostItemsError(CoeditError):
     """A Yjs client has items of the server's that were lost since: it has to load the document afresh."""

@@ -214,7 +214,7 @@ class Feed:
     def _on_bridge(self, commits: list[dict[str, Any]]) -> None:
         """A new document that OT clients have open, empty, may turn out to be none for them."""
         if any(commit.get("bridge", "").startswith("yjs") for commit in commits):
-            error = NotTextError("the document is not text: only Yjs clients can open it")
+            error = NotTextError()
             for subscription in list(self.subscriptions):
                 subscription.outlet.drop(subscription, error)
 

@@ -76,7 +76,7 @@ class FormatRoutes:
         if isinstance(moment, Head):
             loaded, damage = await self._reader.load_readable(document_id)
             if not loaded.is_text:
-                raise NotTextError("the document is not text: only Yjs clients can open it")
+                raise NotTextError
             return Past(loaded.revision, loaded.document, loaded.epoch, loaded.mac), damage is not None
         async with self._moments.replaying("export"):
             return await self._moments.past(document_id, moment), False

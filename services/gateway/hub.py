@@ -416,4 +416,4 @@ class Hub:
 
 def _check_text(is_text: bool) -> None:
     if not is_text:
-        raise NotTextError("the document is not text: only Yjs clients can open it")
+        raise NotTextError

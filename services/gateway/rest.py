@@ -66,7 +66,7 @@ class DocumentRoutes:
         authorize(self._access, request, document_id)
         loaded, damage = await self._reader.load_readable(document_id)
         if not loaded.is_text:
-            raise NotTextError("the document is not text: only Yjs clients can open it")
+            raise NotTextError
         is_damaged = damage is not None or await self._quarantine.of(document_id) is not None
         if wants_text(request):
             headers = {"Coedit-Revision": str(loaded.revision)}

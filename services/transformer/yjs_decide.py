@@ -39,7 +39,7 @@ class YjsDecider:
         if working.bridge is None:
             return False
         if not working.bridge.is_text:
-            raise NotTextError()
+            raise NotTextError
         if working.yjs is None:
             self._bridging.hold(document_id, working.bridge, submission)
         return working.yjs is None

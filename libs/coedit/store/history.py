@@ -188,7 +188,7 @@ class History:
     async def _refuse_without_text(self, document_id: DocumentId, revision: int) -> None:
         head = await self.head(document_id)
         if not head.is_text:
-            raise NotTextError("the document is not text: only Yjs clients can open it")
+            raise NotTextError
         if revision > head.revision:
             raise FutureRevisionError(f"the document is at revision {head.revision}")
 
