@@ -48,9 +48,7 @@ class Crowd:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for visit in self._visits:
-            visit.cancel()
-        await asyncio.gather(*self._visits, return_exceptions=True)
+        await self.end_visits()
         await self._stack.aclose()
 
     @property
@@ -58,11 +56,15 @@ class Crowd:
         """Who is there."""
         return self._load.writers
 
-    async def finish(self, seconds: float) -> None:
-        """Stop typing, let everything settle, and record where everybody ends."""
+    async def end_visits(self) -> int:
+        """Let nobody in any more, and all go who do not stay; return how many connections remain."""
         for visit in self._visits:
             visit.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
+        return len(self._sessions)
+
+    async def finish(self, seconds: float) -> None:
+        """Stop typing, let everything settle, and record where everybody ends."""
         await self._load.stop()
         try:
             await settle_all([writer.document for writer in self.writers], seconds)

@@ -86,6 +86,8 @@ async def _perform(world: World, history: History, plan: Plan, options: Options)
         async with Crowd(world.door_urls, history, options.seed) as crowd:
             await Nemesis(world, plan).run()
             await world.heal()
+            # What somebody sent before leaving may still be on its way, and the end is read only once.
+            await world.connected(await crowd.end_visits(), options.settle_seconds)
             await crowd.finish(options.settle_seconds)
         await Collector(world, history, options.settle_seconds).collect(NAMES)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from coedit.testing.fault_proxy import Address, FaultProxy
 from tests.chaos.history import History
 from tests.chaos.replicated import ReplicatedSystem
-from tests.system import Process, ServerKind, System
+from tests.system import Process, ServerKind, System, eventually
 
 Level = Literal["memory", "fsync", "replicated"]
 
@@ -32,6 +33,7 @@ _SETTINGS = {
 }
 _DOORS = 2
 _BACK_SECONDS = 15.0
+_CONNECTIONS = re.compile(r"^coedit_gateway_connections (\S+)$", re.MULTILINE)
 
 
 class World:
@@ -143,6 +145,22 @@ class World:
             proxy.heal()
         for process in self.services():
             await asyncio.to_thread(self.system.wait_ready, process.name)
+
+    async def connected(self, count: int, seconds: float) -> None:
+        """Wait until the gateways have so many clients and no more, so that of all others everything has arrived.
+
+        Raises:
+            AssertionError: they have others after so many seconds.
+        """
+
+        async def is_reached() -> bool:
+            return await asyncio.to_thread(self._connections) == count
+
+        await eventually(is_reached, f"the gateways have {count} connections", seconds)
+
+    def _connections(self) -> int:
+        pages = [self.system.metrics(name) for name in self.names("gateway")]
+        return sum(int(float(number)) for page in pages for number in _CONNECTIONS.findall(page))
 
     def _make_folders(self) -> None:
         folder = self.system.folder
