@@ -128,7 +128,7 @@ class Gateway:
                 task.cancel()
             lines.end_all()
         await server.cleanup()
-        await self._channels.close()
+        self._channels.close()
         self._ops.close()
         await self._nodes.aclose()
         logger.info("gateway stopped", extra={"event": "stopped"})

@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
 
-from redis.asyncio import Connection, Redis
-from redis.asyncio.client import PubSub
-from redis.crc import key_slot
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.runtime.lanes import Lanes
+from coedit.store.pubsub_line import PubSubLine
+from coedit.store.raw_line import greeted
 from coedit.store.redis_connection import TROUBLE
 from coedit.store.topology import Nodes
 
@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 OnMessage = Callable[[bytes], None]
 OnSubscribed = Callable[[], None]
-Hear = Callable[["Line", dict[str, Any]], None]
+Hear = Callable[["Line", bytes, bytes, bytes], None]
+"""As `coedit.store.pubsub_line.Hear`, with the line."""
 _CONFIRM_SECONDS = 5.0
 _PING_SECONDS = 15.0
 
@@ -34,13 +35,11 @@ class Line:
         self.names: set[bytes] = set()
         self._redis = redis
         self._hear = hear
-        self._pubsub: PubSub | None = None
+        self._pubsub: PubSubLine | None = None
         self._opening = asyncio.Lock()
         self._leaving: Counter[bytes] = Counter()
         """Channels that were unsubscribed from, and how many answers to that are to come."""
         self._any = asyncio.Event()
-        self._is_asked = False
-        """A ping went out, and nothing came since."""
 
     async def add(self, names: Iterable[bytes]) -> None:
         """Subscribe to channels: now and after each loss, until `remove`.
@@ -52,34 +51,20 @@ class Line:
         self.names.update(names)
         self._any.set()
         async with self._opening:
-            try:
-                if self._pubsub is None:
-                    pubsub, names = _ShardPubSub(self._redis.connection_pool), list(self.names)
-                    await pubsub.connect()  # type: ignore[no-untyped-call]
-                    self._pubsub = pubsub
-                await _subscribe(self._pubsub, names)
-            except (RuntimeError, AttributeError) as error:
-                # redis-py tries to connect again, while whoever listens waits on the connection that was lost,
-                # or takes it away.
-                await self.close()
-                raise RedisConnectionError("the connection was lost") from error
-            except BaseException:
-                await self.close()
-                raise
+            if self._pubsub is None:
+                connection = await greeted(self._redis)
+                self._pubsub, names = PubSubLine(connection, partial(self._hear, self)), list(self.names)
+            self._pubsub.subscribe(names)
 
-    async def remove(self, name: bytes) -> None:
+    def remove(self, name: bytes) -> None:
         """Unsubscribe from a channel; nothing more is asked of it."""
         self.names.discard(name)
-        if self._pubsub is None:
-            return
-        self._leaving[name] += 1
-        try:
-            await self._pubsub.sunsubscribe(name)
-        except (OSError, Exception) as error:  # noqa: BLE001 - a lost connection has no subscriptions
-            logger.info("unsubscribing failed", extra={"event": "unsubscribe-error", "error": repr(error)})
+        if self._pubsub is not None:
+            self._leaving[name] += 1
+            self._pubsub.unsubscribe(name)
 
     async def step(self) -> None:
-        """Take in one message; sleep while there is no channel.
+        """Let messages come in, until it is time to ask for a sign of life; sleep while there is no channel.
 
         Raises:
             RedisError, OSError: the line is lost; the next step opens it again.
@@ -87,19 +72,21 @@ class Line:
         if not self.names:
             self._any.clear()
             await self._any.wait()
+        if self._pubsub is None:
+            await self.add(())
+        assert self._pubsub is not None  # noqa: S101 - for the type checker
         try:
-            await self._listen()
+            await self._pubsub.watch(_PING_SECONDS)
         except BaseException:
-            await self.close()
+            self.close()
             raise
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connection."""
         pubsub, self._pubsub = self._pubsub, None
         self._leaving.clear()
-        self._is_asked = False
         if pubsub is not None:
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            pubsub.end(RedisConnectionError("the line was closed"), is_doubtful=False)
 
     def was_asked(self, name: bytes) -> bool:
         """Return whether the end of a subscription, of which was just heard, is an answer to `remove`."""
@@ -107,39 +94,6 @@ class Line:
             return False
         self._leaving[name] -= 1
         return True
-
-    async def _listen(self) -> None:
-        if self._pubsub is None:
-            await self.add(())
-        assert self._pubsub is not None  # noqa: S101 - for the type checker
-        message = await self._pubsub.get_message(timeout=_PING_SECONDS)
-        if message is None:
-            await self._ask_for_life(self._pubsub)
-            return
-        self._is_asked = False
-        self._hear(self, message)
-
-    async def _ask_for_life(self, pubsub: PubSub) -> None:
-        """Send a ping: without traffic only its answer shows that the other end is still there."""
-        if self._is_asked:
-            raise RedisConnectionError("no answer to a ping")
-        self._is_asked = True
-        await pubsub.ping()
-
-
-class _ShardPubSub(PubSub):
-    """Does not subscribe again by itself: on a cluster it would name channels of several slots in one command."""
-
-    async def on_connect(self, connection: Connection) -> None:
-        raise RedisConnectionError("the connection was lost")
-
-
-async def _subscribe(pubsub: PubSub, names: Iterable[bytes]) -> None:
-    by_slot: dict[int, list[bytes]] = {}
-    for name in names:
-        by_slot.setdefault(key_slot(name), []).append(name)
-    for of_slot in by_slot.values():
-        await pubsub.ssubscribe(*of_slot)
 
 
 class _Listener:
@@ -191,17 +145,17 @@ class Channels:
             async with asyncio.timeout(_CONFIRM_SECONDS):
                 await listener.confirmed
         except BaseException:
-            await self.unsubscribe(channel)
+            self.unsubscribe(channel)
             raise
         finally:
             listener.confirmed = None
 
-    async def unsubscribe(self, channel: str) -> None:
+    def unsubscribe(self, channel: str) -> None:
         """Leave a channel; nothing more comes from it."""
         name = channel.encode()
         listener = self._listeners.pop(name, None)
         if listener is not None and listener.line is not None:
-            await listener.line.remove(name)
+            listener.line.remove(name)
 
     async def step(self) -> None:
         """Wait until channels lie elsewhere, and subscribe to them there.
@@ -219,10 +173,10 @@ class Channels:
             self._has_moved.set()
             raise
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connections."""
         for line in self._lines.values():
-            await line.close()
+            line.close()
 
     async def _follow(self) -> None:
         moving: dict[Line, list[bytes]] = {}
@@ -232,23 +186,23 @@ class Channels:
                 moving.setdefault(line, []).append(name)
         for line, names in moving.items():
             for name in names:
-                await self._move(name, line)
+                self._move(name, line)
             try:
                 await line.add([name for name in names if name in self._listeners])
             except TROUBLE as error:
                 # Its own loop opens it again, and then subscribes to all that it was given.
                 logger.info("a line is lost", extra={"event": "line-error", "error": repr(error)})
-        await self._close_idle()
+        self._close_idle()
 
-    async def _move(self, name: bytes, line: Line) -> None:
+    def _move(self, name: bytes, line: Line) -> None:
         listener = self._listeners.get(name)
         if listener is None:
             return
         before, listener.line = listener.line, line
         if before is not None:
-            await before.remove(name)
+            before.remove(name)
 
-    async def _close_idle(self) -> None:
+    def _close_idle(self) -> None:
         """End the lines to nodes that are no masters any more."""
         masters = set(self._nodes.masters())
         for redis in [
@@ -256,7 +210,7 @@ class Channels:
         ]:
             if self._lanes is not None:
                 self._lanes.end(redis)
-            await self._lines.pop(redis).close()
+            self._lines.pop(redis).close()
 
     def _line(self, channel: str) -> Line:
         redis = self._nodes.of(channel)
@@ -267,16 +221,15 @@ class Channels:
                 self._lanes.start(redis, line.step)
         return line
 
-    def _hear(self, line: Line, message: dict[str, Any]) -> None:
-        name = message["channel"]
+    def _hear(self, line: Line, kind: bytes, name: bytes, data: bytes) -> None:
         listener = self._listeners.get(name)
-        if message["type"] == "smessage":
+        if kind == b"smessage":
             if listener is not None:
-                listener.on_message(message["data"])
-        elif message["type"] == "ssubscribe":
+                listener.on_message(data)
+        elif kind == b"ssubscribe":
             if listener is not None:
                 _confirm(listener)
-        elif message["type"] == "sunsubscribe" and not line.was_asked(name):
+        elif not line.was_asked(name):
             self._lose(line, name, listener)
 
     def _lose(self, line: Line, name: bytes, listener: _Listener | None) -> None:

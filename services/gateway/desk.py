@@ -144,7 +144,7 @@ class GatewayDesk:
             return
         connection.catch_up.remove(subscription)
         document = self._open.pop(subscription)
-        await self._hub.release(document, subscription)
+        self._hub.release(document, subscription)
         if not document.feed.of_client(subscription.client_id):
             await self._presences.leave(subscription.client_id, document_id)
 
@@ -160,7 +160,7 @@ class GatewayDesk:
         try:
             subscription, answer = await self._join(connection, document, message)
         except asyncio.CancelledError:
-            await self._hub.release(document)
+            self._hub.release(document)
             raise
         except Exception as error:
             if not isinstance(error, CoeditError):
@@ -168,7 +168,7 @@ class GatewayDesk:
                 logger.warning("a document could not be opened", extra=facts, exc_info=error)
             connection.session.closed(document_id)
             connection.send_error(as_answer(error), document_id)
-            await self._hub.release(document)
+            self._hub.release(document)
             return
         connection.subscriptions[document_id] = subscription
         self._open[subscription] = document

@@ -244,12 +244,12 @@ class OpenDocument:
                 raise UnavailableError("the document is being restored; open it again in a while") from error
             raise
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Leave the channel."""
         if self._mending is not None:
             self._mending.cancel()
         if self._is_subscribed:
-            await self._channels.unsubscribe(self._channel)
+            self._channels.unsubscribe(self._channel)
 
     async def _subscribe(self) -> None:
         if not self._is_subscribed:
@@ -402,7 +402,7 @@ class Hub:
         document.users += 1
         return document
 
-    async def release(self, document: OpenDocument, subscription: Subscription | None = None) -> None:
+    def release(self, document: OpenDocument, subscription: Subscription | None = None) -> None:
         """Give a document back that `get` returned; the last one closes it."""
         document.users -= 1
         if subscription in document.feed.subscriptions:
@@ -411,7 +411,7 @@ class Hub:
         if document.users == 0:
             del self._documents[document.feed.document_id]
             DOCUMENTS.set(len(self._documents))
-            await document.close()
+            document.close()
 
 
 def _check_text(is_text: bool) -> None:

@@ -80,7 +80,7 @@ class OneEdits:
         except BehindClientError as error:
             raise UnavailableError("the document is being restored; ask again in a while") from error
         finally:
-            await self._hub.release(document, subscription)
+            self._hub.release(document, subscription)
 
     async def _answer(
         self, document: OpenDocument, outlet: "_Waiting", submission: Submission

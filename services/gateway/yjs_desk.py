@@ -64,7 +64,7 @@ class YjsDesk:
         try:
             await document.open(root, identity.author)
         except BaseException:
-            await self._release(document)
+            self._release(document)
             raise
         client_id = ClientId(secrets.token_urlsafe(12))
         seat = YjsSeat(outlet, document, client_id, identity, right, root)
@@ -83,7 +83,7 @@ class YjsDesk:
         document = seat.document
         del document.seats[seat.client_id]
         await document.people.left(seat.client_id)
-        await self._release(document)
+        self._release(document)
 
     def refused(self, answer: CoeditError, error: BaseException) -> None:
         """Take note that a client was refused what it wants, or said."""
@@ -126,7 +126,7 @@ class YjsDesk:
             self._awake.set()
         return document
 
-    async def _release(self, document: YjsDocument) -> None:
+    def _release(self, document: YjsDocument) -> None:
         document.users -= 1
         if document.users:
             return
@@ -134,7 +134,7 @@ class YjsDesk:
             del self._documents[document.document_id]
             YJS_DOCUMENTS.set(len(self._documents))
         document.close()
-        await self._hub.release(document.document)
+        self._hub.release(document.document)
 
 
 def _seat_of(document: YjsDocument, client_id: ClientId) -> YjsSeat | None:

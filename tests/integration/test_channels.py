@@ -23,14 +23,14 @@ async def test_connection_that_answers_no_ping_is_given_up(
 ) -> None:
     """Without a word from a peer that is gone, TCP alone would wait for a quarter of an hour."""
     async with _proxied(tmp_path) as (proxy, nodes):
-        line = Line(nodes.masters()[0], lambda _, __: None)
+        line = Line(nodes.masters()[0], lambda *_: None)
         await line.add([b"notes"])
         monkeypatch.setattr(channels_module, "_PING_SECONDS", 0.1)
         await _steps(line, 10)  # what answers its pings stays
         proxy.hold()
         with pytest.raises(RedisConnectionError):
             await _steps(line, 10)
-        await line.close()
+        line.close()
 
 
 async def test_channels_come_back_after_a_lost_connection_and_say_so(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ async def test_channels_come_back_after_a_lost_connection_and_say_so(tmp_path: P
         for name in ("one", "two"):
             await channels.subscribe(name, heard.append, lambda name=name: again.append(name))  # type: ignore[misc]
         await channels.subscribe("left", heard.append, lambda: again.append("left"))
-        await channels.unsubscribe("left")
+        channels.unsubscribe("left")
         proxy.cut()
         await eventually(lambda: sorted(again) == ["one", "two"], "both are subscribed again")
         for name in ("one", "two", "left"):
@@ -58,6 +58,20 @@ async def test_channel_that_cannot_be_subscribed_to_is_refused_and_forgotten(tmp
         await channels.subscribe("one", heard.append, lambda: None)
         await nodes.of("one").spublish("one", "told")
         await eventually(lambda: heard == [b"told"], "the second attempt gets messages")
+
+
+async def test_message_that_meets_a_defect_ends_the_line_and_not_the_loop(tmp_path: Path) -> None:
+    """Whoever missed something is told so by the subscription that follows."""
+
+    def fail(_: bytes) -> None:
+        raise LookupError("a defect")
+
+    async with _proxied(tmp_path) as (_, nodes), _running(nodes) as channels:
+        again: list[str] = []
+        await channels.subscribe("bad", fail, lambda: again.append("bad"))
+        await channels.subscribe("good", lambda _: None, lambda: again.append("good"))
+        await nodes.of("bad").spublish("bad", "told")
+        await eventually(lambda: sorted(again) == ["bad", "good"], "both are subscribed again")
 
 
 @asynccontextmanager
@@ -78,7 +92,7 @@ async def _running(nodes: Nodes) -> AsyncIterator[Channels]:
         channels.run_on(lanes)  # type: ignore[arg-type]
         yield channels
         lanes.end_all()
-    await channels.close()
+    channels.close()
 
 
 async def _steps(line: Line, count: int) -> None:

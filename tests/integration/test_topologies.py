@@ -231,7 +231,7 @@ async def _subscribed(nodes: Nodes, shards: list[Shard]) -> AsyncIterator[Ear]:
         yield ear
         following.cancel()
         lanes.end_all()
-    await channels.close()
+    channels.close()
     await nodes.aclose()
 
 

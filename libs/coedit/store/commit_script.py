@@ -12,7 +12,8 @@ from coedit.identifiers import ClientId, DocumentId
 from coedit.store.document_log import Position
 from coedit.store.durability import Durability
 from coedit.store.keys import Shard
-from coedit.store.quick_connection import QuickConnection, pack
+from coedit.store.quick_connection import QuickConnection
+from coedit.store.resp import pack
 from coedit.store.scripts import source
 
 

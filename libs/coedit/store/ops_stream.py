@@ -24,8 +24,9 @@ from coedit.ot.commit import Caret, Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.keys import Shard
-from coedit.store.quick_connection import QuickConnection, pack
+from coedit.store.quick_connection import QuickConnection
 from coedit.store.redis_connection import TROUBLE
+from coedit.store.resp import pack
 from coedit.store.topology import Nodes, NowhereError
 
 _FIELD = b"submissions"

@@ -1,37 +1,18 @@
-"""A connection to Redis for the hot path: commands packed at once, replies taken as they come, nothing in between.
-
-redis-py makes the connection, so that addresses, TLS, passwords, pins and doubts are its as everywhere. What it does
-for each command (a pool, a timeout around every read and write, retries, callbacks) costs four times what the command
-itself costs; see ``docs/adr/0012-a-connection-of-our-own-for-the-hot-path.md``.
-"""
+"""A connection to Redis for the hot path: commands packed at once, replies taken as they come, nothing in between."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from coedit.store.redis_connection import ANSWER_SECONDS, shakes_topology
+from coedit.store.raw_line import RawLine, greeted
+from coedit.store.redis_connection import ANSWER_SECONDS
 
 _AGAIN_SECONDS = 0.02
-Word = bytes | str | int
-
-
-def pack(words: Iterable[Word]) -> bytes:
-    """Return a command as it goes over the wire (RESP, an array of bulk strings)."""
-    parts: list[bytes] = [b""]
-    count = 0
-    for word in words:
-        packed = word if type(word) is bytes else str(word).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(packed), packed))
-        count += 1
-    parts[0] = b"*%d\r\n" % count
-    return b"".join(parts)
 
 
 @dataclass(slots=True)
@@ -82,47 +63,23 @@ class QuickConnection:
         async with self._connecting:
             if (line := self._open_line()) is not None:
                 return line
-            connection: Any = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-            await connection.connect()
-            self._line = _Line.take_over(connection)
+            self._line = _Line(await greeted(self._redis))
             return self._line
 
 
-class _Line(asyncio.Protocol):
-    """The socket, once redis-py has greeted the server."""
+class _Line(RawLine):
+    """Questions and answers, in order."""
 
-    def __init__(
-        self,
-        writer: asyncio.StreamWriter,
-        parse_error: Callable[[str], Exception],
-        on_doubt: Callable[[], None],
-    ) -> None:
-        self.is_open = True
-        self._transport = writer.transport
-        self._writer = writer  # which would close its socket on its way out of memory
-        self._on_doubt = on_doubt
-        self._reader = hiredis.Reader(replyError=cast("Any", parse_error))
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
         self._asked: deque[_Asked] = deque()
-
-    @classmethod
-    def take_over(cls, connection: Any) -> "_Line":
-        """Return the line of a connection that redis-py made, which has no more to do with it."""
-        # redis-py offers no way to it; the tests of this module say so if another version has it elsewhere.
-        writer, parser = connection._writer, connection._parser  # noqa: SLF001
-        on_doubt = getattr(connection, "_on_doubt", _nothing)
-        line = cls(writer, parser.parse_error, on_doubt)
-        # Nothing is on its way: every answer of the greeting was read.
-        writer.transport.set_protocol(line)
-        parser.on_disconnect()
-        connection._writer = connection._reader = None  # noqa: SLF001
-        return line
 
     async def ask(self, packed: bytes, count: int) -> list[Any]:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(ANSWER_SECONDS, self.end, RedisTimeoutError("no answer from Redis in time"))
         asked = _Asked(count, loop.create_future(), timer)
         self._asked.append(asked)
-        self._transport.write(packed)
+        self.write(packed)
         try:
             return await asked.done
         except asyncio.CancelledError:
@@ -131,35 +88,9 @@ class _Line(asyncio.Protocol):
         finally:
             timer.cancel()
 
-    def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-        try:
-            while (reply := self._reader.gets()) is not False:
-                self._take(reply)
-        except hiredis.ProtocolError as error:
-            self.end(RedisConnectionError(f"not what Redis would say: {error}"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.end(RedisConnectionError(f"the connection was lost: {exc}"))
-
-    def end(self, error: Exception, *, is_doubtful: bool = True) -> None:
-        """Close the socket; whoever waits gets ``error``."""
-        if not self.is_open:
-            return
-        self.is_open = False
-        self._transport.abort()
-        if is_doubtful:
-            self._on_doubt()
-        for asked in self._asked:
-            if not asked.done.done():
-                asked.done.set_exception(error)
-        self._asked.clear()
-
-    def _take(self, reply: Any) -> None:
+    def taken(self, reply: Any) -> None:
         if not self._asked:  # a push message, which nobody asked for
             return
-        if isinstance(reply, Exception) and shakes_topology(reply):
-            self._on_doubt()
         asked = self._asked[0]
         asked.replies.append(reply)
         if len(asked.replies) == asked.count:
@@ -167,15 +98,8 @@ class _Line(asyncio.Protocol):
             if not asked.done.done():
                 asked.done.set_result(asked.replies)
 
-
-def _nothing() -> None:
-    """Nobody doubts a single server."""
-
-
-def pages(reply: Any) -> dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]]:
-    """Return a raw reply of XREAD by stream, in either protocol version of Redis."""
-    streams: Sequence[Any] = list(reply.items()) if isinstance(reply, dict) else (reply or ())
-    return {
-        name: [(entry_id, dict(zip(words[::2], words[1::2], strict=True))) for entry_id, words in entries]
-        for name, entries in streams
-    }
+    def ended(self, error: Exception) -> None:
+        for asked in self._asked:
+            if not asked.done.done():
+                asked.done.set_exception(error)
+        self._asked.clear()

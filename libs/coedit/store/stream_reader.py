@@ -5,12 +5,13 @@ One XREAD covers them all, except on a cluster, which refuses a command over sev
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 
-from coedit.store.quick_connection import QuickConnection, pages
+from coedit.store.quick_connection import QuickConnection
+from coedit.store.resp import bulk
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -109,7 +110,7 @@ class QuickStreamReader(StreamReader):
         (reply,) = await self._connection.ask(self._packed(places, count, block_ms), 1)
         if isinstance(reply, Exception):
             raise reply
-        return pages(reply)
+        return _raw_pages(reply)
 
     def close(self) -> None:
         """End the connection; the next read makes another one."""
@@ -120,16 +121,16 @@ class QuickStreamReader(StreamReader):
         names = tuple(places)
         if names != self._names:
             self._names = names
-            self._packed_names = b"".join(map(_bulk, names))
+            self._packed_names = b"".join(map(bulk, names))
         known = self._packed_places
-        self._packed_places = {place: known.get(place) or _bulk(place.encode()) for place in places.values()}
+        self._packed_places = {place: known.get(place) or bulk(place.encode()) for place in places.values()}
         size, wait = b"%d" % count, b"%d" % block_ms
         return b"".join(
             (
                 b"*%d\r\n$5\r\nXREAD\r\n$5\r\nCOUNT\r\n" % (6 + 2 * len(names)),
-                _bulk(size),
+                bulk(size),
                 b"$5\r\nBLOCK\r\n",
-                _bulk(wait),
+                bulk(wait),
                 b"$7\r\nSTREAMS\r\n",
                 self._packed_names,
                 *[self._packed_places[place] for place in places.values()],
@@ -137,12 +138,17 @@ class QuickStreamReader(StreamReader):
         )
 
 
-def _bulk(word: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(word), word)
-
-
 def _pages(reply: Any) -> dict[bytes, Entries]:
     """Return the reply of XREAD, in either protocol version of Redis."""
     if isinstance(reply, dict):
         return {name: pages[0] for name, pages in reply.items()}
     return dict(reply or ())
+
+
+def _raw_pages(reply: Any) -> dict[bytes, Entries]:
+    """Return the same reply as it came over the wire, by stream."""
+    streams: Sequence[Any] = list(reply.items()) if isinstance(reply, dict) else (reply or ())
+    return {
+        name: [(entry_id, dict(zip(words[::2], words[1::2], strict=True))) for entry_id, words in entries]
+        for name, entries in streams
+    }

@@ -10,8 +10,9 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from coedit.store import quick_connection
-from coedit.store.quick_connection import QuickConnection, pack
+from coedit.store.quick_connection import QuickConnection
 from coedit.store.redis_connection import connect
+from coedit.store.resp import pack
 from coedit.store.stream_reader import QuickStreamReader
 from coedit.testing.fault_proxy import FaultProxy
 from tests.redis_server import redis_server

@@ -83,7 +83,7 @@ class FakeStore:
         await self.before_subscribed()
         self.on_message = on_message
 
-    async def unsubscribe(self, _: str) -> None:
+    def unsubscribe(self, _: str) -> None:
         self.on_message = lambda _: None
 
     async def is_suspect(self, _: DocumentId) -> bool:

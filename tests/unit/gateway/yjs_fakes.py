@@ -106,7 +106,7 @@ class _OneDocumentHub:
     def get(self, _: DocumentId) -> Any:
         return self._store.document()
 
-    async def release(self, _: Any) -> None:
+    def release(self, _: Any) -> None:
         self.released += 1
 
 
