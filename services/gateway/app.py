@@ -74,7 +74,9 @@ class Gateway:
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
         self._channels = Channels(self._nodes)
         ops = self._ops = OpsStream(self._nodes)
-        self._submitter = Submitter(ops, log, settings.gateway_backlog_entries)
+        self._submitter = Submitter(
+            ops, log, settings.gateway_backlog_entries, settings.gateway_gather_seconds
+        )
         rosters = PresenceStore(
             self._nodes, settings.shard_count, secrets.token_urlsafe(9), settings.presence_ttl_seconds
         )

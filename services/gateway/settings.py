@@ -42,6 +42,9 @@ class GatewaySettings(SharedSettings):
     """How long a connection may read nothing while it is behind, before it is dropped."""
     gateway_lag_revisions: int = Field(default=20_000, ge=100)
     """How far behind a connection may fall, before it is dropped."""
+    gateway_gather_seconds: float = Field(default=0.0, ge=0, le=1)
+    """How long after submissions have gone to Redis the next are gathered: 0 sends each at once, with what came in the
+    same turn; 0.01 makes an edit cheaper where many type, and at most so much later."""
     gateway_backlog_entries: int = Field(default=5_000, ge=1)
     """Above this many waiting entries of a shard, submissions to it are refused as ``overloaded``."""
     presence_ttl_seconds: float = Field(default=30.0, gt=0)

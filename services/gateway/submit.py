@@ -29,13 +29,19 @@ OnError = Callable[[CoeditError], None]
 class Submitter:
     """Gathers submissions and adds them to the shards' streams, one entry a shard and turn.
 
-    A submission that Redis did not take is answered as ``unavailable``: the client sends it again.
+    A submission that Redis did not take is answered as ``unavailable``: the client sends it again. What comes less than
+    ``gather_seconds`` after others have gone out waits for that time to be over, and what comes after a pause does not.
     """
 
-    def __init__(self, ops: OpsStream, log: DocumentLog, max_backlog: int) -> None:
+    def __init__(
+        self, ops: OpsStream, log: DocumentLog, max_backlog: int, gather_seconds: float = 0.0
+    ) -> None:
         self._ops = ops
         self._log = log
         self._max_backlog = max_backlog
+        self._gather_seconds = gather_seconds
+        self._next_at = 0.0
+        """When the next may go out, by the loop's clock."""
         self._waiting: deque[tuple[Addressed, OnError]] = deque()
         self._weight = 0
         self._awake = asyncio.Event()
@@ -65,6 +71,8 @@ class Submitter:
     async def step(self) -> None:
         """Add what waits to the streams, or wait for something."""
         await self._awake.wait()
+        if self._gather_seconds:
+            await self._gather()
         self._awake.clear()
         waiting = self._take()
         shards: dict[Shard, list[Addressed]] = defaultdict(list)
@@ -77,6 +85,12 @@ class Submitter:
         SUBMITTED.inc(len(waiting))
         if failed and len(failed) == len(shards):
             raise next(iter(failed.values()))
+
+    async def _gather(self) -> None:
+        now = asyncio.get_running_loop().time
+        if (wait_seconds := self._next_at - now()) > 0:
+            await asyncio.sleep(wait_seconds)
+        self._next_at = now() + self._gather_seconds
 
     def _tell_failed(self, waiting: list[tuple[Addressed, OnError]], failed: dict[Shard, Exception]) -> None:
         for addressed, on_error in waiting:

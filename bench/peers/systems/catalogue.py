@@ -39,6 +39,9 @@ SYSTEMS = (
         is_judged=True,
     ),
     Entry("coedit memory", "1 + 1, memory", "coedit", partial(Coedit, durability="memory")),
+    Entry(
+        "coedit gathering", "1 + 1, fsync, gathers for 10 ms", "coedit", partial(Coedit, gather_seconds=0.01)
+    ),
     Entry("coedit 2+2", "2 gateways + 2 transformers, fsync", "coedit", partial(Coedit, pairs=2)),
     Entry("coedit for Yjs", "1 + 1, fsync, its /yjs", "coedit-yjs", Coedit),
     Entry("y-websocket", "@y/websocket-server, one process", "y-websocket", node.y_websocket),

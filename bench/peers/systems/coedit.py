@@ -17,11 +17,14 @@ _LARGEST_DOCUMENT_UNITS = 64 * 1024 * 1024
 class Coedit:
     """So many gateways and transformers, one presence service and one snapshotter, with a deployment's 64 shards."""
 
-    def __init__(self, folder: Path, *, pairs: int = 1, durability: Durability = "fsync") -> None:
+    def __init__(
+        self, folder: Path, *, pairs: int = 1, durability: Durability = "fsync", gather_seconds: float = 0.0
+    ) -> None:
         self._redis = Redis(folder, _APPENDFSYNC[durability])
         settings = {
             "COEDIT_SHARD_COUNT": "64",
             "COEDIT_DURABILITY": durability,
+            "COEDIT_GATEWAY_GATHER_SECONDS": str(gather_seconds),
             "COEDIT_GATEWAY_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
             "COEDIT_TRANSFORMER_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
         }

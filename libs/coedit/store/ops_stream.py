@@ -30,6 +30,7 @@ from coedit.store.resp import pack
 from coedit.store.topology import Nodes, NowhereError
 
 _FIELD = b"submissions"
+_MULTI, _EXEC = pack((b"MULTI",)), pack((b"EXEC",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class OpsStream:
     ) -> dict[Shard, Exception]:
         """Add what is for one node; return what went wrong with which shard."""
         packed = [pack(("XADD", shard.ops, "*", _FIELD, encode_submissions(shards[shard]))) for shard in some]
+        # As one transaction: otherwise whoever reads is woken by the first, and has to come again for the others. On a
+        # cluster there is none over several slots, and each stream is read apart.
+        is_whole = len(some) > 1 and not self._nodes.is_cluster
+        if is_whole:
+            packed = [_MULTI, *packed, _EXEC]
         connection = self._connections.get(redis)
         if connection is None:
             connection = self._connections[redis] = QuickConnection(redis)
@@ -83,6 +89,9 @@ class OpsStream:
             answers = await connection.ask(b"".join(packed), len(packed))
         except TROUBLE as error:
             return dict.fromkeys(some, error)
+        if is_whole:
+            errors = [answer for answer in answers if isinstance(answer, Exception)]
+            answers = errors[:1] * len(some) if errors else answers[-1]
         return {
             shard: answer
             for shard, answer in zip(some, answers, strict=True)

@@ -1,7 +1,7 @@
 """The connection of the hot path on a real Valkey: what it answers, and what it does when the connection is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -15,22 +15,7 @@ from coedit.store.redis_connection import connect
 from coedit.store.resp import pack
 from coedit.store.stream_reader import QuickStreamReader
 from coedit.testing.fault_proxy import FaultProxy
-from tests.redis_server import redis_server
 from tests.system import eventually
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = connect(redis_url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

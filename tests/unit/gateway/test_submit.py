@@ -1,5 +1,6 @@
 """Submissions on their way in: trouble with one Redis node is told to its own clients only."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -17,6 +18,9 @@ from services.gateway.submit import Submitter
 
 HERE, THERE = DocumentId("here"), DocumentId("there")
 SHARDS = {HERE: Shard(0), THERE: Shard(1)}
+SUBMISSION = Submission(
+    ClientId("c"), ClientSequence(1), AuthorId("ada"), 1, Revision(0), Delta().insert("x")
+)
 
 
 class FakeOps:
@@ -24,8 +28,10 @@ class FakeOps:
 
     def __init__(self, *failing: Shard) -> None:
         self._failing = failing
+        self.added: list[dict[Shard, Sequence[Addressed]]] = []
 
     async def add(self, shards: dict[Shard, Sequence[Addressed]]) -> dict[Shard, Exception]:
+        self.added.append(shards)
         return {shard: RedisConnectionError("gone") for shard in shards if shard in self._failing}
 
 
@@ -39,10 +45,7 @@ def submitter(*failing: Shard) -> tuple[Submitter, dict[DocumentId, list[CoeditE
     made = Submitter(cast("OpsStream", FakeOps(*failing)), cast("DocumentLog", FakeLog()), 10)
     told: dict[DocumentId, list[CoeditError]] = {name: [] for name in SHARDS}
     for name in SHARDS:
-        submission = Submission(
-            ClientId("c"), ClientSequence(1), AuthorId("ada"), 1, Revision(0), Delta().insert("x")
-        )
-        made.submit(name, submission, told[name].append)
+        made.submit(name, SUBMISSION, told[name].append)
     return made, told
 
 
@@ -58,3 +61,17 @@ async def test_step_fails_where_every_node_failed_so_that_its_loop_backs_off() -
     with pytest.raises(RedisConnectionError):
         await made.step()
     assert all(told.values())
+
+
+async def test_what_comes_soon_after_others_is_gathered() -> None:
+    ops = FakeOps()
+    made = Submitter(cast("OpsStream", ops), cast("DocumentLog", FakeLog()), 10, gather_seconds=0.2)
+    made.submit(HERE, SUBMISSION, lambda _: None)
+    await made.step()
+    gathering = asyncio.create_task(made.step())
+    for name in SHARDS:
+        made.submit(name, SUBMISSION, lambda _: None)
+        for _ in range(10):  # turns of the loop, in each of which a step without gathering would add
+            await asyncio.sleep(0)
+    await gathering
+    assert [set(shards) for shards in ops.added] == [{Shard(0)}, {Shard(0), Shard(1)}]
