@@ -133,7 +133,7 @@ class System:
     def _start_redis(self) -> None:
         (self.folder / "redis").mkdir(parents=True, exist_ok=True)
         self.processes["redis"].start()
-        until(lambda: _listens(int(self.redis_url.split(":")[2].split("/")[0])), "Redis listens", self.logs)
+        until(lambda: listens(int(self.redis_url.split(":")[2].split("/")[0])), "Redis listens", self.logs)
 
     def wait_ready(self, name: str, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until a service says that it is ready."""
@@ -248,7 +248,8 @@ def _redis_command(server: ServerKind, port: int, folder: Path) -> list[str]:
     ]
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Return whether somebody takes connections on a port of loopback."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

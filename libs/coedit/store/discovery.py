@@ -32,7 +32,8 @@ def connect_nodes(url: str, pins: Pins | None = None) -> Nodes:
     - ``redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE[/DB]``: the master that the Sentinels name
     - ``redis+cluster://[USER:PASSWORD@]HOST:PORT,…``: the masters of a cluster, found by way of any of its nodes
 
-    ``rediss+`` instead of ``redis+`` speaks TLS to the masters (Sentinels are asked in the clear).
+    ``rediss+`` instead of ``redis+`` speaks TLS to the masters (Sentinels are asked in the clear). What TLS needs
+    follows a question mark, as for redis-py: ``?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE``.
 
     Raises:
         UnknownTopologyError: the URL is none of these.
@@ -58,6 +59,8 @@ class _Several:
     user: str
     addresses: tuple[Address, ...]
     path: tuple[str, ...]
+    options: str
+    """As in the URL of one server, such as the files of TLS; they are for each of the masters."""
 
     @classmethod
     def read(cls, url: str) -> "_Several":
@@ -67,14 +70,15 @@ class _Several:
         if not addresses:
             raise UnknownTopologyError("COEDIT_REDIS_URL names no host")
         scheme = parts.scheme.partition("+")[0]
-        return cls(scheme, user, addresses, tuple(filter(None, map(unquote, parts.path.split("/")))))
+        path = tuple(filter(None, map(unquote, parts.path.split("/"))))
+        return cls(scheme, user, addresses, path, f"?{parts.query}" if parts.query else "")
 
     def url(self, address: Address, database: str = "0") -> str:
         """Return the URL of one of the servers."""
         host, port = address
         user = f"{self.user}@" if self.user else ""
         host = f"[{host}]" if ":" in host else host
-        return f"{self.scheme}://{user}{host}:{port}/{database}"
+        return f"{self.scheme}://{user}{host}:{port}/{database}{self.options}"
 
 
 def _address(text: str) -> Address:

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.store.discovery import UnknownTopologyError, connect_nodes
 from coedit.store.keys import Shard
-from coedit.store.redis_connection import OnDoubt, connect
+from coedit.store.redis_connection import TROUBLE, OnDoubt, connect
 from coedit.store.topology import SLOT_COUNT, Address, FollowedNodes, Nodes, NowhereError, Places
 
 ONE: Address = ("one", 1)
@@ -187,8 +187,23 @@ def test_url_that_names_no_topology_is_refused_with_the_reason(url: str, reason:
         "redis+sentinel://user:w%40rd@a:1,b:2/mymaster/1",
         "rediss+sentinel://a:1/mymaster",
         "redis+cluster://:word@a:1,[::1]:2",
-        "rediss+cluster://a:1",
+        "rediss+cluster://a:1?ssl_ca_certs=ca.pem",
     ],
 )
 async def test_known_urls(url: str) -> None:
     await connect_nodes(url).aclose()
+
+
+async def test_options_of_a_url_are_for_each_of_the_masters(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def open_node(url: str, **options: Any) -> Redis:
+        opened.append(url)
+        return connect(url, **options)
+
+    monkeypatch.setattr("coedit.store.discovery.connect", open_node)
+    nodes = connect_nodes("rediss+cluster://:word@127.0.0.1:1?ssl_ca_certs=ca.pem")
+    with pytest.raises(TROUBLE):
+        await nodes.refresh()
+    await nodes.aclose()
+    assert opened == ["rediss://:word@127.0.0.1:1/0?ssl_ca_certs=ca.pem"]
