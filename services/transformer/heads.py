@@ -24,6 +24,9 @@ QUIET_SECONDS = 1.0
 _TOGETHER_SECONDS = 0.1
 """What is due within so long goes out at once: a round trip for each document costs as much as half an edit."""
 
+_PAGE = 500
+_NOWHERE = Position(FIRST_EPOCH, Revision(0), "", Revision(0), Revision(0), 0)
+
 _Due = tuple[DocumentId, Position]
 
 
@@ -58,19 +61,24 @@ class HeadAnnouncer:
 
     async def announce_changed(self, shard: Shard) -> None:
         """Publish the heads of all documents that changed lately: a predecessor may have died before it could."""
-        for name in cast("list[bytes]", await self._nodes.at(shard).zrange(shard.changed, 0, -1)):
-            await self.announce(DocumentId(name.decode()))
+        found = cast("list[bytes]", await self._nodes.at(shard).zrange(shard.changed, 0, -1))
+        names = [DocumentId(name.decode()) for name in found]
+        for first in range(0, len(names), _PAGE):  # nothing is committed meanwhile, so not one by one
+            await self._announce(shard, names[first : first + _PAGE])
 
     async def announce(self, document_id: DocumentId) -> None:
         """Publish where Redis has a document now."""
-        nowhere = Position(FIRST_EPOCH, Revision(0), "", Revision(0), Revision(0), 0)
-        try:
-            position = await self._log.position(document_id)
-        except DamagedError as error:
-            facts = {"event": "damaged", "document_id": document_id, "error": str(error)}
-            logger.warning("where a document stands cannot be told", extra=facts)
-            return
-        await self._publish([(document_id, position or nowhere)])
+        await self._announce(self._log.shard(document_id), [document_id])
+
+    async def _announce(self, shard: Shard, names: Sequence[DocumentId]) -> None:
+        due = list[_Due]()
+        for document_id, position in zip(names, await self._log.positions(shard, names), strict=True):
+            if isinstance(position, DamagedError):
+                facts = {"event": "damaged", "document_id": document_id, "error": str(position)}
+                logger.warning("where a document stands cannot be told", extra=facts)
+            else:
+                due.append((document_id, position or _NOWHERE))
+        await self._publish(due)
 
     def _take_due(self, until: float) -> list[_Due]:
         due = list[_Due]()

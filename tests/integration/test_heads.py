@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import HeadAt, decode_events
 from coedit.store.document_log import DocumentLog, Position
+from coedit.store.keys import Shard
 from coedit.store.redis_connection import connect
 from coedit.store.topology import Nodes
 from services.transformer.heads import QUIET_SECONDS, HeadAnnouncer
@@ -28,6 +29,7 @@ class Channels:
         self._log = DocumentLog(nodes, _SHARDS)
         self._pubsub = redis.pubsub()
         self.heads = HeadAnnouncer(nodes, self._log, lambda: self.now)
+        self._redis = redis
 
     async def listen(self) -> None:
         for name in _NAMES:
@@ -37,6 +39,25 @@ class Channels:
     def commit(self, name: DocumentId, revision: int, at: float) -> None:
         self.now = at
         self.heads.committed(name, Position(1, Revision(revision), "mac", Revision(0), Revision(0), 0))
+
+    async def change(self, name: DocumentId, revision: int) -> None:
+        """Have a document in Redis as if it had been committed to."""
+        shard = self._log.shard(name)
+        await self._redis.hset(shard.document(name), mapping={"epoch": 1, "head": revision, "mac": "mac"})
+        await self._redis.zadd(shard.changed, {name: revision})
+
+    async def damage(self, name: DocumentId) -> None:
+        shard = self._log.shard(name)
+        await self._redis.set(shard.document(name), "no hash")
+        await self._redis.zadd(shard.changed, {name: 1})
+
+    async def reads(self) -> int:
+        """Return how often Redis has read from a connection: once for a command, some times for a long pipeline."""
+        stats = await self._redis.info("stats")
+        return int(stats["total_reads_processed"])
+
+    def shard(self, name: DocumentId) -> Shard:
+        return self._log.shard(name)
 
     async def said(self, count: int) -> dict[str, int]:
         """Return the next heads that are said, by document."""
@@ -100,3 +121,18 @@ async def test_document_that_goes_on_says_its_head_when_it_is_quiet(channels: Ch
     channels.now = 0.9 + QUIET_SECONDS
     await channels.heads.step()
     assert await channels.said(1) == {first: 2}
+
+
+async def test_whoever_takes_over_a_shard_says_the_heads_of_all_that_changed(channels: Channels) -> None:
+    """Nobody can commit meanwhile: it takes a few round trips for however many, and one that is damaged stops none."""
+    first, *_ = _NAMES
+    shard = channels.shard(first)
+    of_shard = [name for name in map(DocumentId, map(str, range(10_000))) if channels.shard(name) == shard]
+    for name in of_shard:
+        await channels.change(name, 7)
+    await channels.damage(of_shard[0])
+    await channels.change(first, 3)
+    before = await channels.reads()
+    await channels.heads.announce_changed(shard)
+    assert await channels.said(1) == {first: 3}
+    assert await channels.reads() - before < len(of_shard) / 10
