@@ -15,7 +15,7 @@ _MICROSECONDS, _MEGABYTES = "us", "MB"
 _Figures = Mapping[str, float]
 
 
-def used(step: str, count: int, before: Sample, after: Sample) -> dict[str, float]:
+def used(step: str, count: float, before: Sample, after: Sample) -> dict[str, float]:
     """Return what each process used in a step, which did something ``count`` times, and what it takes at the end."""
     figures = dict[str, float]()
     for process, seconds in after.cpu_seconds.items():

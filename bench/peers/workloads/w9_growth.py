@@ -2,12 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.drive import Typist, connect_all, drained, type_at_rate, type_closed
+from bench.drive import connect_all, drained, type_at_rate, type_closed
 from bench.peers.clients.catalogue import Clients
 from bench.peers.workload import SETTLE, Observed, Session, Size, Workload
 from bench.peers.workloads.growth_tables import AT_REST, FIRST_EDIT, OPENED, WRITTEN, tables, used
@@ -63,7 +63,7 @@ class _Growth:
     """Goes its steps; ``counts`` says of each how often it did what its cost is told by."""
 
     def __init__(self, session: Session) -> None:
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, float] = {}
         self._session = session
 
     async def documents(self, number: int) -> None:
@@ -71,19 +71,20 @@ class _Growth:
         name = f"{number:,} documents"
         crowd = _Crowd(self._session, [f"{name} {at}" for at in range(number)], 1)
         is_told = number >= _FROM_DOCUMENTS
-        async with self._step(f"{name}: {OPENED}", number, is_told=is_told):
+        async with self._step(f"{name}: {OPENED}", lambda: number, is_told=is_told):
             await crowd.connect()
-        async with self._step(f"{name}: {FIRST_EDIT}", number, is_told=is_told):
+        async with self._step(f"{name}: {FIRST_EDIT}", lambda: number, is_told=is_told):
             for first in range(0, number, _AT_ONCE):
                 some = crowd.typists[first : first + _AT_ONCE]
                 for typist in some:
                     typist.type(1)
                 await drained(crowd.tally, some)
             await _settled()
-        await self._typing(name, crowd, crowd.typists, _RATE)
+        await self._typing(name, crowd, _RATE)
         await _settled()
-        async with self._step(f"{name}: {AT_REST}", int(self._session.seconds)):
-            await asyncio.sleep(self._session.seconds)
+        seconds = self._session.seconds
+        async with self._step(f"{name}: {AT_REST}", lambda: seconds):
+            await asyncio.sleep(seconds)
         await crowd.leave()
 
     async def history(self, revisions: Sequence[int]) -> None:
@@ -92,17 +93,9 @@ class _Growth:
         await crowd.connect()
         for number in revisions:
             name = f"{number:,} revisions"
-            writers = _Crowd(self._session, ["history"], _WRITERS, crowd.counts)
-            await writers.connect()
-            before = writers.edits
-            async with self._step(f"{name}: {WRITTEN}", number - before):
-                type_closed(writers.typists, 1)
-                async with asyncio.timeout(_HISTORY_SECONDS):
-                    while writers.edits < number:
-                        await asyncio.sleep(0.02)
-                await writers.leave()
+            await self._write(f"{name}: {WRITTEN}", crowd, number)
             await _settled()
-            await self._typing(name, crowd, crowd.typists, _RATE)
+            await self._typing(name, crowd, _RATE)
             await _settled()
         await crowd.leave()
 
@@ -114,7 +107,7 @@ class _Growth:
         crowd.typists[0].type(number)
         await drained(crowd.tally, crowd.typists)
         await _settled()
-        await self._typing(name, crowd, crowd.typists, _RATE)
+        await self._typing(name, crowd, _RATE)
         await crowd.leave()
         await _settled()
 
@@ -123,32 +116,44 @@ class _Growth:
         name = f"{number:,} clients"
         crowd = _Crowd(self._session, [name], number)
         await crowd.connect()
-        await self._typing(name, crowd, crowd.typists, _RATE_OF_MANY)
+        await self._typing(name, crowd, _RATE_OF_MANY)
         await crowd.leave()
         await _settled()
 
-    async def _typing(self, name: str, crowd: "_Crowd", typists: Sequence[Typist], rate: float) -> None:
+    async def _write(self, name: str, crowd: "_Crowd", revisions: int) -> None:
+        writers = _Crowd(self._session, ["history"], _WRITERS, crowd.counts)
+        await writers.connect()
+        before = writers.edits
+        async with self._step(name, lambda: writers.edits - before):
+            type_closed(writers.typists, 1)
+            async with asyncio.timeout(_HISTORY_SECONDS):
+                while writers.edits < revisions:
+                    await asyncio.sleep(0.02)
+            await writers.leave()
+
+    async def _typing(self, name: str, crowd: "_Crowd", rate: float) -> None:
         tally = crowd.tally
-        typing = asyncio.create_task(type_at_rate(typists, rate))
+        typing = asyncio.create_task(type_at_rate(crowd.typists, rate))
         await asyncio.sleep(self._session.warm_seconds)
-        edits, deliveries = tally.edits, tally.deliveries
         tally.is_measuring = True
-        async with self._step(name, 0):
+        async with self._step(name, lambda: tally.deliveries if name.endswith("clients") else tally.edits):
+            tally.edits = tally.deliveries = 0
             await asyncio.sleep(self._session.seconds)
         tally.is_measuring = False
         typing.cancel()
-        is_of_many = name.endswith("clients")
-        self.counts[name] = tally.deliveries - deliveries if is_of_many else tally.edits - edits
-        await drained(tally, typists)
+        await drained(tally, crowd.typists)
 
     @asynccontextmanager
-    async def _step(self, name: str, count: int, *, is_told: bool = True) -> AsyncIterator[None]:
+    async def _step(
+        self, name: str, count: Callable[[], float], *, is_told: bool = True
+    ) -> AsyncIterator[None]:
+        """Have it measured what is done meanwhile; ``count`` is asked at its end."""
         if is_told:
             print(f"begin {name}", flush=True)
         yield
         if is_told:
             print(f"end {name}", flush=True)
-            self.counts[name] = count
+            self.counts[name] = count()
 
 
 class _Crowd:
