@@ -16,7 +16,7 @@ def report(workloads: Sequence[Workload], systems: Sequence[Entry], runs: Runs) 
     """Return all tables, the targets first."""
     parts = [targets_table(workloads, runs)]
     parts += [
-        f"### {workload.name}: {workload.title}\n\n{_table(workload, systems, runs)}"
+        f"### {workload.name}: {workload.title}\n\n{_tables(workload, systems, runs)}"
         for workload in workloads
     ]
     return "\n\n".join(part for part in parts if part)
@@ -63,6 +63,13 @@ def _verdict(reached: float, wanted: float) -> str:
     if reached <= wanted:
         return "reached"
     return f"missed: {reached / wanted:.2f} × the target" if wanted else "missed"
+
+
+def _tables(workload: Workload, systems: Sequence[Entry], runs: Runs) -> str:
+    if workload.tables is None:
+        return _table(workload, systems, runs)
+    first = {entry.name: next(iter(runs.get((workload.name, entry.name), ())), None) for entry in systems}
+    return workload.tables({name: figures for name, figures in first.items() if figures})
 
 
 def _table(workload: Workload, systems: Sequence[Entry], runs: Runs) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.cpu import cpu_seconds
 from bench.peers.systems.catalogue import Entry
 from bench.peers.systems.system import SystemUnderTest
-from bench.peers.workload import Observed, Sample, Session, Size, Workload
+from bench.peers.workload import SETTLE, Observed, Sample, Session, Size, Workload
 
 _ROOT = Path(__file__).parent.parent.parent
 _LAST_WORDS_SECONDS = 30.0
@@ -40,15 +40,23 @@ def measure(entry: Entry, workload: Workload, times: tuple[float, float], size: 
 def _drive(entry: Entry, workload: Workload, session: Session, system: SystemUnderTest) -> Observed:
     command = [sys.executable, "-m", "bench.peers.driver", workload.name, json.dumps(asdict(session))]
     marks = dict[str, Sample]()
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as driver:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=_ROOT, stdin=pipe, stdout=pipe, text=True) as driver:
         try:
+            assert driver.stdin is not None
             assert driver.stdout is not None
             for line in driver.stdout:
                 if line.startswith("{"):
                     return Observed(marks, json.loads(line))
-                marks[line.strip()] = _sample(system.pids)
+                if line.strip() == SETTLE:
+                    system.settle()
+                    print(file=driver.stdin, flush=True)
+                else:
+                    marks[line.strip()] = _sample(system.pids)
             code = driver.wait(_LAST_WORDS_SECONDS)
             raise FailedError(f"{workload.name} on {entry.name}: the load process ended with {code}")
+        except TimeoutError as error:
+            raise FailedError(f"{workload.name} on {entry.name}: {error}") from error
         finally:
             driver.kill()
 

@@ -9,6 +9,9 @@ from bench.drive import Address
 Answer = Mapping[str, Any]
 """What the load process counted."""
 
+SETTLE = "settle"
+"""What a load process prints that then waits for a line: until the system has nothing left to do of what was sent."""
+
 Size = Literal["quick", "usual", "full"]
 """``quick`` is to see that everything runs, with smaller numbers; ``full`` goes where it takes many minutes (W9)."""
 
@@ -75,3 +78,5 @@ class Workload:
     """Measured in the first pass only."""
     is_upright: bool = False
     """Shown with a column for each system, since there are more figures than systems."""
+    tables: Callable[[Mapping[str, Mapping[str, float]]], str] | None = None
+    """Makes all its tables of the figures of each system's first pass, by the systems' names."""

@@ -20,8 +20,10 @@ class Changed(NamedTuple):
 
     shard: Shard
     document_id: DocumentId
+    changed_ms: float
+    """When its last commit was, since 1970."""
     quiet_ms: float
-    """Since its last commit."""
+    """Since then."""
 
 
 class Scan(NamedTuple):
@@ -40,6 +42,8 @@ class Schedule:
         self._commits = commits
         self._max_bytes = max_bytes
         self._quiet_ms = quiet_seconds * 1000
+        self._short: dict[DocumentId, float] = {}
+        """Documents whose logs are short, and when they had changed last: until they change they stay short."""
 
     async def scan(self, shards: Collection[Shard]) -> Scan:
         """Return the due documents of ``shards``, those that changed first coming first.
@@ -51,6 +55,9 @@ class Schedule:
         quiet = [item for item in changed if item.quiet_ms >= self._quiet_ms]
         edited = [item for item in changed if item.quiet_ms < self._quiet_ms]
         due = [*quiet, *await self._long(edited)]
+        self._short = {item.document_id: item.changed_ms for item in edited}
+        for item in due:
+            self._short.pop(item.document_id, None)
         due.sort(key=lambda item: -item.quiet_ms)
         return Scan(now_ms, len(changed), [item.document_id for item in due])
 
@@ -63,17 +70,18 @@ class Schedule:
 
     async def _long(self, edited: list[Changed]) -> list[Changed]:
         """Return those of the documents whose logs are long enough above their snapshots, or too large."""
-        if not edited:
+        grown = [item for item in edited if self._short.get(item.document_id) != item.changed_ms]
+        if not grown:
             return []
         positions = await self._nodes.each(
-            edited,
+            grown,
             lambda item: item.shard,
             lambda pipe, item: pipe.hmget(
                 item.shard.document(item.document_id), ["head", "snapshot", "log_bytes"]
             ),
             raise_on_error=False,
         )
-        return [item for item, found in zip(edited, positions, strict=True) if self._is_long(found)]
+        return [item for item, found in zip(grown, positions, strict=True) if self._is_long(found)]
 
     def _is_long(self, found: Any) -> bool:
         """Return whether there are enough commits, or bytes, by the reply of Redis.
@@ -96,7 +104,7 @@ async def _changed_on(redis: Redis, shards: list[Shard]) -> tuple[int, list[Chan
         (seconds, microseconds), *lists = await pipe.execute()
     now_ms = seconds * 1000 + microseconds // 1000
     changed = [
-        Changed(shard, DocumentId(member.decode()), now_ms - score)
+        Changed(shard, DocumentId(member.decode()), score, now_ms - score)
         for shard, members in zip(shards, lists, strict=True)
         for member, score in members
     ]

@@ -54,7 +54,8 @@ class Trimmer:
         """
         size_bytes = await self._log.size_bytes(document_id)
         page = _page_commits(position, size_bytes)
-        segments = await self._archive.segments(document_id)
+        # Not of all of its past: a long one is thousands of segments. One that began below the floor is stored anew.
+        segments = await self._archive.segments(document_id, above=position.floor)
         archived = max([position.floor, *(segment.last for segment in segments)])
         while archived < revision:
             # As large as they come: the snapshot waits for them, and trimming stores them anew.

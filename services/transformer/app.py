@@ -106,7 +106,7 @@ class Transformer:
             self._reader,
             self._recovery,
             self._quarantine,
-            capacity=max(1, settings.transformer_documents // len(self._nodes.masters())),
+            max_bytes=settings.transformer_memory_bytes // max(1, len(self._nodes.masters())),
             max_units=settings.transformer_document_units,
         )
         return Consumer(

@@ -12,11 +12,14 @@ from coedit.ot.bridge import Bridge
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
-from services.transformer.metrics import DOCUMENTS, QUARANTINES
+from services.transformer.metrics import DOCUMENT_BYTES, DOCUMENTS, QUARANTINES
 from services.transformer.recover import Recovery, Remembered
 from services.transformer.yjs_side import YjsSide
 
 logger = logging.getLogger(__name__)
+
+_YJS_FACTOR = 10
+"""What a Yjs document takes in memory is about so many times its updates, where every item is a character."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,13 @@ class WorkingDocument:
     """As what Yjs clients open it, once that is declared."""
     yjs: YjsSide | None = None
     """Its other side; of a document that is being made ready for Yjs clients not there yet."""
+    counted_bytes: int = 0
+    """What it was last counted as, by who keeps it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory."""
+        return self.authority.size_bytes + (_YJS_FACTOR * self.yjs.size_bytes if self.yjs else 0)
 
     def stands_at(self) -> Position:
         """Return where the document stands with all that its authority has accepted."""
@@ -59,7 +69,11 @@ class WorkingDocument:
 
 
 class WorkingDocuments:
-    """A bounded cache, least recently used first out; what is dropped is read again when needed."""
+    """A cache, least recently used first out; what is dropped is read again when needed.
+
+    Bounded by the memory that it takes, not by a number of documents: ten thousand small ones are cheap to keep, and
+    each is dear to read again.
+    """
 
     def __init__(
         self,
@@ -67,16 +81,16 @@ class WorkingDocuments:
         recovery: Recovery,
         quarantine: Quarantine,
         *,
-        capacity: int,
+        max_bytes: int,
         max_units: int,
     ) -> None:
         self._reader = reader
         self._recovery = recovery
         self._quarantine = quarantine
-        self._capacity = capacity
+        self._max_bytes = max_bytes
         self._max_units = max_units
         self._documents: OrderedDict[DocumentId, WorkingDocument] = OrderedDict()
-        self._counted = 0
+        self._bytes = 0
 
     async def get(self, document_id: DocumentId) -> WorkingDocument:
         """Return the document at its head; one that turns out to be damaged is quarantined.
@@ -90,8 +104,10 @@ class WorkingDocuments:
             working = await self._working(document_id, await self._load_sound(document_id))
             for client_id in await self._reader.ended(document_id):
                 working.authority.end(client_id)
+            self.drop(document_id)
             self._documents[document_id] = working
-            self._count()
+            DOCUMENTS.inc()
+            self._weigh(working)
         self._documents.move_to_end(document_id)
         return working
 
@@ -139,26 +155,32 @@ class WorkingDocuments:
         if working is not None:
             working.stored = position
             working.authority.forget_old()
+            self._weigh(working)
 
     def drop(self, document_id: DocumentId) -> None:
         """Forget a document, whose state here may not be what is stored."""
-        self._documents.pop(document_id, None)
-        self._count()
+        working = self._documents.pop(document_id, None)
+        if working is not None:
+            DOCUMENTS.dec()
+            self._count(-working.counted_bytes)
 
     def drop_excess(self) -> None:
-        """Forget the least recently used documents above the capacity; only between batches."""
-        while len(self._documents) > self._capacity:
-            self._documents.popitem(last=False)
-        self._count()
+        """Forget the least recently used documents above the bound, but for the last; only between batches."""
+        while self._bytes > self._max_bytes and len(self._documents) > 1:
+            self.drop(next(iter(self._documents)))
 
     def held(self) -> tuple[DocumentId, ...]:
         """Return the documents that are in memory."""
         return tuple(self._documents)
 
-    def _count(self) -> None:
+    def _weigh(self, working: WorkingDocument) -> None:
+        before, working.counted_bytes = working.counted_bytes, working.size_bytes
+        self._count(working.counted_bytes - before)
+
+    def _count(self, more_bytes: int) -> None:
         """Count what is held; each Redis node has documents of its own, and all are counted together."""
-        DOCUMENTS.inc(len(self._documents) - self._counted)
-        self._counted = len(self._documents)
+        self._bytes += more_bytes
+        DOCUMENT_BYTES.inc(more_bytes)
 
     async def _working(self, document_id: DocumentId, loaded: LoadedDocument) -> WorkingDocument:
         authority = Authority(

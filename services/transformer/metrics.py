@@ -36,6 +36,7 @@ LOST = Counter(
 )
 SHARDS = Gauge("coedit_transformer_shards", "Shards that this process owns.")
 DOCUMENTS = Gauge("coedit_transformer_documents", "Documents kept in memory.")
+DOCUMENT_BYTES = Gauge("coedit_transformer_document_bytes", "About what the documents kept in memory take.")
 BATCH_SECONDS = Histogram(
     "coedit_transformer_batch_seconds",
     "From reading entries to their commit.",

@@ -20,7 +20,7 @@ class TransformerSettings(SharedSettings):
     """How often quarantined documents are looked at again, in case that what was damaged has been put right."""
     transformer_batch_entries: int = Field(default=256, ge=1)
     """How many entries of a shard are dealt with in one batch, at most."""
-    transformer_documents: int = Field(default=1000, ge=1)
-    """How many documents are kept in memory."""
+    transformer_memory_bytes: int = Field(default=512 * 1024 * 1024, ge=1024 * 1024)
+    """About how much memory the documents take that are kept; the least recently edited are read again when needed."""
     transformer_document_units: int = Field(default=16 * 1024 * 1024, ge=1)
     """How long a document may grow, in UTF-16 code units."""

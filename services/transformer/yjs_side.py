@@ -47,8 +47,8 @@ class YjsSide:
     def __init__(self, bridge: Bridge, yjs: YjsDocument, size_bytes: int = 0) -> None:
         self.bridge = bridge
         self._yjs = yjs
-        self._size_bytes = size_bytes
-        """About what a document that is no text takes."""
+        self.size_bytes = size_bytes
+        """What the updates that made the document are together; about what one takes that is no text."""
         self._held: deque[tuple[Held, Update]] = deque()
         """Those whose updates rest on items that are not there."""
         self._held_bytes = 0
@@ -101,7 +101,9 @@ class YjsSide:
         Raises:
             DamagedError: Yjs failed on it.
         """
-        return self._yjs.derive(delta, after)
+        update = self._yjs.derive(delta, after)
+        self.size_bytes += len(update)
+        return update
 
     def check(self, submission: YjsSubmission, update: Update, max_units: int) -> None:
         """Refuse a submission whose ``update`` may not be applied, even once all that it rests on is there.
@@ -119,7 +121,7 @@ class YjsSide:
         if self.bridge.is_text:
             check_text(update, self.bridge.root)
             self._check_units(submission.update, update, max_units)
-        elif self._size_bytes + len(submission.update) > max_units:
+        elif self.size_bytes + len(submission.update) > max_units:
             raise DocumentTooLargeError(f"the document would take more than {max_units} bytes")
 
     def is_ready(self, update: Update) -> bool:
@@ -157,7 +159,7 @@ class YjsSide:
         except (DamagedError, InvalidDeltaError) as error:
             raise SpoiledError(submission) from error
         if taken is not None:
-            self._size_bytes += len(taken.update)
+            self.size_bytes += len(taken.update)
         return taken
 
     def _known(self) -> dict[int, int]:

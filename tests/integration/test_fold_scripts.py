@@ -194,6 +194,25 @@ async def test_scan_finds_what_is_quiet_or_long(redis: Redis, ada: Author) -> No
     assert (await schedule(redis, commits=1, quiet_seconds=0).scan(set())).due == []
 
 
+async def test_scan_asks_for_the_length_of_a_log_once_until_it_changes(redis: Redis, ada: Author) -> None:
+    """Of many documents that are edited now and then, each costs by its edits and not by the scans."""
+    scanned, shards = schedule(redis, commits=11), {ada.shard}
+    assert (await scanned.scan(shards)).due == []
+    asked = await _lengths_asked(redis)
+    assert (await scanned.scan(shards)).due == []
+    assert await _lengths_asked(redis) == asked
+    await ada.type(1)
+    await redis.zincrby(ada.shard.changed, 1, ada.document_id)  # it is a millisecond later at least
+    assert (await scanned.scan(shards)).due == [ada.document_id]
+    assert (await scanned.scan(shards)).due == [ada.document_id], "until it has been dealt with"
+    assert await _lengths_asked(redis) == asked + 2
+
+
+async def _lengths_asked(redis: Redis) -> int:
+    stats = await redis.info("commandstats")
+    return int(stats["cmdstat_hmget"]["calls"])
+
+
 def worker(redis: Redis, objects_url: str, durability: Durability | None = None, *, tail: int = 2) -> Worker:
     store = Store(redis, objects_url, durability)
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)

@@ -1,15 +1,22 @@
 """coedit itself: the real services, each a process, over a Valkey."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from redis import Redis as Client
+
 from bench.drive import Address
 from bench.peers.systems.system import HOST, REDIS, Redis
+from coedit.store.keys import Shard
 from tests.system import System
 
 Durability = Literal["memory", "fsync"]
 _APPENDFSYNC = {"memory": "everysec", "fsync": "always"}
+_SHARDS = 64
+_SETTLE_SECONDS = 300.0
+_LOOK_AGAIN_SECONDS = 0.25
 _LARGEST_DOCUMENT_UNITS = 64 * 1024 * 1024
 """Above the default, since some loads open a document of 20 MB."""
 
@@ -22,7 +29,7 @@ class Coedit:
     ) -> None:
         self._redis = Redis(folder, _APPENDFSYNC[durability])
         settings = {
-            "COEDIT_SHARD_COUNT": "64",
+            "COEDIT_SHARD_COUNT": str(_SHARDS),
             "COEDIT_DURABILITY": durability,
             "COEDIT_GATEWAY_GATHER_SECONDS": str(gather_seconds),
             "COEDIT_GATEWAY_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
@@ -47,6 +54,19 @@ class Coedit:
         """Start everything."""
         self._redis.start()
         self._system.start()
+
+    def settle(self) -> None:
+        """Return when a snapshot covers every document: what the snapshotter does for one counts to no other.
+
+        Raises:
+            TimeoutError: that takes too long.
+        """
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        with Client.from_url(self._redis.url) as client:
+            while client.exists(*(Shard(number).changed for number in range(_SHARDS))):
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the snapshotter has not come to rest")
+                time.sleep(_LOOK_AGAIN_SECONDS)
 
     def stop(self) -> None:
         """End everything, the Redis last."""

@@ -29,6 +29,9 @@ class SystemUnderTest(Protocol):
     def start(self) -> None:
         """Start everything, and return when it answers."""
 
+    def settle(self) -> None:
+        """Return when nothing is left to do of what was acked."""
+
     def stop(self) -> None:
         """End everything."""
 
@@ -107,6 +110,9 @@ class Servers:
         for process, port in zip(self._processes, self._ports, strict=True):
             process.start()
             until(lambda port=port: listens(port), f"{process.name} listens", process.tail)  # type: ignore[misc]
+
+    def settle(self) -> None:
+        """Return at once: what is acked is done."""
 
     def stop(self) -> None:
         """End everything, the Redis last."""

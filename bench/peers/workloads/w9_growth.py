@@ -1,130 +1,224 @@
 """W9: what should stay flat as there is more of it: documents, history, text, clients in one document."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from bench.drive import Typist, connect_all, drained, type_at_rate, type_closed
+from bench.drive import connect_all, drained, type_at_rate, type_closed
 from bench.peers.clients.catalogue import Clients
-from bench.peers.systems.system import REDIS
-from bench.peers.workload import Figure, Observed, Session, Workload
+from bench.peers.workload import SETTLE, Observed, Session, Size, Workload
+from bench.peers.workloads.growth_tables import AT_REST, FIRST_EDIT, OPENED, WRITTEN, tables, used
 from bench.tally import DocumentTally, Tally
 
-_STEPS = {"quick": 2, "usual": 4, "full": 6}
-"""How far each of these is gone. A million revisions, an edit each, take some ten minutes to write."""
+
+@dataclass(frozen=True, slots=True)
+class _Most:
+    """How far each of them is gone."""
+
+    documents: int
+    revisions: int
+    characters: int
+    clients: int
+
+
+_MOST: Mapping[Size, _Most] = {
+    "quick": _Most(10, 1_000, 10_000, 10),
+    "usual": _Most(1_000, 10_000, 100_000, 1_000),
+    "full": _Most(10_000, 1_000_000, 1_000_000, 1_000),
+}
 _DOCUMENTS = (1, 10, 100, 1_000, 10_000)
-_HISTORY = (100, 1_000, 3_000, 10_000, 100_000, 1_000_000)
+_REVISIONS = (1_000, 10_000, 100_000, 1_000_000)
+_CHARACTERS = (1_000, 10_000, 100_000, 1_000_000)
 _CLIENTS = (2, 10, 100, 1_000)
-_CHARACTERS = (1_000, 10_000, 100_000)
 _RATE = 200.0
 _RATE_OF_MANY = 20.0
+_FROM_DOCUMENTS = 100
+"""With fewer, what a document costs cannot be told from what the system takes at rest."""
+_AT_ONCE = 100
+_WRITERS = 32
+"""So many write the history of one document, each the next edit when the last one is acked: a million in minutes."""
 _HISTORY_SECONDS = 3600.0
 
 
 async def _drive(session: Session) -> dict[str, Any]:
-    answer = dict[str, Any]()
-    steps = _STEPS[session.size]
-    for number in _DOCUMENTS[:steps]:
+    growth, most = _Growth(session), _MOST[session.size]
+    for number in _upto(most.documents, _DOCUMENTS):
+        await growth.documents(number)
+    await growth.history(_upto(most.revisions, _REVISIONS))
+    for number in _upto(most.characters, _CHARACTERS):
+        await growth.text(number)
+    for number in _upto(most.clients, _CLIENTS):
+        await growth.audience(number)
+    return growth.counts
+
+
+def _upto(most: int, numbers: Sequence[int]) -> list[int]:
+    return [number for number in numbers if number <= most]
+
+
+class _Growth:
+    """Goes its steps; ``counts`` says of each how often it did what its cost is told by."""
+
+    def __init__(self, session: Session) -> None:
+        self.counts: dict[str, float] = {}
+        self._session = session
+
+    async def documents(self, number: int) -> None:
+        """One client in each of so many documents; 200 edits/s go round all of them."""
         name = f"{number:,} documents"
-        async with _writing(session, [f"{name} {at}" for at in range(number)], 1) as (tally, typists):
-            answer[name] = await _measured(name, session, tally, typists, _RATE)
-    async with _writing(session, ["history"], 1) as (tally, typists):
-        for number in _HISTORY[:steps]:
-            await _until_written(tally, typists, number)
+        crowd = _Crowd(self._session, [f"{name} {at}" for at in range(number)], 1)
+        is_told = number >= _FROM_DOCUMENTS
+        async with self._step(f"{name}: {OPENED}", lambda: number, is_told=is_told):
+            await crowd.connect()
+        async with self._step(f"{name}: {FIRST_EDIT}", lambda: number, is_told=is_told):
+            for first in range(0, number, _AT_ONCE):
+                some = crowd.typists[first : first + _AT_ONCE]
+                for typist in some:
+                    typist.type(1)
+                await drained(crowd.tally, some)
+            await _settled()
+        await self._typing(name, crowd, _RATE)
+        await _settled()
+        seconds = self._session.seconds
+        async with self._step(f"{name}: {AT_REST}", lambda: seconds):
+            await asyncio.sleep(seconds)
+        await crowd.leave()
+
+    async def history(self, revisions: Sequence[int]) -> None:
+        """One document, written by many at once, then typed into by one."""
+        crowd = _Crowd(self._session, ["history"], 1)
+        await crowd.connect()
+        for number in revisions:
             name = f"{number:,} revisions"
-            answer[name] = await _measured(name, session, tally, typists, _RATE)
-    for number in _CHARACTERS[:steps]:
+            await self._write(f"{name}: {WRITTEN}", crowd, number)
+            await _settled()
+            await self._typing(name, crowd, _RATE)
+            await _settled()
+        await crowd.leave()
+
+    async def text(self, number: int) -> None:
+        """One document with so many characters, pasted at once."""
         name = f"{number:,} characters"
-        async with _writing(session, [name], 1) as (tally, typists):
-            typists[0].type(number)
-            await drained(tally, typists)
-            answer[name] = await _measured(name, session, tally, typists, _RATE)
-    for number in _CLIENTS[:steps]:
+        crowd = _Crowd(self._session, [name], 1)
+        await crowd.connect()
+        crowd.typists[0].type(number)
+        await drained(crowd.tally, crowd.typists)
+        await _settled()
+        await self._typing(name, crowd, _RATE)
+        await crowd.leave()
+        await _settled()
+
+    async def audience(self, number: int) -> None:
+        """So many clients in one document."""
         name = f"{number:,} clients"
-        async with _writing(session, [name], number) as (tally, typists):
-            answer[name] = await _measured(name, session, tally, typists, _RATE_OF_MANY)
-    return answer
+        crowd = _Crowd(self._session, [name], number)
+        await crowd.connect()
+        await self._typing(name, crowd, _RATE_OF_MANY)
+        await crowd.leave()
+        await _settled()
+
+    async def _write(self, name: str, crowd: "_Crowd", revisions: int) -> None:
+        writers = _Crowd(self._session, ["history"], _WRITERS, crowd.counts)
+        await writers.connect()
+        before = writers.edits
+        async with self._step(name, lambda: writers.edits - before):
+            type_closed(writers.typists, 1)
+            async with asyncio.timeout(_HISTORY_SECONDS):
+                while writers.edits < revisions:
+                    await asyncio.sleep(0.02)
+            await writers.leave()
+
+    async def _typing(self, name: str, crowd: "_Crowd", rate: float) -> None:
+        tally = crowd.tally
+        typing = asyncio.create_task(type_at_rate(crowd.typists, rate))
+        await asyncio.sleep(self._session.warm_seconds)
+        tally.is_measuring = True
+        async with self._step(name, lambda: tally.deliveries if name.endswith("clients") else tally.edits):
+            tally.edits = tally.deliveries = 0
+            await asyncio.sleep(self._session.seconds)
+        tally.is_measuring = False
+        typing.cancel()
+        await drained(tally, crowd.typists)
+
+    @asynccontextmanager
+    async def _step(
+        self, name: str, count: Callable[[], float], *, is_told: bool = True
+    ) -> AsyncIterator[None]:
+        """Have it measured what is done meanwhile; ``count`` is asked at its end."""
+        if is_told:
+            print(f"begin {name}", flush=True)
+        yield
+        if is_told:
+            print(f"end {name}", flush=True)
+            self.counts[name] = count()
 
 
-@asynccontextmanager
-async def _writing(
-    session: Session, documents: Sequence[str], clients_each: int
-) -> AsyncIterator[tuple[Tally, list[Typist]]]:
-    """Connect so many clients to each document; check at the end that everything has arrived."""
-    tally, counts = Tally(), {name: DocumentTally() for name in documents}
-    clients = Clients(session.speaks, tally)
-    names = [name.replace(" ", "-").replace(",", "") for name in documents]
-    typists = [
-        clients.typist(name, counts[document])
-        for _ in range(clients_each)
-        for name, document in zip(names, documents, strict=True)
-    ]
-    await connect_all(typists[: len(documents)], session.addresses)
-    await connect_all(typists[len(documents) :], session.addresses)
-    yield tally, typists
-    await drained(tally, typists)
-    for typist in typists:
-        typist.close()
+class _Crowd:
+    """So many clients in each document; ``counts``, if others are there too, is what all type into each."""
+
+    def __init__(
+        self,
+        session: Session,
+        documents: Sequence[str],
+        clients_each: int,
+        counts: Mapping[str, DocumentTally] | None = None,
+    ) -> None:
+        self.tally = Tally()
+        self.counts = counts or {name: DocumentTally() for name in documents}
+        self._session = session
+        self._documents = len(documents)
+        clients = Clients(session.speaks, self.tally)
+        self.typists = [
+            clients.typist(name.replace(" ", "-").replace(",", ""), self.counts[name])
+            for _ in range(clients_each)
+            for name in documents
+        ]
+
+    @property
+    def edits(self) -> int:
+        """How many were typed into all documents."""
+        return sum(count.edits for count in self.counts.values())
+
+    async def connect(self) -> None:
+        """Connect all, one of each document first."""
+        await connect_all(self.typists[: self._documents], self._session.addresses)
+        await connect_all(self.typists[self._documents :], self._session.addresses)
+
+    async def leave(self) -> None:
+        """Check that everything has arrived, and go.
+
+        Raises:
+            BrokenPromiseError: it has not.
+        """
+        await drained(self.tally, self.typists)
+        for typist in self.typists:
+            typist.close()
 
 
-async def _measured(
-    name: str, session: Session, tally: Tally, typists: Sequence[Typist], rate: float
-) -> dict[str, Any]:
-    typing = asyncio.create_task(type_at_rate(typists, rate))
-    await asyncio.sleep(session.warm_seconds)
-    edits, deliveries = tally.edits, tally.deliveries
-    tally.is_measuring = True
-    print(f"begin {name}", flush=True)
-    await asyncio.sleep(session.seconds)
-    tally.is_measuring = False
-    print(f"end {name}", flush=True)
-    typing.cancel()
-    return {"edits": tally.edits - edits, "deliveries": tally.deliveries - deliveries}
-
-
-async def _until_written(tally: Tally, typists: Sequence[Typist], revisions: int) -> None:
-    """Let one client write, an edit a revision, until there are so many."""
-    tally.is_measuring = True
-    type_closed(typists, 1)
-    async with asyncio.timeout(_HISTORY_SECONDS):
-        while tally.edits < revisions:
-            await asyncio.sleep(0.05)
-    tally.is_measuring = False
-    await drained(tally, typists)
+async def _settled() -> None:
+    """Wait until the system has nothing left to do of what was typed before."""
+    print(SETTLE, flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
 
 
 def _conclude(observed: Observed) -> Mapping[str, float]:
     figures = dict[str, float]()
-    for name, seen in observed.answer.items():
-        before, after = observed.marks[f"begin {name}"], observed.marks[f"end {name}"]
-        used = sum(after.cpu_seconds[part] - before.cpu_seconds[part] for part in after.cpu_seconds)
-        per_delivery = name.endswith("clients")
-        count = max(1, seen["deliveries" if per_delivery else "edits"])
-        figures[f"{name}: us"] = used / count * 1e6
-        own = sum(size for part, size in after.resident_bytes.items() if part != REDIS)
-        figures[f"{name}: MB"] = own / 1e6
+    for name, count in observed.answer.items():
+        figures |= used(name, count, observed.marks[f"begin {name}"], observed.marks[f"end {name}"])
     return figures
-
-
-def _names() -> list[str]:
-    return [
-        *(f"{number:,} documents" for number in _DOCUMENTS),
-        *(f"{number:,} revisions" for number in _HISTORY),
-        *(f"{number:,} characters" for number in _CHARACTERS),
-        *(f"{number:,} clients" for number in _CLIENTS),
-    ]
 
 
 GROWTH = Workload(
     "W9",
-    f"growth, Redis included: us per edit by documents, history and text ({_RATE:g} edits/s), us per delivery by "
-    f"clients in one document ({_RATE_OF_MANY:g} edits/s); MB of all processes without Redis, at that moment",
-    tuple(Figure(f"{name}: {what}", digits) for name in _names() for what, digits in (("us", 0), ("MB", 0))),
+    f"growth: by documents, history and text ({_RATE:g} edits/s, {_RATE_OF_MANY:g} where there are many clients)",
+    (),
     (),
     _drive,
     _conclude,
     systems=("coedit", "ShareDB", "y-websocket"),
     is_long=True,
-    is_upright=True,
+    tables=tables,
 )

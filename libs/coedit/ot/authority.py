@@ -26,6 +26,12 @@ MAX_RECENT_WEIGHT = 256 * 1024
 """What recent commits may weigh (see `Delta.weight`)."""
 MAX_LAST_SEQUENCES = 4096
 MAX_ENDED_CLIENTS = 4096
+_BYTES = 2000
+"""What a document takes that holds nothing, where the text and the commits come on top."""
+_COMMIT_BYTES = 800
+_OP_BYTES = 300
+_UNIT_BYTES = 2
+_CLIENT_BYTES = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,14 @@ class Authority:
     def recent(self) -> tuple[Commit, ...]:
         """The newest commits, without a gap up to the head."""
         return tuple(self._recent)
+
+    @property
+    def size_bytes(self) -> int:
+        """About what the document and all that is known of it take in memory; told at once, however much that is."""
+        document = _OP_BYTES * len(self.document.ops) + _UNIT_BYTES * self.document.document_length
+        commits = _COMMIT_BYTES * len(self._recent) + _UNIT_BYTES * self._recent_weight
+        clients = _CLIENT_BYTES * (len(self._last_sequences) + len(self._ended))
+        return _BYTES + document + commits + clients
 
     def since(self, base: Revision) -> list[Commit] | None:
         """Return the commits above ``base``, or None where they are older than what is kept here."""

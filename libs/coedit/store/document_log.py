@@ -1,6 +1,6 @@
 """Where a document stands, and its commits, as Redis holds them."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -69,6 +69,22 @@ class DocumentLog:
         with _of_its_type("position"):
             values = await self._durable_fields(document_id)
         return _position(values) if any(value is not None for value in values) else None
+
+    async def positions(
+        self, shard: Shard, document_ids: Sequence[DocumentId]
+    ) -> list[Position | DamagedError | None]:
+        """Return the same of several documents of a shard, in one round trip; one that is damaged says so in its place.
+
+        Raises:
+            TimeoutError: they are there, and not all of them durable yet.
+            RedisError, OSError: Redis cannot be asked.
+        """
+        async with self._nodes.at(shard).pipeline(transaction=False) as pipe:
+            for document_id in document_ids:
+                pipe.hmget(shard.document(document_id), list(_FIELDS))
+            asked = self._durability.ask_after_reading(pipe, shard)
+            replies = self._durability.confirmed(await pipe.execute(raise_on_error=False), asked)
+        return [_position_or_damage(reply) for reply in replies]
 
     async def _durable_fields(self, document_id: DocumentId) -> list[Any]:
         shard = self.shard(document_id)
@@ -225,6 +241,16 @@ def _position(values: list[Any]) -> Position:
         return position
     except (AttributeError, TypeError, ValueError, InvalidDeltaError) as error:
         raise DamagedError(f"the position in Redis is incomplete: {error!r}", "position") from error
+
+
+def _position_or_damage(reply: Any) -> Position | DamagedError | None:
+    try:
+        with _of_its_type("position"):
+            if isinstance(reply, Exception):
+                raise reply
+        return _position(reply) if any(value is not None for value in reply) else None
+    except DamagedError as error:
+        return error
 
 
 def _parsed_position(values: list[Any]) -> Position:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from coedit.errors import DamagedError, ObjectStoreError
 from coedit.identifiers import DocumentId, Revision
-from coedit.store.archive import Archive, Segment, VanishedSegmentError, segment_key
+from coedit.store.archive import Archive, Segment, VanishedSegmentError, chain, segment_key
 from coedit.store.merging import groups, merge
 from coedit.store.object_store import ObjectStore, open_object_store
 
@@ -174,6 +174,38 @@ async def test_merging_loses_no_revision_and_comes_to_an_end(spans: list[tuple[i
     assert _held(await archive.segments(DOCUMENT_ID)) == held
     for revision in held:
         assert await archive.read(DOCUMENT_ID, revision, revision) == entries(revision, revision)
+
+
+_spans = st.builds(
+    lambda start, size: Segment(Revision(start), Revision(start + size)),
+    st.integers(1, 40),
+    st.integers(0, 30),
+)
+
+
+@given(st.lists(_spans, max_size=20, unique=True))
+def test_chain_holds_everything_and_no_more_segments_than_it_takes(segments: list[Segment]) -> None:
+    """Each one reaches further than any other that holds the first revision that is still wanted."""
+    chained = list(chain(segments))
+    assert _held(chained) == _held(segments)
+    reached = 0
+    for segment in chained:
+        wanted = min(revision for revision in _held(segments) if revision > reached)
+        assert segment.last == max(other.last for other in segments if other.first <= wanted <= other.last)
+        reached = segment.last
+
+
+def test_chain_of_a_very_long_history_is_found() -> None:
+    """Looking at all segments for each would take hours."""
+    segments = [Segment(Revision(first), Revision(first + 499)) for first in range(1, 100_000_000, 500)]
+    assert sum(1 for _ in chain(segments)) == len(segments)
+
+
+async def test_segments_of_the_newest_history_are_listed_alone() -> None:
+    archive = await stored(open_object_store("memory://"), [(1, 60), (40, 61), (61, 70), (62, 80), (81, 82)])
+    assert await archive.segments(DOCUMENT_ID, above=60) == [(61, 70), (62, 80), (81, 82)]
+    assert await archive.segments(DOCUMENT_ID, above=61) == [(62, 80), (81, 82)]
+    assert await archive.segments(DOCUMENT_ID, above=82) == []
 
 
 def _held(segments: Sequence[Segment]) -> set[int]:
