@@ -14,6 +14,7 @@ from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.protocol.events import Committed, Event, Rejected, YjsHeld, YjsTaken, decode_events
+from coedit.protocol.yjs.update import decode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.document_log import DocumentLog
 from coedit.store.object_store import open_object_store
@@ -53,6 +54,11 @@ class YjsPeer:
     def content(self) -> Delta:
         """The text, as its own Yjs has it."""
         return Delta(Insert(content, attributes) for content, attributes in self.text.diff())
+
+    @property
+    def known(self) -> dict[int, int]:
+        """How far it has the items of each client; the bytes of a state vector come in any order."""
+        return decode_state_vector(self.doc.get_state())
 
     async def load(self) -> None:
         """Begin with the newest snapshot, if the document is bridged."""

@@ -1,5 +1,7 @@
 """Decides what Yjs clients submit, in its place among the submissions of OT clients."""
 
+from dataclasses import dataclass
+
 from coedit.errors import CoeditError, DamagedError, DivergedError, NotTextError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.bridge import Bridge
@@ -20,14 +22,21 @@ DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is the same for all documents."""
+
+    chain_key: ChainKey
+    bridging: Bridging
+    large: LargeUpdates
+    max_units: int
+
+
 class YjsDecider:
     """Decides updates one by one; ``max_units`` bounds a document."""
 
     def __init__(self, chain_key: ChainKey, bridging: Bridging, large: LargeUpdates, max_units: int) -> None:
-        self._chain_key = chain_key
-        self._bridging = bridging
-        self._large = large
-        self._max_units = max_units
+        self._parts = _Parts(chain_key, bridging, large, max_units)
 
     def is_put_off(self, document_id: DocumentId, working: WorkingDocument, submission: Submission) -> bool:
         """Return whether an OT client's submission waits until the document is ready for Yjs clients.
@@ -41,7 +50,7 @@ class YjsDecider:
         if not working.bridge.is_text:
             raise NotTextError
         if working.yjs is None:
-            self._bridging.hold(document_id, working.bridge, submission)
+            self._parts.bridging.hold(document_id, working.bridge, submission)
         return working.yjs is None
 
     def decide(
@@ -58,7 +67,7 @@ class YjsDecider:
             SpoiledError: Yjs failed on it, and the document is to be dropped.
         """
         try:
-            became = self._decide(document_id, working, submission, at, outcome)
+            became = _InDocument(self._parts, document_id, working, outcome).decide(submission, at)
         except DamagedError:
             raise
         except CoeditError as error:
@@ -66,43 +75,42 @@ class YjsDecider:
             became = error.code
         YJS.labels(became).inc()
 
-    def _decide(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        submission: YjsSubmission,
-        at: int,
-        outcome: Outcome,
-    ) -> str:
+
+@dataclass(frozen=True, slots=True)
+class _InDocument:
+    """Deciding in one document."""
+
+    parts: _Parts
+    document_id: DocumentId
+    working: WorkingDocument
+    outcome: Outcome
+
+    def decide(self, submission: YjsSubmission, at: int) -> str:
+        """Return, for the metric, what became of an update."""
+        working = self.working
         epoch = working.authority.epoch
         if submission.epoch != epoch:
             raise DivergedError(f"made in epoch {submission.epoch}; the document is in epoch {epoch}")
         if working.bridge is None and working.authority.head > 0:
-            self._declare(document_id, working, submission, at, outcome)
+            self._declare(submission, at)
         if working.bridge is not None and working.yjs is None:
-            self._bridging.hold(document_id, working.bridge, submission)
+            self.parts.bridging.hold(self.document_id, working.bridge, submission)
             return "put-off"
         if not submission.update:
-            return _taken(submission, outcome)
-        update = self._large.decoded(document_id, submission)
+            return self._taken(submission)
+        update = self.parts.large.decoded(self.document_id, submission)
         if update is None:
             return "put-off"
-        side = working.yjs or YjsSide.begin(document_id, submission, update, working.stored.incarnation)
+        side = working.yjs or YjsSide.begin(self.document_id, submission, update, working.stored.incarnation)
         if side is None:
-            return _held(submission, outcome)
-        return self._take(document_id, working, side, Held(submission, at), update, outcome)
+            return self._held(submission)
+        return self._take(side, Held(submission, at), update)
 
-    def _declare(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        submission: YjsSubmission,
-        at: int,
-        outcome: Outcome,
-    ) -> None:
+    def _declare(self, submission: YjsSubmission, at: int) -> None:
         """Commit that Yjs clients open the document from here on; what it was before is its snapshot's to say."""
-        first = Revision(working.authority.head + 1)
-        working.bridge = Bridge.declared(first, f"text {submission.root}")
+        authority = self.working.authority
+        first = Revision(authority.head + 1)
+        bridge = self.working.bridge = Bridge.declared(first, f"text {submission.root}")
         commit = Commit(
             revision=first,
             delta=Delta(),
@@ -110,74 +118,51 @@ class YjsDecider:
             client_id=DECLARER,
             client_sequence=ClientSequence(1),
             at=at,
-            epoch=working.authority.epoch,
-            bridge=working.bridge.declaration(),
+            epoch=authority.epoch,
+            bridge=bridge.declaration(),
         )
-        self._append(document_id, working, commit, working.authority.document, outcome)
+        self._append(commit, authority.document)
 
-    def _take(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        side: YjsSide,
-        arrived: Held,
-        update: Update,
-        outcome: Outcome,
-    ) -> str:
-        side.check(arrived.submission, update, self._max_units)
+    def _take(self, side: YjsSide, arrived: Held, update: Update) -> str:
+        side.check(arrived.submission, update, self.parts.max_units)
         if not side.is_ready(update):
             side.hold(arrived, update)
-            return _held(arrived.submission, outcome)
-        became = self._apply(document_id, working, side, arrived, outcome)
+            return self._held(arrived.submission)
+        became = self._apply(side, arrived)
         for released in side.released():
-            self._apply(document_id, working, side, released, outcome)
+            self._apply(side, released)
         return became
 
-    def _apply(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        side: YjsSide,
-        arrived: Held,
-        outcome: Outcome,
-    ) -> str:
-        submission, authority = arrived.submission, working.authority
+    def _apply(self, side: YjsSide, arrived: Held) -> str:
+        submission, working = arrived.submission, self.working
         taken = side.apply(submission)
         if taken is None:
-            return _taken(submission, outcome)
+            return self._taken(submission)
         commit = Commit(
-            revision=Revision(authority.head + 1),
+            revision=Revision(working.authority.head + 1),
             delta=taken.delta,
             author=submission.author,
             client_id=submission.client_id,
             client_sequence=submission.client_sequence,
             at=arrived.at,
-            epoch=authority.epoch,
+            epoch=working.authority.epoch,
             bridge="" if working.bridge else side.bridge.declaration(),
         )
         # Not before: an update that was refused, or did nothing, leaves a new document what it was.
         working.bridge, working.yjs = side.bridge, side
-        self._append(document_id, working, with_update(commit, taken.update), taken.document, outcome)
+        self._append(with_update(commit, taken.update), taken.document)
         return "committed"
 
-    def _append(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        commit: Commit,
-        document: Delta,
-        outcome: Outcome,
-    ) -> None:
-        sealed, entry = self._chain_key.seal_entry(document_id, commit, working.authority.mac)
-        working.authority.append(sealed, document)
-        outcome.commit(entry)
+    def _append(self, commit: Commit, document: Delta) -> None:
+        authority = self.working.authority
+        sealed, entry = self.parts.chain_key.seal_entry(self.document_id, commit, authority.mac)
+        authority.append(sealed, document)
+        self.outcome.commit(entry)
 
+    def _taken(self, submission: YjsSubmission) -> str:
+        self.outcome.events.append(YjsTaken(submission.client_id, submission.client_sequence))
+        return "taken"
 
-def _taken(submission: YjsSubmission, outcome: Outcome) -> str:
-    outcome.events.append(YjsTaken(submission.client_id, submission.client_sequence))
-    return "taken"
-
-
-def _held(submission: YjsSubmission, outcome: Outcome) -> str:
-    outcome.events.append(YjsHeld(submission.client_id, submission.client_sequence))
-    return "held"
+    def _held(self, submission: YjsSubmission) -> str:
+        self.outcome.events.append(YjsHeld(submission.client_id, submission.client_sequence))
+        return "held"

@@ -52,7 +52,7 @@ async def all_agree(document: Document, *peers: YjsPeer) -> None:
         )
 
     await eventually(agree, "all agree")
-    assert len({peer.doc.get_state() for peer in peers}) <= 1
+    assert all(peer.known == peers[0].known for peer in peers)
 
 
 def refused(answer: Answer) -> str:
