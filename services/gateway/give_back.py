@@ -1,6 +1,7 @@
 """Takes from clients what Redis has lost: asks who holds more than we do, checks what comes, and passes it on."""
 
 import logging
+from itertools import takewhile
 
 from coedit.errors import (
     DivergedError,
@@ -76,5 +77,7 @@ class GiveBack:
             logger.warning("an offer was not taken", extra={"event": "offer-error", "error": repr(error)})
         else:
             OFFERED.labels("accepted").inc()
-            macs = (message.before, *(commit.mac for commit in commits))
-            connection.given |= {(document_id, mac) for mac in macs}
+            whole = list(takewhile(lambda commit: not commit.lacks_update, commits))
+            if whole:  # the others cannot be put back: nothing is to come of them
+                macs = (message.before, *(commit.mac for commit in whole))
+                connection.given |= {(document_id, mac) for mac in macs}

@@ -49,6 +49,7 @@ async def test_changes_are_unsynced_until_they_are_committed(
 ) -> None:
     system = make_system()
     client = await yjs.open(system.url, "notes", provider="hocuspocus", socket="shared")
+    await client.synced()  # what is typed before the handshake the provider sends, and does not count
     await client.edit(Delta().insert("before "))
     await client.synced()
     transformer = system.processes["transformer-0"]
@@ -76,6 +77,7 @@ async def test_what_was_synced_is_kept_though_every_process_is_killed(
     """The client is gone, so that only the server can have it."""
     system = make_system()
     client = await yjs.open(system.url, "notes", provider="hocuspocus")
+    await client.synced()  # what is typed before the handshake the provider sends, and does not count
     await client.edit(Delta().insert("kept 😀", {"bold": True, "size": 2}))
     await client.synced()
     for process in system.processes.values():

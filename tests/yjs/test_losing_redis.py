@@ -39,7 +39,8 @@ async def test_what_nobody_has_is_reported_and_who_knows_too_much_loads_afresh(
     make_system: MakeSystem, yjs: NodeClients
 ) -> None:
     """With every process gone, what came after the snapshot is left in clients only, which cannot vouch for items."""
-    system = make_system(settings=SOON)
+    # Long enough for the OT client to be back, which alone can say that there was more.
+    system = make_system(settings=SOON | {"COEDIT_TRANSFORMER_GRACE_SECONDS": "15"})
     async with connect(system.url) as session:
         document = await session.open("notes")
         await document.insert(0, "kept ")

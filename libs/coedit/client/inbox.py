@@ -100,6 +100,8 @@ class Inbox:
         if "client_sequence" in message:
             self._on_refused_submission(document, message)
         elif not message["definite"]:
+            facts = {"event": "not-yet", "code": message["code"], "document_id": document.state.document_id}
+            logger.info("the document is to be opened later", extra=facts | {"error": message["message"]})
             document.state.lost()
             self._open_later(document)
         elif message["code"] == "diverged":
