@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.drive import connect_all, drained, type_at_rate, type_closed
+from bench.drive import Typist, connect_all, drained, type_at_rate, type_closed
 from bench.peers.clients.catalogue import Clients
 from bench.peers.workload import SETTLE, Observed, Session, Size, Workload
 from bench.peers.workloads.growth_tables import AT_REST, FIRST_EDIT, OPENED, WRITTEN, tables, used
@@ -37,6 +37,9 @@ _RATE = 200.0
 _RATE_OF_MANY = 20.0
 _FROM_DOCUMENTS = 100
 """With fewer, what a document costs cannot be told from what the system takes at rest."""
+_AT_REST = (1, 1_000, 10_000)
+_REST_SECONDS = 30.0
+"""So long that each connection is pinged once."""
 _AT_ONCE = 100
 _WRITERS = 32
 """So many write the history of one document, each the next edit when the last one is acked: a million in minutes."""
@@ -72,7 +75,7 @@ class _Growth:
         crowd = _Crowd(self._session, [f"{name} {at}" for at in range(number)], 1)
         is_told = number >= _FROM_DOCUMENTS
         async with self._step(f"{name}: {OPENED}", lambda: number, is_told=is_told):
-            await crowd.connect()
+            await crowd.connect(crowd.typists)
         async with self._step(f"{name}: {FIRST_EDIT}", lambda: number, is_told=is_told):
             for first in range(0, number, _AT_ONCE):
                 some = crowd.typists[first : first + _AT_ONCE]
@@ -82,54 +85,55 @@ class _Growth:
             await _settled()
         await self._typing(name, crowd, _RATE)
         await _settled()
-        seconds = self._session.seconds
-        async with self._step(f"{name}: {AT_REST}", lambda: seconds):
-            await asyncio.sleep(seconds)
-        await crowd.leave()
+        if number in _AT_REST:
+            seconds = self._session.seconds if self._session.size == "quick" else _REST_SECONDS
+            async with self._step(f"{name}: {AT_REST}", lambda: seconds):
+                await asyncio.sleep(seconds)
+        await crowd.leave(crowd.typists)
 
     async def history(self, revisions: Sequence[int]) -> None:
         """One document, written by many at once, then typed into by one."""
         crowd = _Crowd(self._session, ["history"], 1)
-        await crowd.connect()
+        await crowd.connect(crowd.typists)
         for number in revisions:
             name = f"{number:,} revisions"
             await self._write(f"{name}: {WRITTEN}", crowd, number)
             await _settled()
             await self._typing(name, crowd, _RATE)
             await _settled()
-        await crowd.leave()
+        await crowd.leave(crowd.typists)
 
     async def text(self, number: int) -> None:
         """One document with so many characters, pasted at once."""
         name = f"{number:,} characters"
         crowd = _Crowd(self._session, [name], 1)
-        await crowd.connect()
+        await crowd.connect(crowd.typists)
         crowd.typists[0].type(number)
         await drained(crowd.tally, crowd.typists)
         await _settled()
         await self._typing(name, crowd, _RATE)
-        await crowd.leave()
+        await crowd.leave(crowd.typists)
         await _settled()
 
     async def audience(self, number: int) -> None:
         """So many clients in one document."""
         name = f"{number:,} clients"
         crowd = _Crowd(self._session, [name], number)
-        await crowd.connect()
+        await crowd.connect(crowd.typists)
         await self._typing(name, crowd, _RATE_OF_MANY)
-        await crowd.leave()
+        await crowd.leave(crowd.typists)
         await _settled()
 
     async def _write(self, name: str, crowd: "_Crowd", revisions: int) -> None:
-        writers = _Crowd(self._session, ["history"], _WRITERS, crowd.counts)
-        await writers.connect()
-        before = writers.edits
-        async with self._step(name, lambda: writers.edits - before):
-            type_closed(writers.typists, 1)
+        writers = crowd.more(_WRITERS)
+        await crowd.connect(writers)
+        before = crowd.edits
+        async with self._step(name, lambda: crowd.edits - before):
+            type_closed(writers, 1)
             async with asyncio.timeout(_HISTORY_SECONDS):
-                while writers.edits < revisions:
+                while crowd.edits < revisions:
                     await asyncio.sleep(0.02)
-            await writers.leave()
+            await crowd.leave(writers)
 
     async def _typing(self, name: str, crowd: "_Crowd", rate: float) -> None:
         tally = crowd.tally
@@ -157,45 +161,43 @@ class _Growth:
 
 
 class _Crowd:
-    """So many clients in each document; ``counts``, if others are there too, is what all type into each."""
+    """The clients of some documents, ``typists`` being those that are there from beginning to end."""
 
-    def __init__(
-        self,
-        session: Session,
-        documents: Sequence[str],
-        clients_each: int,
-        counts: Mapping[str, DocumentTally] | None = None,
-    ) -> None:
+    def __init__(self, session: Session, documents: Sequence[str], clients_each: int) -> None:
         self.tally = Tally()
-        self.counts = counts or {name: DocumentTally() for name in documents}
-        self._session = session
-        self._documents = len(documents)
-        clients = Clients(session.speaks, self.tally)
-        self.typists = [
-            clients.typist(name.replace(" ", "-").replace(",", ""), self.counts[name])
-            for _ in range(clients_each)
-            for name in documents
-        ]
+        self._addresses = session.addresses
+        self._counts = {name.replace(" ", "-").replace(",", ""): DocumentTally() for name in documents}
+        self._clients = Clients(session.speaks, self.tally)
+        self.typists = self.more(clients_each)
 
     @property
     def edits(self) -> int:
         """How many were typed into all documents."""
-        return sum(count.edits for count in self.counts.values())
+        return sum(count.edits for count in self._counts.values())
 
-    async def connect(self) -> None:
-        """Connect all, one of each document first."""
-        await connect_all(self.typists[: self._documents], self._session.addresses)
-        await connect_all(self.typists[self._documents :], self._session.addresses)
+    def more(self, clients_each: int) -> list[Typist]:
+        """Return so many more clients of each document; no two go by one number."""
+        return [
+            self._clients.typist(name, count)
+            for _ in range(clients_each)
+            for name, count in self._counts.items()
+        ]
 
-    async def leave(self) -> None:
-        """Check that everything has arrived, and go.
+    async def connect(self, typists: Sequence[Typist]) -> None:
+        """Connect them, one of each document first."""
+        await connect_all(typists[: len(self._counts)], self._addresses)
+        await connect_all(typists[len(self._counts) :], self._addresses)
+
+    async def leave(self, typists: Sequence[Typist]) -> None:
+        """Check that everything has come to them, and let them go.
 
         Raises:
             BrokenPromiseError: it has not.
         """
-        await drained(self.tally, self.typists)
-        for typist in self.typists:
+        await drained(self.tally, typists)
+        for typist in typists:
             typist.close()
+        self.tally.sent_at.clear()
 
 
 async def _settled() -> None:
