@@ -38,6 +38,7 @@ from services.gateway.give_back import GiveBack
 from services.gateway.heal import Healer
 from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
+from services.gateway.kept import KeptContents
 from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
@@ -80,7 +81,8 @@ class Gateway:
         )
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
         offers = OffersStream(self._nodes)
-        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine)
+        kept = KeptContents(settings.gateway_kept_bytes)
+        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine, kept)
         give_back = GiveBack(offers, chain_key, settings.shard_count)
         self._desk = GatewayDesk(
             settings, self._access, hub, self._submitter, self._presences, rosters, give_back

@@ -6,13 +6,11 @@ Nothing is queued for a slow client: it has a revision, and the log has the rest
 import asyncio
 import logging
 import time
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import Revision
-from coedit.protocol.codec import Codec
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.metrics import LAGGING, LOOP_ERRORS
 from services.gateway.settings import GatewaySettings
@@ -114,11 +112,8 @@ class CatchUp:
             subscription.is_live = True
 
     def _send_part(self, subscription: Subscription) -> None:
-        part = subscription.parts.pop(0)
-        encoded: bytes | str = b64encode(part).decode() if self._connection.codec is Codec.JSON else part
-        index = subscription.parts_count - len(subscription.parts) - 1
-        message = {"type": "part", "document": subscription.document_id, "index": index, "bytes": encoded}
-        self._connection.send(message)
+        connection = self._connection
+        connection.write_frame(subscription.parts.pop(0).of(connection.codec))
 
     async def _send_roster(self, subscription: Subscription) -> None:
         if subscription not in self._rosters:

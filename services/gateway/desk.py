@@ -204,7 +204,6 @@ class GatewayDesk:
         else:
             content = await document.content()
             subscription.parts = list(content.parts)
-            subscription.parts_count = len(content.parts)
             answer |= {"epoch": content.epoch, "revision": content.revision, "mac": content.mac}
             answer |= content.answer()
         if document.feed.lost is not None:

@@ -114,7 +114,14 @@ class DocumentReader:
             if not is_behind:
                 entries = await self._log.read(document_id, start.revision + 1, position.head)
                 if len(entries) == position.head - start.revision:
-                    return await _beside(entries, partial(self._advance, document_id, start, position))
+                    try:
+                        return await _beside(entries, partial(self._advance, document_id, start, position))
+                    except DamagedError:
+                        if start is not known:
+                            raise
+                        # What was known may be of a history that is no more.
+                        known = None
+                        continue
             if position == before:
                 raise _stuck(is_behind, position)
             # The log was trimmed, or a snapshot was made, between two reads.

@@ -18,6 +18,7 @@ from coedit.store.keys import Shard
 from coedit.store.offers_stream import Offer, OffersStream
 from coedit.store.quarantine import Quarantine
 from services.gateway.channels import Channels
+from services.gateway.content import Content
 from services.gateway.heal import Healer
 from services.gateway.hub import OpenDocument
 from services.gateway.subscription import Subscription
@@ -50,14 +51,14 @@ class FakeStore:
         self.after_position: Callable[[], Awaitable[None]] = _nothing
         self.after_load: Callable[[], Awaitable[None]] = _nothing
 
-    def document(self) -> OpenDocument:
+    def document(self, kept: Content | None = None) -> OpenDocument:
         reader, healer = cast("DocumentReader", self), Healer(cast("OffersStream", self), self.shard)
         log, channels, quarantine = (
             cast("DocumentLog", self),
             cast("Channels", self),
             cast("Quarantine", self),
         )
-        return OpenDocument(DOCUMENT, log, reader, channels, healer, quarantine)
+        return OpenDocument(DOCUMENT, log, reader, channels, healer, quarantine, kept)
 
     async def of(self, _: DocumentId) -> None:
         """Nothing is quarantined."""
