@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.cpu import cpu_seconds
+from bench.peers.quiet import ASKED, wait_until_quiet
 from bench.peers.systems.catalogue import Entry
 from bench.peers.systems.system import SystemUnderTest
 from bench.peers.workload import Observed, Sample, Session, Size, Workload
@@ -40,10 +41,16 @@ def measure(entry: Entry, workload: Workload, times: tuple[float, float], size: 
 def _drive(entry: Entry, workload: Workload, session: Session, system: SystemUnderTest) -> Observed:
     command = [sys.executable, "-m", "bench.peers.driver", workload.name, json.dumps(asdict(session))]
     marks = dict[str, Sample]()
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as driver:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=_ROOT, stdin=pipe, stdout=pipe, text=True) as driver:
         try:
+            assert driver.stdin is not None
             assert driver.stdout is not None
             for line in driver.stdout:
+                if line.strip() == ASKED:
+                    wait_until_quiet(lambda: sum(map(cpu_seconds, system.pids.values())))
+                    print(file=driver.stdin, flush=True)
+                    continue
                 if line.startswith("{"):
                     return Observed(marks, json.loads(line))
                 marks[line.strip()] = _sample(system.pids)
