@@ -1,6 +1,5 @@
 """A document as it is sent to who opens it, encoded once for all of them."""
 
-import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +7,11 @@ import orjson
 
 from coedit.identifiers import DocumentId
 from coedit.store.documents import LoadedDocument
+from coedit.store.rendered import pack
 from services.gateway.frames import SharedFrame
 
 INLINE_BYTES = 64 * 1024
+INLINE_PACKED_BYTES = 16 * 1024
 PART_BYTES = 256 * 1024
 _STALE_REVISIONS = 256
 
@@ -19,23 +20,23 @@ class Content:
     """The ops of a document at a revision; a large one is compressed and cut into parts, each a frame for everybody."""
 
     def __init__(self, document_id: DocumentId, loaded: LoadedDocument) -> None:
-        # Not with the commits that were read on the way: the feed keeps what is asked for, within bounds.
-        self.loaded = replace(loaded, recent=())
-        self.ops = loaded.document.to_json()
-        self.parts: list[SharedFrame] = []
-        encoded = orjson.dumps(self.ops)
-        packed = b""
-        if len(encoded) > INLINE_BYTES:
-            packed = zlib.compress(encoded, 6)
-            starts = range(0, len(packed), PART_BYTES)
-            self.parts = [
-                _part(document_id, index, packed[start : start + PART_BYTES])
-                for index, start in enumerate(starts)
-            ]
-            self.ops = []
+        # Without the commits that were read on the way: the feed keeps what is asked for, within bounds.
+        self.loaded = replace(loaded, recent=(), update=b"")
+        rendered = loaded.rendered
+        self.ops: list[dict[str, Any]] = []
+        inline_bytes, packed = 0, b""
+        if rendered.packed_bytes > INLINE_PACKED_BYTES:  # a snapshot's: it is sent as it is
+            packed = rendered.packed
+        else:
+            self.ops = rendered.delta.to_json()
+            inline_bytes = len(encoded := orjson.dumps(self.ops))
+            if inline_bytes > INLINE_BYTES:
+                packed, self.ops, inline_bytes = pack(encoded), [], 0
+        pieces = [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
+        self.parts = [_part(document_id, index, piece) for index, piece in enumerate(pieces)]
         self._parts_bytes = len(packed)
-        self.size_bytes = 2 * len(encoded) + 4 * len(packed) + len(loaded.update)
-        """About what it takes to keep: text, ops, and each part by itself and in the frames of both codecs."""
+        self.size_bytes = rendered.held_bytes + inline_bytes + 4 * len(packed)
+        """About what it takes to keep: ops, or each part by itself and in the frames of both codecs."""
 
     @property
     def epoch(self) -> int:

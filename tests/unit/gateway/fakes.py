@@ -8,7 +8,6 @@ import msgpack
 
 from coedit.errors import CoeditError, RevisionTooOldError
 from coedit.identifiers import ClientId, DocumentId, Revision
-from coedit.ot import Delta
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Committed, encode_events
 from coedit.protocol.log_entry import decode_commit
@@ -17,6 +16,7 @@ from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Offer, OffersStream
 from coedit.store.quarantine import Quarantine
+from coedit.store.rendered import Rendered
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.heal import Healer
@@ -98,7 +98,7 @@ class FakeStore:
 
     async def load(self, _: DocumentId, __: LoadedDocument | None = None) -> LoadedDocument:
         recent = tuple(decode_commit(self._entry(revision)) for revision in range(1, self.head + 1))
-        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta(), recent)
+        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Rendered(), recent)
         await self.after_load()
         return loaded
 
@@ -183,6 +183,9 @@ class FakeOutlet:
 
     def drop(self, _: Subscription, error: CoeditError) -> None:
         self.dropped.append(error)
+
+    def caught_up(self) -> None:
+        pass
 
     def drop_slow(self) -> None:
         self.is_closed = True

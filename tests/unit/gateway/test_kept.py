@@ -5,13 +5,14 @@ import pytest
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot import Delta
 from coedit.store.documents import LoadedDocument
+from coedit.store.rendered import Rendered
 from services.gateway.content import Content
 from services.gateway.kept import KeptContents
 from tests.unit.gateway.fakes import FakeStore
 
 
 def _content(size: int = 1000, name: str = "notes") -> Content:
-    loaded = LoadedDocument(1, Revision(1), "1/1", Delta().insert("x" * size))
+    loaded = LoadedDocument(1, Revision(1), "1/1", Rendered(Delta().insert("x" * size)))
     return Content(DocumentId(name), loaded)
 
 
