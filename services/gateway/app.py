@@ -46,6 +46,7 @@ from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
 from services.gateway.settings import GatewaySettings
 from services.gateway.submit import Submitter
+from services.gateway.turns import Turns
 from services.gateway.wire import Wire
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_routes import YjsRoutes
@@ -99,6 +100,7 @@ class Gateway:
         self._history = HistoryRoutes(self._access, history, versions, moments, edits, self._nodes)
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._is_draining = False
+        self._arrivals = Turns()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop``, then send every client elsewhere."""
@@ -157,7 +159,8 @@ class Gateway:
             # Above its bound aiohttp resets the connection; up to there we answer, and the client learns why.
             max_msg_size=4 * settings.gateway_frame_bytes,
         )
-        await socket.prepare(request)
+        async with self._arrivals:
+            await socket.prepare(request)
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         try:
             self._access.check_origin(request.headers.get("Origin"), request.host)
