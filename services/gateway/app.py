@@ -39,15 +39,14 @@ from services.gateway.heal import Healer
 from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
 from services.gateway.kept import KeptContents
-from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
+from services.gateway.metrics import LOOP_ERRORS
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
 from services.gateway.settings import GatewaySettings
+from services.gateway.sockets import Sockets
 from services.gateway.submit import Submitter
-from services.gateway.turns import Turns
-from services.gateway.wire import Wire
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_routes import YjsRoutes
 
@@ -90,17 +89,16 @@ class Gateway:
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
-        self._connections: set[Wire] = set()
+        self._sockets = Sockets(settings.gateway_ping_seconds)
         self._yjs = YjsDesk(hub, self._reader, self._submitter, self._presences, rosters)
         self._yjs_routes = YjsRoutes(
-            settings, self._access, self._yjs, self._connections, lambda: self._is_draining
+            settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
         )
         versions = Versions(objects)
         moments = Moments(history, versions)
         self._history = HistoryRoutes(self._access, history, versions, moments, edits, self._nodes)
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._is_draining = False
-        self._arrivals = Turns()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop``, then send every client elsewhere."""
@@ -116,6 +114,7 @@ class Gateway:
             "presence": self._presences.report_step,
             "alive": self._presences.alive_step,
             "yjs": self._yjs.step,
+            "ping": self._sockets.ping_step,
         }
         drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:
@@ -152,35 +151,18 @@ class Gateway:
         settings = self._settings
         if self._is_draining:
             return web.Response(status=503, text="shutting down")
-        socket = web.WebSocketResponse(
-            protocols=_OFFERED,
-            heartbeat=settings.gateway_ping_seconds,
-            compress=False,  # frames are shared between clients
-            # Above its bound aiohttp resets the connection; up to there we answer, and the client learns why.
-            max_msg_size=4 * settings.gateway_frame_bytes,
-        )
-        async with self._arrivals:
-            await socket.prepare(request)
+        # Above this bound the parser ends the connection; up to there we answer, and the client learns why.
+        socket = await self._sockets.accept(request, _OFFERED, 4 * settings.gateway_frame_bytes)
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         try:
             self._access.check_origin(request.headers.get("Origin"), request.host)
             codec = choose_codec([name.strip() for name in offered])
         except ForbiddenError as error:
-            await socket.close(code=CloseCode.FORBIDDEN, message=str(error).encode()[:120])
-            return socket
+            return await self._sockets.refuse(socket, CloseCode.FORBIDDEN, str(error))
         except UnsupportedVersionError as error:
-            await socket.close(code=CloseCode.UNSUPPORTED_VERSION, message=str(error).encode()[:120])
-            return socket
-        connection = Connection(socket, request, codec, settings)
-        self._connections.add(connection)
-        CONNECTIONS.inc()
-        try:
-            await connection.run(self._desk)
-        finally:
-            self._connections.discard(connection)
-            self._desk.gone(connection)
-            CONNECTIONS.dec()
-        return socket
+            return await self._sockets.refuse(socket, CloseCode.UNSUPPORTED_VERSION, str(error))
+        connection = Connection(socket, codec, settings)
+        return self._sockets.serve(connection, connection.run(self._desk))
 
     async def _drain(self) -> None:
         """Let what was submitted be answered, then ask every client to come back elsewhere; bounded."""
@@ -191,12 +173,7 @@ class Gateway:
         answers_until = begun_at + min(_ANSWERS_SECONDS, seconds / 2)
         answers = asyncio.gather(self._desk.drain(), self._yjs.drain())
         await _within(answers_until, answers, "not every submission was answered")
-        going = list(self._connections)
-        for connection in going:
-            connection.close(CloseCode.SHUTTING_DOWN, "shutting down")
-        gone = asyncio.gather(*(connection.ended.wait() for connection in going))
-        await _within(begun_at + seconds, gone, "not every client has gone")
-        facts = {"event": "drained", "clients": len(going)}
+        facts = {"event": "drained", "clients": await self._sockets.send_away(begun_at + seconds)}
         logger.info("clients were sent elsewhere", extra=facts | {"seconds": _since(begun_at)})
 
     async def _ready(self) -> str:

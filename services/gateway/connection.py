@@ -9,7 +9,6 @@ from collections import Counter as Counts
 from functools import cache
 from typing import Any, Protocol
 
-from aiohttp import web
 from prometheus_client import Counter
 
 from coedit.errors import CoeditError, InternalError, UnavailableError
@@ -22,6 +21,7 @@ from coedit.protocol.tokens import Identity
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.catchup import CatchUp, Source
 from services.gateway.metrics import ERRORS, RECEIVED
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.subscription import Subscription
 from services.gateway.wire import Wire
@@ -43,14 +43,30 @@ class Desk(Source, Protocol):
     async def leave(self, connection: "Connection", document_id: DocumentId) -> None:
         """Give up an open document."""
 
+    def gone(self, connection: "Connection") -> None:
+        """Forget a connection that has ended."""
+
 
 class Connection(Wire):
     """A client's connection; satisfies `services.gateway.subscription.Outlet`."""
 
-    def __init__(
-        self, socket: web.WebSocketResponse, request: web.Request, codec: Codec, settings: GatewaySettings
-    ):
-        super().__init__(socket, request, settings.gateway_buffer_bytes)
+    __slots__ = (
+        "_catch_up",
+        "_desk",
+        "_refused",
+        "_settings",
+        "codec",
+        "given",
+        "identity",
+        "is_resumed",
+        "offers_left",
+        "opens",
+        "session",
+        "subscriptions",
+    )
+
+    def __init__(self, socket: ServerSocket, codec: Codec, settings: GatewaySettings):
+        super().__init__(socket, settings.gateway_buffer_bytes)
         self.codec = codec
         self.identity: Identity | None = None
         self.is_resumed = False
@@ -61,13 +77,13 @@ class Connection(Wire):
         """The openings under way."""
         self.offers_left: dict[DocumentId, int] = {}
         """How many offers of each document the client may still send: it was asked for them."""
-        self.given: set[tuple[DocumentId, str]] = set()
+        self.given: frozenset[tuple[DocumentId, str]] = frozenset()
         """The macs of documents' histories that the client gave something to go on from."""
         self._settings = settings
         self._desk: Desk | None = None
         self._catch_up: CatchUp | None = None
         """While something has to be caught up."""
-        self._refused = Counts[str]()
+        self._refused: Counts[str] | None = None
         """How many messages were refused, by code."""
 
     async def run(self, desk: Desk) -> None:
@@ -84,9 +100,11 @@ class Connection(Wire):
             )
             self.close(CloseCode.INTERNAL, repr(type(error)))
         finally:
-            await self.say_goodbye()
-            await self._give_up(desk)
-            self.ended.set()
+            try:
+                await self.say_goodbye()
+                await self._give_up(desk)
+            finally:
+                desk.gone(self)
 
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""
@@ -173,6 +191,8 @@ class Connection(Wire):
 
     async def _refuse(self, refusal: Refusal) -> None:
         code = refusal.error.code
+        if self._refused is None:
+            self._refused = Counts()
         if code not in self._refused:  # a flood is one line, and its count when the connection ends
             facts = {"event": "refuse", "code": code, "client_id": self.client_id}
             logger.info("message refused", extra=facts | {"error": str(refusal.error)[:200]})
@@ -186,7 +206,7 @@ class Connection(Wire):
 
     async def _give_up(self, desk: Desk) -> None:
         self.finish()
-        if self._refused.total() > len(self._refused):
+        if self._refused is not None and self._refused.total() > len(self._refused):
             facts = {"event": "refused", "counts": dict(self._refused), "client_id": self.client_id}
             logger.info("messages refused on a connection", extra=facts)
         if self._catch_up is not None:
