@@ -16,7 +16,7 @@ from bench.drive import Address
 from bench.peers.clients.catalogue import documents
 from bench.tally import BrokenPromiseError
 
-_DEADLINE_SECONDS = 90.0
+_DEADLINE_SECONDS = 180.0
 
 
 class Visitors:
