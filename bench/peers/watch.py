@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.cpu import cpu_seconds
+from bench.peers.quiet import ASKED, wait_until_quiet
 from bench.peers.systems.catalogue import Entry
 from bench.peers.systems.system import SystemUnderTest
 from bench.peers.workload import SETTLE, Observed, Sample, Session, Size, Workload
@@ -46,6 +47,10 @@ def _drive(entry: Entry, workload: Workload, session: Session, system: SystemUnd
             assert driver.stdin is not None
             assert driver.stdout is not None
             for line in driver.stdout:
+                if line.strip() == ASKED:
+                    wait_until_quiet(lambda: sum(map(cpu_seconds, system.pids.values())))
+                    print(file=driver.stdin, flush=True)
+                    continue
                 if line.startswith("{"):
                     return Observed(marks, json.loads(line))
                 if line.strip() == SETTLE:

@@ -38,14 +38,15 @@ from services.gateway.give_back import GiveBack
 from services.gateway.heal import Healer
 from services.gateway.history_routes import HistoryRoutes
 from services.gateway.hub import Hub
-from services.gateway.metrics import CONNECTIONS, LOOP_ERRORS
+from services.gateway.kept import KeptContents
+from services.gateway.metrics import LOOP_ERRORS
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
 from services.gateway.settings import GatewaySettings
+from services.gateway.sockets import Sockets
 from services.gateway.submit import Submitter
-from services.gateway.wire import Wire
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_routes import YjsRoutes
 
@@ -82,17 +83,18 @@ class Gateway:
         )
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
         offers = OffersStream(self._nodes)
-        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine)
+        kept = KeptContents(settings.gateway_kept_bytes)
+        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine, kept)
         give_back = GiveBack(offers, chain_key, settings.shard_count)
         self._desk = GatewayDesk(
             settings, self._access, hub, self._submitter, self._presences, rosters, give_back
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
-        self._connections: set[Wire] = set()
+        self._sockets = Sockets(settings.gateway_ping_seconds)
         self._yjs = YjsDesk(hub, self._reader, self._submitter, self._presences, rosters)
         self._yjs_routes = YjsRoutes(
-            settings, self._access, self._yjs, self._connections, lambda: self._is_draining
+            settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
         )
         versions = Versions(objects)
         moments = Moments(history, versions)
@@ -114,6 +116,7 @@ class Gateway:
             "presence": self._presences.report_step,
             "alive": self._presences.alive_step,
             "yjs": self._yjs.step,
+            "ping": self._sockets.ping_step,
         }
         drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:
@@ -150,34 +153,18 @@ class Gateway:
         settings = self._settings
         if self._is_draining:
             return web.Response(status=503, text="shutting down")
-        socket = web.WebSocketResponse(
-            protocols=_OFFERED,
-            heartbeat=settings.gateway_ping_seconds,
-            compress=False,  # frames are shared between clients
-            # Above its bound aiohttp resets the connection; up to there we answer, and the client learns why.
-            max_msg_size=4 * settings.gateway_frame_bytes,
-        )
-        await socket.prepare(request)
+        # Above this bound the parser ends the connection; up to there we answer, and the client learns why.
+        socket = await self._sockets.accept(request, _OFFERED, 4 * settings.gateway_frame_bytes)
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         try:
             self._access.check_origin(request.headers.get("Origin"), request.host)
             codec = choose_codec([name.strip() for name in offered])
         except ForbiddenError as error:
-            await socket.close(code=CloseCode.FORBIDDEN, message=str(error).encode()[:120])
-            return socket
+            return await self._sockets.refuse(socket, CloseCode.FORBIDDEN, str(error))
         except UnsupportedVersionError as error:
-            await socket.close(code=CloseCode.UNSUPPORTED_VERSION, message=str(error).encode()[:120])
-            return socket
-        connection = Connection(socket, request, codec, settings)
-        self._connections.add(connection)
-        CONNECTIONS.inc()
-        try:
-            await connection.run(self._desk)
-        finally:
-            self._connections.discard(connection)
-            self._desk.gone(connection)
-            CONNECTIONS.dec()
-        return socket
+            return await self._sockets.refuse(socket, CloseCode.UNSUPPORTED_VERSION, str(error))
+        connection = Connection(socket, codec, settings)
+        return self._sockets.serve(connection, connection.run(self._desk))
 
     async def _drain(self) -> None:
         """Let what was submitted be answered, then ask every client to come back elsewhere; bounded."""
@@ -188,12 +175,7 @@ class Gateway:
         answers_until = begun_at + min(_ANSWERS_SECONDS, seconds / 2)
         answers = asyncio.gather(self._desk.drain(), self._yjs.drain())
         await _within(answers_until, answers, "not every submission was answered")
-        going = list(self._connections)
-        for connection in going:
-            connection.close(CloseCode.SHUTTING_DOWN, "shutting down")
-        gone = asyncio.gather(*(connection.ended.wait() for connection in going))
-        await _within(begun_at + seconds, gone, "not every client has gone")
-        facts = {"event": "drained", "clients": len(going)}
+        facts = {"event": "drained", "clients": await self._sockets.send_away(begun_at + seconds)}
         logger.info("clients were sent elsewhere", extra=facts | {"seconds": _since(begun_at)})
 
     async def _ready(self) -> str:

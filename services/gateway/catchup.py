@@ -6,17 +6,16 @@ Nothing is queued for a slow client: it has a revision, and the log has the rest
 import asyncio
 import logging
 import time
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import Revision
-from coedit.protocol.codec import Codec
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.metrics import LAGGING, LOOP_ERRORS
 from services.gateway.settings import GatewaySettings
 from services.gateway.subscription import Subscription
+from services.gateway.turns import Turns
 
 if TYPE_CHECKING:
     from services.gateway.connection import Connection
@@ -25,24 +24,36 @@ logger = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 0.02
 
-ReadPage = Callable[[Subscription], Awaitable[list[dict[str, Any]]]]
-HeadOf = Callable[[Subscription], Revision]
-ReadRoster = Callable[[Subscription], Awaitable[list[dict[str, Any]]]]
+
+class Source(Protocol):
+    """Where what is missed is read."""
+
+    turns: Turns
+    """For the parts of large documents."""
+
+    async def read_page(self, subscription: Subscription) -> list[dict[str, Any]]:
+        """Return the commits that come next, as far as they fit one frame; none at the head."""
+
+    async def read_roster(self, subscription: Subscription) -> list[dict[str, Any]]:
+        """Return who is there."""
+
+    def head_of(self, subscription: Subscription) -> Revision:
+        """Return where the document stands."""
 
 
 class CatchUp:
     """The subscriptions of a connection that are behind; a task runs only while there are some."""
 
-    def __init__(self, connection: "Connection", settings: GatewaySettings) -> None:
+    __slots__ = ("_behind", "_connection", "_lag_revisions", "_lag_seconds", "_rosters", "_source", "_task")
+
+    def __init__(self, connection: "Connection", source: Source, settings: GatewaySettings) -> None:
         self._connection = connection
+        self._source = source
         self._lag_seconds = settings.gateway_lag_seconds
         self._lag_revisions = settings.gateway_lag_revisions
         self._behind: dict[Subscription, None] = {}
         self._rosters: dict[Subscription, None] = {}
         self._task: asyncio.Task[None] | None = None
-        self.read_page: ReadPage
-        self.head_of: HeadOf
-        self.read_roster: ReadRoster
 
     def add(self, subscription: Subscription) -> None:
         """Catch a subscription up; with the roster, since what it missed of that stands in no log."""
@@ -76,6 +87,7 @@ class CatchUp:
             for subscription in list(self._rosters):
                 if subscription not in self._behind:
                     await self._guard(subscription, self._send_roster)
+        self._connection.caught_up()
 
     async def _guard(
         self, subscription: Subscription, step: Callable[[Subscription], Awaitable[None]]
@@ -101,9 +113,9 @@ class CatchUp:
         if subscription not in self._behind:
             return
         if subscription.parts:
-            self._send_part(subscription)
+            await self._send_part(subscription)
             return
-        page = await self.read_page(subscription)
+        page = await self._source.read_page(subscription)
         if subscription not in self._behind:
             return
         if page:
@@ -113,17 +125,16 @@ class CatchUp:
             del self._behind[subscription]
             subscription.is_live = True
 
-    def _send_part(self, subscription: Subscription) -> None:
-        part = subscription.parts.pop(0)
-        encoded: bytes | str = b64encode(part).decode() if self._connection.codec is Codec.JSON else part
-        index = subscription.parts_count - len(subscription.parts) - 1
-        message = {"type": "part", "document": subscription.document_id, "index": index, "bytes": encoded}
-        self._connection.send(message)
+    async def _send_part(self, subscription: Subscription) -> None:
+        connection = self._connection
+        async with self._source.turns:
+            if subscription in self._behind:
+                connection.write_frame(subscription.parts.pop(0).of(connection.codec))
 
     async def _send_roster(self, subscription: Subscription) -> None:
         if subscription not in self._rosters:
             return
-        present = await self.read_roster(subscription)
+        present = await self._source.read_roster(subscription)
         if subscription in self._behind or subscription not in self._rosters:
             return  # it is sent when the commits have been, or it was closed
         del self._rosters[subscription]
@@ -150,6 +161,6 @@ class CatchUp:
                 return  # closed meanwhile
             if self._connection.buffered_bytes < least:
                 least, since = self._connection.buffered_bytes, time.monotonic()
-            lag = self.head_of(subscription) - subscription.revision
+            lag = self._source.head_of(subscription) - subscription.revision
             if time.monotonic() - since > self._lag_seconds or lag > self._lag_revisions:
                 self._connection.drop_slow()

@@ -9,7 +9,6 @@ from collections import Counter as Counts
 from functools import cache
 from typing import Any, Protocol
 
-from aiohttp import web
 from prometheus_client import Counter
 
 from coedit.errors import CoeditError, InternalError, UnavailableError
@@ -20,8 +19,9 @@ from coedit.protocol.messages import ClientMessage, Hello, error_message
 from coedit.protocol.server_session import CloseCode, Refusal, ServerSession
 from coedit.protocol.tokens import Identity
 from coedit.store.redis_connection import TROUBLE
-from services.gateway.catchup import CatchUp
+from services.gateway.catchup import CatchUp, Source
 from services.gateway.metrics import ERRORS, RECEIVED
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.subscription import Subscription
 from services.gateway.wire import Wire
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _OFFERS_A_RECALL = 64
 
 
-class Desk(Protocol):
+class Desk(Source, Protocol):
     """What a connection asks of its gateway."""
 
     async def welcome(self, connection: "Connection", hello: Hello) -> None:
@@ -43,14 +43,30 @@ class Desk(Protocol):
     async def leave(self, connection: "Connection", document_id: DocumentId) -> None:
         """Give up an open document."""
 
+    def gone(self, connection: "Connection") -> None:
+        """Forget a connection that has ended."""
+
 
 class Connection(Wire):
     """A client's connection; satisfies `services.gateway.subscription.Outlet`."""
 
-    def __init__(
-        self, socket: web.WebSocketResponse, request: web.Request, codec: Codec, settings: GatewaySettings
-    ):
-        super().__init__(socket, request, settings.gateway_buffer_bytes)
+    __slots__ = (
+        "_catch_up",
+        "_desk",
+        "_refused",
+        "_settings",
+        "codec",
+        "given",
+        "identity",
+        "is_resumed",
+        "offers_left",
+        "opens",
+        "session",
+        "subscriptions",
+    )
+
+    def __init__(self, socket: ServerSocket, codec: Codec, settings: GatewaySettings):
+        super().__init__(socket, settings.gateway_buffer_bytes)
         self.codec = codec
         self.identity: Identity | None = None
         self.is_resumed = False
@@ -61,15 +77,18 @@ class Connection(Wire):
         """The openings under way."""
         self.offers_left: dict[DocumentId, int] = {}
         """How many offers of each document the client may still send: it was asked for them."""
-        self.given: set[tuple[DocumentId, str]] = set()
+        self.given: frozenset[tuple[DocumentId, str]] = frozenset()
         """The macs of documents' histories that the client gave something to go on from."""
-        self.catch_up = CatchUp(self, settings)
-        self._hello_seconds = settings.gateway_hello_seconds
-        self._refused = Counts[str]()
+        self._settings = settings
+        self._desk: Desk | None = None
+        self._catch_up: CatchUp | None = None
+        """While something has to be caught up."""
+        self._refused: Counts[str] | None = None
         """How many messages were refused, by code."""
 
     async def run(self, desk: Desk) -> None:
         """Serve the connection until either side ends it."""
+        self._desk = desk
         try:
             if not await self._greet(desk):
                 return
@@ -81,9 +100,11 @@ class Connection(Wire):
             )
             self.close(CloseCode.INTERNAL, repr(type(error)))
         finally:
-            await self.say_goodbye()
-            await self._give_up(desk)
-            self.ended.set()
+            try:
+                await self.say_goodbye()
+                await self._give_up(desk)
+            finally:
+                desk.gone(self)
 
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""
@@ -98,11 +119,20 @@ class Connection(Wire):
 
     def left_behind(self, subscription: Subscription) -> None:
         """Catch a subscription up when the connection has drained."""
-        self.catch_up.add(subscription)
+        self._catching_up().add(subscription)
 
     def refresh_roster(self, subscription: Subscription) -> None:
         """Send the whole roster again."""
-        self.catch_up.add_roster(subscription)
+        self._catching_up().add_roster(subscription)
+
+    def caught_up(self) -> None:
+        """Take note that nothing is left to be caught up."""
+        self._catch_up = None
+
+    def leave_off(self, subscription: Subscription) -> None:
+        """Catch a subscription up no more."""
+        if self._catch_up is not None:
+            self._catch_up.remove(subscription)
 
     def replaced(self) -> None:
         """Close: the same client goes on over another connection, of this gateway or of another."""
@@ -116,14 +146,20 @@ class Connection(Wire):
     def drop(self, subscription: Subscription, error: CoeditError) -> None:
         """End a subscription; its client is told why, and may open the document again."""
         subscription.is_live = False
-        self.catch_up.remove(subscription)
+        self.leave_off(subscription)
         if self.subscriptions.get(subscription.document_id) is subscription:
             self.session.closed(subscription.document_id)
             self.send_error(error, subscription.document_id)
 
+    def _catching_up(self) -> CatchUp:
+        if self._catch_up is None:
+            assert self._desk is not None  # noqa: S101 - nothing is open before `run`
+            self._catch_up = CatchUp(self, self._desk, self._settings)
+        return self._catch_up
+
     async def _greet(self, desk: Desk) -> bool:
         try:
-            async with asyncio.timeout(self._hello_seconds):
+            async with asyncio.timeout(self._settings.gateway_hello_seconds):
                 payload = await self.next_frame()
         except TimeoutError:
             self.close(CloseCode.NO_HELLO, "no hello")
@@ -155,6 +191,8 @@ class Connection(Wire):
 
     async def _refuse(self, refusal: Refusal) -> None:
         code = refusal.error.code
+        if self._refused is None:
+            self._refused = Counts()
         if code not in self._refused:  # a flood is one line, and its count when the connection ends
             facts = {"event": "refuse", "code": code, "client_id": self.client_id}
             logger.info("message refused", extra=facts | {"error": str(refusal.error)[:200]})
@@ -168,10 +206,11 @@ class Connection(Wire):
 
     async def _give_up(self, desk: Desk) -> None:
         self.finish()
-        if self._refused.total() > len(self._refused):
+        if self._refused is not None and self._refused.total() > len(self._refused):
             facts = {"event": "refused", "counts": dict(self._refused), "client_id": self.client_id}
             logger.info("messages refused on a connection", extra=facts)
-        self.catch_up.stop()
+        if self._catch_up is not None:
+            self._catch_up.stop()
         for document_id in [*self.opens, *self.subscriptions]:
             await desk.leave(self, document_id)
 

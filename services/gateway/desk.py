@@ -43,6 +43,7 @@ from services.gateway.presences import Presences
 from services.gateway.settings import GatewaySettings
 from services.gateway.submit import Submitter
 from services.gateway.subscription import Subscription
+from services.gateway.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class GatewayDesk:
         self._open: dict[Subscription, OpenDocument] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._is_draining = False
+        self.turns = Turns()
 
     async def drain(self) -> None:
         """Take no more submissions; return when those that were taken are answered.
@@ -105,9 +107,6 @@ class GatewayDesk:
             connection.end_in(
                 identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired"
             )
-        connection.catch_up.read_page = self._read_page
-        connection.catch_up.read_roster = self._read_roster
-        connection.catch_up.head_of = self._head_of
         connection.send(self._welcome_message(identity, client_id))
 
     async def handle(self, connection: Connection, message: ClientMessage) -> None:
@@ -142,7 +141,7 @@ class GatewayDesk:
         subscription = connection.subscriptions.pop(document_id, None)
         if subscription is None:
             return
-        connection.catch_up.remove(subscription)
+        connection.leave_off(subscription)
         document = self._open.pop(subscription)
         self._hub.release(document, subscription)
         if not document.feed.of_client(subscription.client_id):
@@ -204,7 +203,6 @@ class GatewayDesk:
         else:
             content = await document.content()
             subscription.parts = list(content.parts)
-            subscription.parts_count = len(content.parts)
             answer |= {"epoch": content.epoch, "revision": content.revision, "mac": content.mac}
             answer |= content.answer()
         if document.feed.lost is not None:
@@ -317,10 +315,12 @@ class GatewayDesk:
         )
         self._presences.say(document_id, presence)
 
-    async def _read_page(self, subscription: Subscription) -> list[dict[str, Any]]:
+    async def read_page(self, subscription: Subscription) -> list[dict[str, Any]]:
+        """Return the commits that come next (see `OpenDocument.page_after`)."""
         return await self._open[subscription].page_after(subscription.revision)
 
-    async def _read_roster(self, subscription: Subscription) -> list[dict[str, Any]]:
+    async def read_roster(self, subscription: Subscription) -> list[dict[str, Any]]:
+        """Return who is there, and where."""
         feed = self._open[subscription].feed
         for _ in range(_ROSTER_ATTEMPTS):
             known = feed.presence_count
@@ -330,7 +330,8 @@ class GatewayDesk:
                 break
         return [presence_fields(presence) for presence in present]
 
-    def _head_of(self, subscription: Subscription) -> Revision:
+    def head_of(self, subscription: Subscription) -> Revision:
+        """Return where the document stands."""
         return self._open[subscription].feed.head
 
     def _welcome_message(self, identity: Identity, client_id: ClientId) -> dict[str, Any]:

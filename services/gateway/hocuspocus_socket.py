@@ -33,6 +33,7 @@ from coedit.protocol.yjs.hocuspocus import (
 from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, write_awareness
 from services.gateway.connection import as_answer
 from services.gateway.metrics import YJS_IGNORED
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_frames import YjsFrame
@@ -194,14 +195,14 @@ class HocuspocusSocket(YjsWire):
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
+        socket: ServerSocket,
         request: web.Request,
         settings: GatewaySettings,
         desk: YjsDesk,
         identify: Identify,
     ) -> None:
-        super().__init__(socket, request, settings)
-        self.root = root_of(request)
+        super().__init__(socket, settings)
+        self.root = root_of(request.query)
         self.identify = identify
         self._desk = desk
         self._leaving: set[asyncio.Task[None]] = set()
@@ -227,7 +228,6 @@ class HocuspocusSocket(YjsWire):
             self.finish()
             for document in self._documents.values():
                 await document.leave()
-            self.ended.set()
 
     def expires(self, identity: Identity) -> None:
         """The socket lasts as long as the first of its tokens, or for ever."""

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from coedit.errors import (
@@ -30,6 +29,7 @@ from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.feed import Feed, Place
 from services.gateway.heal import Healer
+from services.gateway.kept import KeptContents
 from services.gateway.metrics import DOCUMENTS, LOOP_ERRORS, QUARANTINES, SUBSCRIPTIONS
 from services.gateway.recent import Logged, page_of
 from services.gateway.subscription import Subscription
@@ -61,6 +61,7 @@ class OpenDocument:
         channels: Channels,
         healer: Healer,
         quarantine: Quarantine,
+        kept: Content | None = None,
     ) -> None:
         self.feed = Feed(document_id, self._mend, self._on_damage)
         self._healer = healer
@@ -70,8 +71,9 @@ class OpenDocument:
         self._channels = channels
         self._channel = log.shard(document_id).events(document_id)
         self._lock = asyncio.Lock()
-        self._loaded: LoadedDocument | None = None
-        self._content: Content | None = None
+        self._content = kept
+        self._is_followed = False
+        """Whether the content is known to be of the history that the feed goes on with."""
         self._is_subscribed = False
         self._mending: asyncio.Task[None] | None = None
         self._mend_again = False
@@ -96,16 +98,20 @@ class OpenDocument:
         """
         async with self._lock:
             await self._subscribe()
-            if self._content is None or self._is_out_of_date(self._content):
-                loaded, self._is_salvaged = await self._read(self._loaded)
-                # Not with the commits that were read on the way: the feed keeps what is asked for, within bounds.
-                self._loaded = replace(loaded, recent=())
+            content = self._content
+            if content is None or not self._is_current(content):
+                loaded, self._is_salvaged = await self._read(content.loaded if content else None)
                 # Encoding a large document takes long enough to be felt by everyone else.
-                self._content = await asyncio.to_thread(Content, self._loaded)
+                content = await asyncio.to_thread(Content, self.feed.document_id, loaded)
                 if not self._is_salvaged:
-                    self._catch_feed_up(self._loaded)
-            _check_text(self._loaded is None or self._loaded.is_text)
-            return self._content
+                    self._catch_feed_up(loaded)
+            self._content, self._is_followed = content, True
+            _check_text(content.loaded.is_text)
+            return content
+
+    def content_to_keep(self) -> Content | None:
+        """Return what whoever opens the document next may begin with."""
+        return None if self._is_salvaged else self._content
 
     async def look_for_damage(self) -> str:
         """Return what is known to be wrong with the document, now and, since it is subscribed, from now on.
@@ -136,8 +142,14 @@ class OpenDocument:
             await self.found(damage)
         return loaded, damage is not None
 
-    def _is_out_of_date(self, content: Content) -> bool:
-        return not self._is_salvaged and self.feed.head - content.revision > content.may_lag
+    def _is_current(self, content: Content) -> bool:
+        """Return whether a content can be given out; one that was kept since an earlier opening only at the head."""
+        if self._is_salvaged:
+            return True
+        feed = self.feed
+        if not self._is_followed:
+            return (content.epoch, content.revision, content.mac) == (feed.epoch, feed.head, feed.mac)
+        return feed.head - content.revision <= content.may_lag
 
     async def check_held(self, epoch: int, revision: Revision, mac: str) -> Place:
         """Refuse a client whose history is not ours; return where the document stands.
@@ -363,7 +375,7 @@ class OpenDocument:
 
     def _restart(self, place: Place) -> None:
         """The document has another history now: its clients open it again, and learn whether theirs is another too."""
-        self._loaded = self._content = None
+        self._content = None
         self._is_salvaged = False
         self.feed.start(place)
         facts = {"event": "another-history", "document_id": self.feed.document_id, "epoch": place.epoch}
@@ -387,10 +399,12 @@ class Hub:
         channels: Channels,
         healer: Healer,
         quarantine: Quarantine,
+        kept: KeptContents,
     ) -> None:
         self._make: Callable[[DocumentId], OpenDocument] = lambda document_id: OpenDocument(
-            document_id, log, reader, channels, healer, quarantine
+            document_id, log, reader, channels, healer, quarantine, kept.take(document_id)
         )
+        self._kept = kept
         self._documents: dict[DocumentId, OpenDocument] = {}
 
     def get(self, document_id: DocumentId) -> OpenDocument:
@@ -411,6 +425,8 @@ class Hub:
         if document.users == 0:
             del self._documents[document.feed.document_id]
             DOCUMENTS.set(len(self._documents))
+            if (content := document.content_to_keep()) is not None:
+                self._kept.put(document.feed.document_id, content)
             document.close()
 
 

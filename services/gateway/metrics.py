@@ -4,6 +4,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 CONNECTIONS = Gauge("coedit_gateway_connections", "Open WebSocket connections.")
 DOCUMENTS = Gauge("coedit_gateway_documents", "Documents that some client here has open.")
+KEPT_BYTES = Gauge(
+    "coedit_gateway_kept_bytes", "What is kept of documents that nobody here has open any more."
+)
 SUBSCRIPTIONS = Gauge("coedit_gateway_subscriptions", "Pairs of a client and an open document.")
 RECEIVED = Counter("coedit_gateway_received_total", "Messages from clients, by type.", ["type"])
 DELIVERED = Counter("coedit_gateway_delivered_total", "Commits and acks delivered to clients.")

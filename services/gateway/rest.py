@@ -136,8 +136,13 @@ def add_page(app: web.Application, folder: str) -> None:
 
 
 def document_of(request: web.Request, prefix: str) -> DocumentId:
+    """Return the document that a request's path names."""
+    return document_at(request.raw_path, prefix)
+
+
+def document_at(raw_path: str, prefix: str) -> DocumentId:
     """Read the path as it came: a router has decoded it once, and would have taken ``..`` for a step up."""
-    path = request.raw_path.partition("?")[0]
+    path = raw_path.partition("?")[0]
     return document_id_from_url(path.removeprefix(prefix))
 
 

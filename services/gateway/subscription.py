@@ -63,7 +63,6 @@ class Subscription:
         "opened_us",
         "outlet",
         "parts",
-        "parts_count",
         "rejected",
         "revision",
     )
@@ -84,9 +83,8 @@ class Subscription:
         """Whether others were told that the client has come back."""
         self.is_damaged = False
         """Opened while the document is damaged: its client knows, and may not write."""
-        self.parts: list[bytes] = []
+        self.parts: list[SharedFrame] = []
         """What of a large document is still to be sent, before any commit."""
-        self.parts_count = 0
         self.acked = 0
         """The largest sequence of this client whose ack was told."""
         self.in_flight: int | None = None

@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-from typing import Any
-
-from aiohttp import WSMsgType, web
 
 from coedit.identifiers import ClientId
 from coedit.protocol.server_session import CloseCode
 from services.gateway.metrics import CLOSED
+from services.gateway.server_socket import ServerSocket
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +20,22 @@ _HARD_BUFFER_FACTOR = 16
 class Wire:
     """One client's WebSocket; a client that reads too slowly is dropped."""
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request, buffer_bytes: int) -> None:
+    __slots__ = (
+        "_buffer_bytes",
+        "_end",
+        "_goodbye",
+        "_is_closing",
+        "_most_bytes",
+        "_receiver",
+        "_socket",
+        "_transport",
+        "client_id",
+    )
+
+    def __init__(self, socket: ServerSocket, buffer_bytes: int) -> None:
         self.client_id: ClientId | None = None
-        self.ended = asyncio.Event()
-        """Set when the connection has been given up."""
         self._socket = socket
-        # aiohttp's own writer goes through the same transport; every write is a whole frame.
-        self._transport: asyncio.WriteTransport | None = request.transport
+        self._transport: asyncio.WriteTransport = socket.transport  # every write is a whole frame
         self._buffer_bytes = buffer_bytes
         self._most_bytes = buffer_bytes * _HARD_BUFFER_FACTOR
         self._is_closing = False
@@ -43,7 +50,7 @@ class Wire:
         Return whether the connection takes more.
         """
         transport = self._transport
-        if self._is_closing or transport is None or self._socket.closed or transport.is_closing():
+        if self._is_closing or self._socket.closed or transport.is_closing():
             return True  # after a close frame nothing more is written, and nothing piles up
         buffered = transport.get_write_buffer_size()
         if buffered > self._most_bytes:
@@ -59,7 +66,7 @@ class Wire:
     @property
     def buffered_bytes(self) -> int:
         """What was written and is not yet taken by the network."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size()
 
     @property
     def is_closed(self) -> bool:
@@ -92,11 +99,11 @@ class Wire:
 
     async def next_frame(self) -> bytes | str | None:
         """Return the next frame's payload, or None when the connection has ended or is to end."""
+        if self._is_closing:
+            return None
         self._receiver = asyncio.current_task()
         try:
-            message = await self._socket.receive()
-        except ConnectionError:  # gone while its ping was answered
-            return None
+            return await self._socket.receive()
         except asyncio.CancelledError:
             # Cancelled by `close` alone, or by somebody else as well?
             if self._goodbye is None or self._receiver is None or self._receiver.uncancel():
@@ -104,13 +111,12 @@ class Wire:
             return None
         finally:
             self._receiver = None
-        return _payload(message)
 
     async def say_goodbye(self) -> None:
         """Send the close frame that `close` asked for.
 
-        In the task that receives: closed from any other, aiohttp does not wait for the peer's answer, and a peer
-        whose answer meets a closed socket may never get to read why.
+        In the task that receives: the peer's answer is waited for, since one whose answer meets a closed socket may
+        never get to read why.
         """
         if self._goodbye is None:
             return
@@ -119,20 +125,29 @@ class Wire:
         try:
             # It waits until what was written has drained, which with a peer that is gone may take for ever.
             async with asyncio.timeout(seconds):
-                await self._socket.close(code=code, message=reason.encode()[:120])
+                await self._socket.close(code, reason.encode()[:120])
         except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
+            self.abort()
+
+    def keep_in_touch(self, now: float, ping_seconds: float) -> None:
+        """Ping a client that has been silent for so long, and give up one that has not answered in half of that.
+
+        ``now`` is by the monotonic clock.
+        """
+        socket = self._socket
+        if now - socket.heard_at < ping_seconds:
+            return
+        if socket.pinged_at < socket.heard_at:
+            socket.ping()
+        elif now - socket.pinged_at >= ping_seconds / 2:
+            self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once; its client may or may not get what was written."""
+        self._socket.abort()
 
     def finish(self) -> None:
         """Take note that nobody receives any more."""
         self._is_closing = True
         if self._end is not None:
             self._end.cancel()
-
-
-def _payload(message: Any) -> bytes | str | None:
-    if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-        payload: bytes | str = message.data
-        return payload
-    return None

@@ -8,9 +8,9 @@ from coedit.errors import CoeditError
 from coedit.protocol.tokens import Identity
 from services.gateway.auth import Access
 from services.gateway.hocuspocus_socket import HocuspocusSocket
-from services.gateway.metrics import CONNECTIONS, YJS_CONNECTIONS
+from services.gateway.metrics import YJS_CONNECTIONS
 from services.gateway.settings import GatewaySettings
-from services.gateway.wire import Wire
+from services.gateway.sockets import Sockets
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_seat import close_code_of
 from services.gateway.yjs_socket import PATH, YjsSocket
@@ -19,20 +19,20 @@ Identify = Callable[[str], Identity]
 
 
 class YjsRoutes:
-    """Both endpoints; ``wires`` are the gateway's connections, and ``is_draining`` says whether it takes more."""
+    """Both endpoints; ``is_draining`` says whether the gateway takes more."""
 
     def __init__(
         self,
         settings: GatewaySettings,
         access: Access,
         desk: YjsDesk,
-        wires: set[Wire],
+        sockets: Sockets,
         is_draining: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._access = access
         self._desk = desk
-        self._wires = wires
+        self._sockets = sockets
         self._is_draining = is_draining
 
     def add_to(self, app: web.Application) -> None:
@@ -54,31 +54,22 @@ class YjsRoutes:
         if self._is_draining():
             return web.Response(status=503, text="shutting down")
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        socket = web.WebSocketResponse(
-            # An application may give its provider some: a browser gives up where none of them is chosen.
-            protocols=[name.strip() for name in offered if name.strip()],
-            heartbeat=settings.gateway_ping_seconds,
-            compress=False,  # frames are shared between clients
-            max_msg_size=settings.gateway_yjs_frame_bytes,
-        )
-        await socket.prepare(request)
+        # An application may give its provider some: a browser gives up where none of them is chosen.
+        protocols = tuple(name.strip() for name in offered if name.strip())
+        socket = await self._sockets.accept(request, protocols, settings.gateway_yjs_frame_bytes)
         try:
             self._access.check_origin(request.headers.get("Origin"), request.host)
             wire = kind(socket, request, settings, self._desk, self._identify_for(request))
         except CoeditError as error:
-            await socket.close(code=close_code_of(error), message=str(error).encode()[:120])
-            return socket
-        self._wires.add(wire)
-        CONNECTIONS.inc()
-        YJS_CONNECTIONS.inc()
-        try:
-            await wire.run()
-        finally:
-            self._wires.discard(wire)
-            CONNECTIONS.dec()
-            YJS_CONNECTIONS.dec()
-        return socket
+            return await self._sockets.refuse(socket, close_code_of(error), str(error))
+        return self._sockets.serve(wire, _counted(wire))
 
     def _identify_for(self, request: web.Request) -> Identify:
         """Return how to tell whom a token names; the author of the query is looked at in open mode alone."""
-        return lambda token: self._access.identify(token, request.query.get("author"))
+        author = request.query.get("author")
+        return lambda token: self._access.identify(token, author)
+
+
+async def _counted(wire: YjsSocket | HocuspocusSocket) -> None:
+    with YJS_CONNECTIONS.track_inprogress():
+        await wire.run()

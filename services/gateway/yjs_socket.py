@@ -12,7 +12,8 @@ from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.sync import read_messages, write_awareness, write_denied
 from services.gateway.connection import as_answer
-from services.gateway.rest import document_of
+from services.gateway.rest import document_at
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_frames import YjsFrame
@@ -28,14 +29,15 @@ class YjsSocket(YjsWire):
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
+        socket: ServerSocket,
         request: web.Request,
         settings: GatewaySettings,
         desk: YjsDesk,
         identify: Callable[[str], Identity],
     ) -> None:
-        super().__init__(socket, request, settings)
-        self._request = request
+        super().__init__(socket, settings)
+        # Not the request itself, which is much larger and would be kept as long.
+        self._raw_path, self._query = request.raw_path, request.query
         self._desk = desk
         self._identify = identify
 
@@ -56,14 +58,13 @@ class YjsSocket(YjsWire):
             self.finish()
             if seat is not None:
                 await self._desk.leave(seat)
-            self.ended.set()
 
     async def _open(self) -> YjsSeat:
-        identity = self._identify(self._request.query.get("token", ""))
+        identity = self._identify(self._query.get("token", ""))
         if identity.expires_at is not None:
             self.end_in(identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
-        name = document_of(self._request, PATH)
-        return await self._desk.open(self, name, identity, root_of(self._request))
+        name = document_at(self._raw_path, PATH)
+        return await self._desk.open(self, name, identity, root_of(self._query))
 
     def _refuse(self, answer: CoeditError, error: BaseException) -> None:
         """End the connection of a client that may not have, or say, what it wants."""

@@ -1,12 +1,12 @@
 """A Yjs client's WebSocket: what both ways of framing need of it."""
 
 import asyncio
-
-from aiohttp import web
+from collections.abc import Mapping
 
 from coedit.crdt.document import ROOT
 from coedit.errors import InvalidRequestError
 from coedit.protocol.server_session import CloseCode
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.wire import Wire
 
@@ -19,10 +19,8 @@ _MOST_ROOT_CHARACTERS = 255
 class YjsWire(Wire):
     """Whole documents go out on it, and something does at least now and then: providers give up on silence."""
 
-    def __init__(
-        self, socket: web.WebSocketResponse, request: web.Request, settings: GatewaySettings
-    ) -> None:
-        super().__init__(socket, request, settings.gateway_buffer_bytes)
+    def __init__(self, socket: ServerSocket, settings: GatewaySettings) -> None:
+        super().__init__(socket, settings.gateway_buffer_bytes)
         self._patience_seconds = settings.gateway_lag_seconds
         self._bound_bytes = self._most_bytes
         self._written_at = asyncio.get_running_loop().time()
@@ -59,13 +57,13 @@ class YjsWire(Wire):
         self.close(CloseCode.MALFORMED, "frames are binary here")
 
 
-def root_of(request: web.Request) -> str:
+def root_of(query: Mapping[str, str]) -> str:
     """Return the name of the shared text that a client edits, if the document is one.
 
     Raises:
         InvalidRequestError: it is too long, or holds what no name does.
     """
-    root = request.query.get("root", ROOT)
+    root = query.get("root", ROOT)
     if len(root) > _MOST_ROOT_CHARACTERS or not root.isprintable():
         raise InvalidRequestError("the name of the shared text is too long, or cannot be printed")
     return root

@@ -25,6 +25,7 @@ from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import ObjectStoreError, open_object_store
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import connect
+from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshot, Snapshots
 from coedit.store.topology import Nodes
 from services.snapshotter.idle import Evictor
@@ -61,7 +62,7 @@ async def ada(redis: Redis) -> Author:
 
 
 def snapshot(author: Author, revision: int, number: int) -> Snapshot:
-    return Snapshot(author.document_id, number, Revision(revision), 1, "", b"", b"", Delta())
+    return Snapshot(author.document_id, number, Revision(revision), 1, "", b"", b"", Rendered())
 
 
 async def test_note_never_goes_backwards(redis: Redis, ada: Author) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from coedit.ot import Delta
 from coedit.store.archive import Archive
 from coedit.store.keys import shard_of
 from coedit.store.object_store import open_object_store
+from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshots, encode_snapshot
 from coedit.store.versions import Version, Versions
 from tests.conftest import MakeSystem
@@ -131,8 +133,8 @@ async def _alter_snapshot(system: System, _: Redis) -> None:
     """Text and Yjs update differ, and every checksum holds."""
     snapshot = await Snapshots(open_object_store(system.object_store_url)).newest(DocumentId("notes"))
     assert snapshot is not None
-    object.__setattr__(snapshot, "document", Delta().insert("something else"))
-    _files(system, "snapshot", "notes")[-1].write_bytes(encode_snapshot(snapshot))
+    altered = replace(snapshot, rendered=Rendered(Delta().insert("something else")))
+    _files(system, "snapshot", "notes")[-1].write_bytes(encode_snapshot(altered))
 
 
 async def _alter_log(_: System, redis: Redis) -> None:

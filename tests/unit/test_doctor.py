@@ -18,6 +18,7 @@ from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.archive import Segment
 from coedit.store.document_log import Position
 from coedit.store.folding import Fold
+from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshot
 
 NAME = DocumentId("notes")
@@ -45,6 +46,7 @@ def _entries(count: int, epoch: int = 1) -> tuple[list[bytes], list[str]]:
 
 
 ENTRIES, MACS = _entries(HEAD)
+OTHER = Rendered(Delta().insert("other"))
 POSITION = Position(1, Revision(HEAD), MACS[HEAD], Revision(6), Revision(9), 2, "an incarnation")
 
 
@@ -114,7 +116,8 @@ def test_new_document_is_healthy() -> None:
         {"snapshots": {1: _snapshot(5, 1)}},
         {"snapshots": {}},
         {"snapshots": {1: _snapshot(5, 1), 2: replace(_snapshot(9, 2), mac="of a fork")}},
-        {"snapshots": {1: _snapshot(5, 1), 2: replace(_snapshot(9, 2), document=Delta().insert("other"))}},
+        {"snapshots": {1: _snapshot(5, 1), 2: replace(_snapshot(9, 2), rendered=OTHER)}},
+        {"snapshots": {1: _snapshot(5, 1), 2: replace(_snapshot(9, 2), rendered=Rendered(packed=b"no"))}},
         {"snapshots": {1: _snapshot(5, 1), 2: replace(_snapshot(9, 2), update=YjsDocument(NAME).update())}},
     ],
     ids="+".join,

@@ -3,67 +3,65 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 from bench.drive import connect_all, type_at_rate
 from bench.peers.clients.catalogue import Clients, documents
+from bench.peers.quiet import until_quiet
 from bench.peers.systems.system import REDIS
+from bench.peers.visitors import Visitors
 from bench.peers.workload import Figure, Observed, Session, Target, Workload
 from bench.tally import DocumentTally, Tally, percentiles
 
 _JOINERS = 150
 _SIZES = {"4 MB": 4_000_000, "20 MB": 20_000_000}
 _LIVE_RATE = 40.0
-_BEFORE_SECONDS = 4.0
-_DEADLINE_SECONDS = 90.0
+_LEAST_SECONDS = 4.0
+
+T = TypeVar("T")
 
 
 async def _drive(session: Session) -> dict[str, Any]:
     known, address = documents(session.speaks), session.addresses[0]
     sizes = {"4 MB": 400_000} if session.size == "quick" else _SIZES
     for name, size in sizes.items():
-        await known.put(address, f"bench-{name.replace(' ', '-')}", _prose(size))
+        await known.put(address, _document(name), _prose(size))
     tally, counts = Tally(), DocumentTally()
     clients = Clients(session.speaks, tally)
     live = [clients.typist("bench-live", counts) for _ in range(2)]
     await connect_all(live[:1], session.addresses)
     await connect_all(live[1:], session.addresses)
+    await until_quiet()
     typing = asyncio.create_task(type_at_rate(live, _LIVE_RATE))
     await asyncio.sleep(1.0)
     tally.is_measuring = True
-    answer: dict[str, Any] = {"before": (await _p99_during(tally, asyncio.sleep(_BEFORE_SECONDS)))[1]}
+    _, before = await _p99_during(tally, asyncio.sleep(_LEAST_SECONDS))
+    answer: dict[str, Any] = {"before": before}
     for name in sizes:
+        joiners = 20 if session.size == "quick" else _JOINERS
+        visitors = await Visitors.start(session.speaks, address, _document(name), joiners)
+        await until_quiet()
         print(f"before {name}", flush=True)
-        visitors = [
-            known.visitor(f"bench-{name.replace(' ', '-')}")
-            for _ in range(20 if session.size == "quick" else _JOINERS)
-        ]
-        async with asyncio.timeout(_DEADLINE_SECONDS):
-            seconds, p99 = await _p99_during(
-                tally, asyncio.gather(*(visitor.visit(address) for visitor in visitors))
-            )
-        answer[name] = {
-            "seconds": seconds,
-            "p99": p99,
-            "joiners": len(visitors),
-            "bytes": max(visitor.received_bytes for visitor in visitors),
-        }
-        for visitor in visitors:
-            visitor.close()
+        seen, p99 = await _p99_during(tally, visitors.visit())
         print(f"after {name}", flush=True)
+        answer[name] = seen | {"p99": p99}
+        await visitors.leave()
     typing.cancel()
     return answer
 
 
-async def _p99_during(tally: Tally, what: Any) -> tuple[float, float]:
-    """Return how long it took, and the p99 of live edits meanwhile, of at least one second."""
+async def _p99_during(tally: Tally, what: Awaitable[T]) -> tuple[T, float]:
+    """Return what came of it, and the p99 of live edits meanwhile: over equal times, or it is of fewer edits worse."""
     tally.delays.clear()
     started = time.perf_counter()
-    await what
-    seconds = time.perf_counter() - started
-    await asyncio.sleep(max(0.0, 1.0 - seconds))
-    return seconds, percentiles(tally.delays).get("p99", 0.0)
+    answer = await what
+    await asyncio.sleep(max(0.0, _LEAST_SECONDS - (time.perf_counter() - started)))
+    return answer, percentiles(tally.delays).get("p99", 0.0)
+
+
+def _document(name: str) -> str:
+    return f"bench-{name.replace(' ', '-')}"
 
 
 def _prose(size: int) -> str:

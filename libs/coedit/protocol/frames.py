@@ -7,6 +7,11 @@ from coedit.protocol.codec import Codec
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
 
 
+def control_frame(kind: int, payload: bytes) -> bytes:
+    """Return a control frame (RFC 6455, 5.5) of at most 125 bytes."""
+    return pack("!BB", _FINAL | kind, len(payload)) + payload
+
+
 def encode_frame(codec: Codec, payload: bytes) -> bytes:
     """Return ``payload`` as one unfragmented frame of the codec's kind."""
     first = _FINAL | (_TEXT if codec is Codec.JSON else _BINARY)

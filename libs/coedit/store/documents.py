@@ -25,6 +25,7 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.keys import Shard
+from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshot, Snapshots
 
 _ATTEMPTS = 5
@@ -43,7 +44,7 @@ class LoadedDocument:
     epoch: int
     revision: Revision
     mac: str
-    document: Delta
+    rendered: Rendered
     recent: tuple[Commit, ...] = ()
     last_sequences: tuple[tuple[ClientId, ClientSequence], ...] = ()
     floor: Revision = Revision(0)
@@ -57,6 +58,15 @@ class LoadedDocument:
     """Of a bridged document: the Yjs update that the commits above ``snapshot_read`` continue."""
     snapshot_read: Revision = Revision(0)
     """The revision of the snapshot that ``update`` is from."""
+
+    @property
+    def document(self) -> Delta:
+        """The document.
+
+        Raises:
+            DamagedError: the snapshot that it is from holds none.
+        """
+        return self.rendered.delta
 
     @property
     def is_text(self) -> bool:
@@ -74,7 +84,7 @@ class LoadedDocument:
         return self.bridge.first == 1 or self.snapshot_read >= self.bridge.first
 
 
-EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Delta())
+EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Rendered())
 
 
 class DocumentReader:
@@ -114,7 +124,14 @@ class DocumentReader:
             if not is_behind:
                 entries = await self._log.read(document_id, start.revision + 1, position.head)
                 if len(entries) == position.head - start.revision:
-                    return await _beside(entries, partial(self._advance, document_id, start, position))
+                    try:
+                        return await _beside(entries, partial(self._advance, document_id, start, position))
+                    except DamagedError:
+                        if start is not known:
+                            raise
+                        # What was known may be of a history that is no more.
+                        known = None
+                        continue
             if position == before:
                 raise _stuck(is_behind, position)
             # The log was trimmed, or a snapshot was made, between two reads.
@@ -328,6 +345,7 @@ class DocumentReader:
             with suppress(DamagedError):
                 snapshot = await self._snapshots.read(document_id, number)
                 if snapshot is not None:
+                    snapshot.rendered.delta  # noqa: B018 - it is sound if that can be unpacked as well
                     return _loaded(snapshot)
         return EMPTY
 
@@ -339,7 +357,8 @@ class _Walk:
         self._document_id = document_id
         self._start = start
         self._chain_key = chain_key
-        self._document = start.document
+        self._document: Delta | None = None
+        """That of ``start`` until a commit is applied: it need not be unpacked for nothing."""
         self._sequences = dict(start.last_sequences)
         self._commits: list[Commit] = []
         self._bridge = start.bridge
@@ -354,7 +373,7 @@ class _Walk:
         """
         for commit in follow(self._document_id, entries, self.revision, self.mac, self._chain_key):
             try:
-                self._document = apply(self._document, commit.delta)
+                self._document = apply(self._now(), commit.delta)
             except InvalidDeltaError as error:
                 message = f"revision {commit.revision} does not fit: {error}"
                 raise DamagedError(message, "fold", commit.revision) from error
@@ -363,6 +382,9 @@ class _Walk:
             self.revision, self.mac = commit.revision, commit.mac
             self._sequences[commit.client_id] = commit.client_sequence
             self._commits.append(commit)
+
+    def _now(self) -> Delta:
+        return self._start.document if self._document is None else self._document
 
     def reached(self, position: Position | None) -> LoadedDocument:
         """Return the document where it stands now; ``position`` is where Redis has it."""
@@ -373,7 +395,7 @@ class _Walk:
             epoch=epoch if position is None else position.epoch,
             revision=self.revision,
             mac=self.mac,
-            document=self._document,
+            rendered=start.rendered if self._document is None else Rendered(self._document),
             recent=tuple(commits),
             last_sequences=tuple(self._sequences.items()),
             bridge=self._bridge,
@@ -396,7 +418,7 @@ def _loaded(snapshot: Snapshot) -> LoadedDocument:
         snapshot.epoch,
         snapshot.revision,
         snapshot.mac,
-        snapshot.document,
+        snapshot.rendered,
         last_sequences=tuple(snapshot.last_sequences.items()),
         floor=snapshot.revision,
         snapshot=snapshot.revision,

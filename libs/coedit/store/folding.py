@@ -15,6 +15,7 @@ from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.protocol.history import follow
 from coedit.protocol.log_entry import ChainKey
+from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshot
 
 _LAST_SEQUENCES = 1000
@@ -104,7 +105,7 @@ class Fold:
             mac=self.mac,
             state_vector=self.yjs.state_vector(),
             update=update,
-            document=self.yjs.content,
+            rendered=Rendered(self.yjs.content),
             last_sequences=dict(list(self.last_sequences.items())[-_LAST_SEQUENCES:]),
             bridge=self.bridge,
         )

@@ -18,25 +18,25 @@ and ``document_checksum`` (BLAKE2b, 16 bytes, of the fields as they stand). The 
 where a Yjs client asked for that. Why one object: ``docs/adr/0002-one-object-per-snapshot.md``.
 """
 
-import zlib
+import asyncio
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import msgpack
-import orjson
 
 from coedit.crdt.document import ROOT
 from coedit.errors import DamagedError, InvalidDeltaError, ObjectStoreError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision, escape
 from coedit.ot.bridge import Bridge
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
-from coedit.ot.utf16 import to_units
 from coedit.store.object_store import ObjectStore
+from coedit.store.rendered import Rendered
 
 FORMAT = 1
-_BROKEN = (AttributeError, InvalidDeltaError, KeyError, TypeError, ValueError, zlib.error)
+_LONG_BYTES = 256 * 1024
+"""An object that takes milliseconds to decode, which whoever else the loop serves would wait for."""
+_BROKEN = (AttributeError, InvalidDeltaError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,21 @@ class Snapshot:
     state_vector: bytes
     update: bytes
     """The whole document as a plain Yjs v1 update."""
-    document: Delta
-    """The same document, rendered."""
+    rendered: Rendered
+    """The same document, as OT clients open it."""
     last_sequences: dict[ClientId, ClientSequence] = field(default_factory=dict)
     """The last committed sequence of the clients that were seen last; a cache, bounded by whoever folds."""
     bridge: Bridge | None = None
     """As what Yjs clients open it, if they do."""
+
+    @property
+    def document(self) -> Delta:
+        """The document.
+
+        Raises:
+            DamagedError: the object holds none.
+        """
+        return self.rendered.delta
 
     @property
     def text_root(self) -> str | None:
@@ -108,7 +117,10 @@ class Snapshots:
         body = await self._objects.read(snapshot_key(document_id, number))
         if body is None:
             return None
-        snapshot = decode_snapshot(body)
+        if len(body) < _LONG_BYTES:
+            snapshot = decode_snapshot(body)
+        else:
+            snapshot = await asyncio.to_thread(decode_snapshot, body)
         if (snapshot.document_id, snapshot.number) != (document_id, number):
             raise DamagedError(f"the object of snapshot {number} holds another snapshot", "object")
         return snapshot
@@ -140,7 +152,7 @@ class Snapshots:
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """Return the object of a snapshot."""
-    document = zlib.compress(orjson.dumps(snapshot.document.to_json()), 6)
+    document = snapshot.rendered.packed
     header: bytes = msgpack.packb(
         {
             "document_id": snapshot.document_id,
@@ -190,23 +202,14 @@ def _decode(parts: dict[str, Any]) -> Snapshot:
     bridge = Bridge.read(header.pop("bridge", ""))
     if header.pop("kind") != (bridge.kind if bridge else "text"):
         raise DamagedError("a snapshot of one kind says that it is of another", "object")
-    return Snapshot(**header, bridge=bridge, update=parts["update"], document=_document(parts["document"]))
+    return Snapshot(
+        **header, bridge=bridge, update=parts["update"], rendered=Rendered(packed=parts["document"])
+    )
 
 
 def _refuse_altered(part: bytes, checksum: bytes, name: str) -> None:
     if _checksum(part) != checksum:
         raise DamagedError(f"the {name} of a snapshot is not what was written", "object")
-
-
-def _document(packed: bytes) -> Delta:
-    # Not Delta.from_json: its bounds are for what a client may send at once, and the checksum vouches for it.
-    ops = [
-        Insert(
-            to_units(op["insert"]) if isinstance(op["insert"], str) else op["insert"], op.get("attributes")
-        )
-        for op in orjson.loads(zlib.decompress(packed))
-    ]
-    return Delta.from_normal(tuple(ops))
 
 
 def _checksum(part: bytes) -> bytes:

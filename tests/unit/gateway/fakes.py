@@ -8,7 +8,6 @@ import msgpack
 
 from coedit.errors import CoeditError, RevisionTooOldError
 from coedit.identifiers import ClientId, DocumentId, Revision
-from coedit.ot import Delta
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Committed, encode_events
 from coedit.protocol.log_entry import decode_commit
@@ -17,7 +16,9 @@ from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Offer, OffersStream
 from coedit.store.quarantine import Quarantine
+from coedit.store.rendered import Rendered
 from services.gateway.channels import Channels
+from services.gateway.content import Content
 from services.gateway.heal import Healer
 from services.gateway.hub import OpenDocument
 from services.gateway.subscription import Subscription
@@ -50,14 +51,14 @@ class FakeStore:
         self.after_position: Callable[[], Awaitable[None]] = _nothing
         self.after_load: Callable[[], Awaitable[None]] = _nothing
 
-    def document(self) -> OpenDocument:
+    def document(self, kept: Content | None = None) -> OpenDocument:
         reader, healer = cast("DocumentReader", self), Healer(cast("OffersStream", self), self.shard)
         log, channels, quarantine = (
             cast("DocumentLog", self),
             cast("Channels", self),
             cast("Quarantine", self),
         )
-        return OpenDocument(DOCUMENT, log, reader, channels, healer, quarantine)
+        return OpenDocument(DOCUMENT, log, reader, channels, healer, quarantine, kept)
 
     async def of(self, _: DocumentId) -> None:
         """Nothing is quarantined."""
@@ -97,7 +98,7 @@ class FakeStore:
 
     async def load(self, _: DocumentId, __: LoadedDocument | None = None) -> LoadedDocument:
         recent = tuple(decode_commit(self._entry(revision)) for revision in range(1, self.head + 1))
-        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Delta(), recent)
+        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Rendered(), recent)
         await self.after_load()
         return loaded
 
@@ -182,6 +183,9 @@ class FakeOutlet:
 
     def drop(self, _: Subscription, error: CoeditError) -> None:
         self.dropped.append(error)
+
+    def caught_up(self) -> None:
+        pass
 
     def drop_slow(self) -> None:
         self.is_closed = True

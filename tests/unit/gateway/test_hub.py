@@ -28,9 +28,8 @@ def _joined(document: OpenDocument, outlet: FakeOutlet, revision: int) -> None:
 
 async def test_commits_that_were_read_to_open_are_not_kept() -> None:
     document = FakeStore(head=5).document()
-    await document.content()
-    assert document._loaded is not None
-    assert (document._loaded.revision, document._loaded.recent) == (5, ())
+    loaded = (await document.content()).loaded
+    assert (loaded.revision, loaded.recent) == (5, ())
 
 
 async def test_gap_in_what_the_channel_brings_is_filled_in_order() -> None:

@@ -60,7 +60,7 @@ async def test_who_leaves_while_the_roster_is_read_is_not_in_it() -> None:
             store.on_message(encode_events([PresenceChanged((), (EVE.client_id,))]))
 
     rosters.after_read = leave
-    assert await desk._read_roster(one) == []
+    assert await desk.read_roster(one) == []
 
 
 async def test_client_whose_buffer_is_full_of_presence_falls_behind() -> None:

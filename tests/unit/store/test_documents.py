@@ -8,7 +8,7 @@ import msgpack
 import pytest
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError
+from coedit.errors import CoeditError, DamagedError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
@@ -23,6 +23,7 @@ from coedit.store.topology import Nodes
 
 DOCUMENT = DocumentId("notes")
 HEAD = 5000
+CHAIN_KEY = ChainKey.derive(b"secret")
 
 
 def entry(revision: int) -> bytes:
@@ -60,11 +61,11 @@ class Stream(Redis):
         self.entries = {revision: packed for revision, packed in self.entries.items() if revision > floor}
 
 
-async def _reader(stream: Stream, archived: int) -> DocumentReader:
+async def _reader(stream: Stream, archived: int, chain_key: ChainKey | None = None) -> DocumentReader:
     objects = open_object_store("memory://", "")
     archive = Archive(objects)
     await archive.store(DOCUMENT, Revision(1), [entry(revision) for revision in range(1, archived + 1)])
-    return DocumentReader(DocumentLog(Nodes(stream), 4), Snapshots(objects), archive)
+    return DocumentReader(DocumentLog(Nodes(stream), 4), Snapshots(objects), archive, chain_key)
 
 
 async def test_history_has_no_hole_where_the_log_is_trimmed_between_two_pages() -> None:
@@ -111,9 +112,22 @@ async def test_large_log_is_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPa
     assert threading.get_ident() not in threads
 
 
+async def test_what_is_known_of_a_history_that_is_no_more_is_read_again_from_the_start() -> None:
+    stream = Stream()
+    stream.entries = _commits(4, 1)
+    reader = await _reader(stream, 0, CHAIN_KEY)
+    known = await reader.load(DOCUMENT)
+    stream.entries = _commits(6, 2)
+    assert (await reader.load(DOCUMENT, known)).document == Delta().insert("a" * 12)
+    stream.entries = _commits(6, 2)
+    stream.entries[6] = stream.entries[5]
+    with pytest.raises(DamagedError):
+        await reader.load(DOCUMENT, known)
+
+
 def _commits(count: int, units: int) -> dict[int, bytes]:
     """Return a log of ``count`` commits, each of which inserts ``units``."""
-    key, mac, entries = ChainKey.derive(b"secret"), "", dict[int, bytes]()
+    key, mac, entries = CHAIN_KEY, "", dict[int, bytes]()
     for revision in range(1, count + 1):
         commit = Commit(
             revision=Revision(revision),

@@ -18,6 +18,7 @@ from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import DocumentReader
 from coedit.store.history import History
 from coedit.store.object_store import open_object_store
+from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshot, Snapshots
 
 DOCUMENT = DocumentId("a/b")
@@ -63,7 +64,7 @@ class Kept:
         yjs = YjsDocument(DOCUMENT)
         yjs.fold(state)
         vector, update = yjs.state_vector(), yjs.update()
-        snapshot = Snapshot(DOCUMENT, number, Revision(revision), 1, mac, vector, update, state)
+        snapshot = Snapshot(DOCUMENT, number, Revision(revision), 1, mac, vector, update, Rendered(state))
         assert await self.snapshots.create(snapshot)
 
     async def position(self, _: DocumentId) -> Position | None:

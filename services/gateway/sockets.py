@@ -1,0 +1,87 @@
+"""The WebSockets of a gateway: taken in one by one, served each by a task, pinged, and sent elsewhere in the end."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from coedit.protocol.server_session import CloseCode
+from services.gateway.metrics import CONNECTIONS
+from services.gateway.server_socket import HandedOver, ServerSocket
+from services.gateway.turns import Turns
+from services.gateway.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+_LOOKS_A_PING = 6
+"""So many times between two pings of a silent connection it is looked whether one is due."""
+_LOOKED_AT_ONCE = 500
+
+
+class Sockets:
+    """All that are open; a client that is silent for ``ping_seconds`` is pinged, and given half of that to answer."""
+
+    def __init__(self, ping_seconds: float) -> None:
+        self._ping_seconds = ping_seconds
+        self._arrivals = Turns()
+        self._wires: dict[asyncio.Task[None], Wire] = {}
+        self._is_leaving = False
+        self._on_end = self._ended
+
+    async def accept(self, request: web.Request, protocols: tuple[str, ...], most_bytes: int) -> ServerSocket:
+        """Return a new socket; raises as `ServerSocket.accept` does."""
+        async with self._arrivals:
+            return await ServerSocket.accept(request, protocols, most_bytes)
+
+    def serve(self, wire: Wire, serving: Coroutine[Any, Any, None]) -> HandedOver:
+        """Let ``serving`` run for as long as the connection lasts; return what the handler of its request returns."""
+        task = asyncio.get_running_loop().create_task(serving)
+        self._wires[task] = wire
+        task.add_done_callback(self._on_end)
+        CONNECTIONS.inc()
+        if self._is_leaving:
+            _send_away(wire)
+        return HandedOver()
+
+    async def refuse(self, socket: ServerSocket, code: CloseCode, reason: str) -> HandedOver:
+        """Close a new socket; return what the handler of its request returns."""
+        await socket.close(code, reason.encode()[:120])
+        return HandedOver()
+
+    async def ping_step(self) -> None:
+        """Wait a while, then ping who is silent, and give up who has not answered."""
+        await asyncio.sleep(self._ping_seconds / _LOOKS_A_PING)
+        for number, wire in enumerate(list(self._wires.values())):
+            if number % _LOOKED_AT_ONCE == _LOOKED_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            wire.keep_in_touch(time.monotonic(), self._ping_seconds)
+
+    async def send_away(self, deadline: float) -> int:
+        """Ask everybody to come back elsewhere; end whom is left at ``deadline``, by the loop's clock.
+
+        Return how many there were.
+        """
+        self._is_leaving = True
+        going = dict(self._wires)
+        for wire in going.values():
+            _send_away(wire)
+        if going:
+            _, left = await asyncio.wait(going, timeout=deadline - asyncio.get_running_loop().time())
+            if left:
+                logger.warning("not every client has gone", extra={"event": "drain-timeout"})
+            for task in left:
+                going[task].abort()
+        return len(going)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._wires[task]
+        CONNECTIONS.dec()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a defect in a connection", extra={"event": "defect"}, exc_info=error)
+
+
+def _send_away(wire: Wire) -> None:
+    wire.close(CloseCode.SHUTTING_DOWN, "shutting down")
