@@ -27,6 +27,7 @@ from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.incarnation import Incarnation, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Given, OffersStream, Seen
+from coedit.store.redis_connection import TROUBLE
 from coedit.store.restore_script import Restoration, RestoreScript
 from coedit.store.server_pin import Pins
 from coedit.store.stream_reader import StreamReader
@@ -73,6 +74,14 @@ class Remembered:
     before: str
     """The mac below the first commit."""
     commits: Sequence[Commit]
+
+    def unsaved(self) -> Given | None:
+        """Return the commits that no snapshot covers, for whoever owns the shard now; None: there are none."""
+        above = [commit for commit in self.commits if commit.revision > self.stored.snapshot]
+        if not above:
+            return None
+        below = self.commits[: len(self.commits) - len(above)]
+        return Given(self.document_id, below[-1].mac if below else self.before, tuple(above))
 
 
 class Recovery:
@@ -147,13 +156,29 @@ class Recovery:
             for shard, redis in gained.items():
                 await self._examine(shard, redis)
             self._tell_suspicions(gained)
-            self._remembered = [
-                known
-                for known in self._remembered
-                if (shard := self._shard_of(known.document_id)) in held and shard not in self._watched
+            unexamined = [
+                known for known in self._remembered if self._shard_of(known.document_id) not in self._watched
             ]
+            self._remembered = [known for known in unexamined if self._shard_of(known.document_id) in held]
+            await self._hand_over([known for known in unexamined if known not in self._remembered])
         SUSPECT.set(sum(watched.is_suspect for watched in self._watched.values()))
         self._awake.set()
+
+    async def _hand_over(self, remembered: Sequence[Remembered]) -> None:
+        """Give what is known of shards that are somebody else's now to their owners: it may be lost.
+
+        What cannot be given now is kept for the next time.
+        """
+        for known in remembered:
+            given = known.unsaved()
+            if given is None:
+                continue
+            try:
+                await self._offers.add(self._shard_of(known.document_id), given)
+            except TROUBLE as error:
+                self._remembered.append(known)
+                facts = {"event": "hand-over-error", "document_id": known.document_id, "error": repr(error)}
+                logger.warning("what is known of a document could not be handed over yet", extra=facts)
 
     async def step(self) -> None:
         """Deal with the offers that came, and with the shards whose time of suspicion is over."""
