@@ -245,6 +245,7 @@ async def test_document_of_another_shape_has_no_text_side(make_system: MakeSyste
         loaded: Doc[Any] = Doc({"meta": Map(), "list": Array()})
         loaded.apply_update(snapshot.update)
         assert (loaded["meta"].to_py(), loaded["list"].to_py()) == ({"title": "t"}, [1, "two"])
+        system.processes["transformer-0"].kill()
         system.restart("transformer-0")
         await asyncio.to_thread(system.wait_ready, "transformer-0")
         assert isinstance(await peer.submit(shaped.get_update()), YjsTaken)
