@@ -17,6 +17,8 @@ from coedit.protocol.frames import control_frame
 
 _CLOSE_SECONDS = 10.0
 """How long a peer may take to answer a close frame."""
+_LINGER_SECONDS = 2.0
+"""How long one who broke the protocol is given to read why, while what it still sends is passed over."""
 _GOING = 1000
 
 
@@ -27,6 +29,7 @@ class ServerSocket(asyncio.Protocol):
         "_drained",
         "_is_closed",
         "_is_over",
+        "_lingering",
         "_parser",
         "_queue",
         "_reading_paused",
@@ -46,6 +49,8 @@ class ServerSocket(asyncio.Protocol):
         self._reading_paused = False  # the queue looks at it
         self._drained: asyncio.Future[None] | None = None
         """While the transport has too much to write; who waits for it not to waits for this."""
+        self._lingering: asyncio.Future[None] | None = None
+        """Done when the peer has hung up, while that is waited for."""
         self._is_closed = False
         """Whether a close frame was sent, or there is nobody to send one to."""
         self._is_over = False
@@ -115,7 +120,9 @@ class ServerSocket(asyncio.Protocol):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 while (await self._queue.read()).type is not WSMsgType.CLOSE:
                     pass
-        except (EofStream, WebSocketError, TimeoutError):
+        except WebSocketError:
+            await self._linger()
+        except (EofStream, TimeoutError):
             pass  # it ends all the same
         finally:
             self._end()
@@ -140,6 +147,8 @@ class ServerSocket(asyncio.Protocol):
         self._is_closed = self._is_over = True
         self._queue.feed_eof()
         self.resume_writing()
+        if self._lingering is not None and not self._lingering.done():
+            self._lingering.set_result(None)
 
     def pause_writing(self) -> None:
         """Take note that the transport has too much to write."""
@@ -165,6 +174,18 @@ class ServerSocket(asyncio.Protocol):
     async def _until_drained(self) -> None:
         if self._drained is not None:
             await asyncio.shield(self._drained)
+
+    async def _linger(self) -> None:
+        """Let a peer that is still sending hang up: at a closed socket a reset would overtake the close frame."""
+        if self.transport.is_closing():
+            return
+        self._is_over = True
+        self._lingering = asyncio.get_running_loop().create_future()
+        self.transport.write_eof()
+        self.resume_reading()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                await self._lingering
 
     def _end(self) -> None:
         self._is_closed = self._is_over = True
