@@ -39,6 +39,13 @@ def remembered(name: str, head: int, snapshot: int) -> Remembered:
     return Remembered(document_id, stored, commits[0].mac, commits[1:])
 
 
+def recovery_on(nodes: Nodes) -> Recovery:
+    """One of a transformer that has no shards; it needs no more than these parts."""
+    reader: Any = SimpleNamespace(shard=lambda document_id: shard_of(document_id, SHARDS))
+    nothing = cast("Any", None)
+    return Recovery(nodes, nothing, nothing, reader, nothing, nothing, KEY)
+
+
 async def test_commits_that_no_snapshot_covers_are_given_to_the_new_owner(tmp_path: Path) -> None:
     """Nobody else may have them: the gateway's only client has left, and the others were cut off."""
     behind, above, covered = (
@@ -49,9 +56,7 @@ async def test_commits_that_no_snapshot_covers_are_given_to_the_new_owner(tmp_pa
     with redis_server(tmp_path) as url:
         redis = connect(url)
         nodes = Nodes(redis)
-        reader = SimpleNamespace(shard=lambda document_id: shard_of(document_id, SHARDS))
-        nothing = cast("Any", None)
-        recovery = Recovery(nodes, nothing, nothing, cast("Any", reader), nothing, nothing, KEY)
+        recovery = recovery_on(nodes)
         recovery.forget(redis, [behind, above, covered])
         await recovery.follow(set())
         await recovery.follow(set())  # once is enough
@@ -72,9 +77,7 @@ async def test_what_cannot_be_handed_over_now_is_kept_for_later(tmp_path: Path) 
     with redis_server(tmp_path) as url:
         redis = connect(url)
         nodes = Nodes(redis)
-        reader = SimpleNamespace(shard=lambda document_id: shard_of(document_id, SHARDS))
-        nothing = cast("Any", None)
-        recovery = Recovery(nodes, nothing, nothing, cast("Any", reader), nothing, nothing, KEY)
+        recovery = recovery_on(nodes)
         recovery.forget(redis, [known])
         await redis.config_set("maxmemory", 1)
         await recovery.follow(set())
