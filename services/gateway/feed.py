@@ -145,6 +145,13 @@ class Feed:
         """Return what is kept here above ``revision``, and the mac of the revision below the first of it."""
         return self._recent.above(revision)
 
+    def leads_past(self, revision: int, mac: str) -> bool:
+        """Return whether a state of the document may be on the way to this head; False: it is of another history."""
+        if revision >= self.head:
+            return revision > self.head or mac == self.mac
+        before, above = self._recent.above(revision)
+        return not above or above[0].revision > revision + 1 or before == mac
+
     def broadcast(self, message: dict[str, Any]) -> None:
         """Send something that is not a commit to every client; one that is behind does without."""
         shared = SharedFrame(message)

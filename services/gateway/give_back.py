@@ -44,7 +44,8 @@ class GiveBack:
             UnavailableError: it did, and that is not restored yet.
         """
         document_id = document.feed.document_id
-        await self._offers.add(shard_of(document_id, self._shard_count), Seen(document_id, *held))
+        if held[0] == place.epoch:  # of an epoch that we know nothing of, only what it gives counts
+            await self._offers.add(shard_of(document_id, self._shard_count), Seen(document_id, *held))
         connection.recall(recall_message(document_id, place.epoch, place.head, place.mac))
         await document.until_at(held[1])
         try:

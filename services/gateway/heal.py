@@ -44,7 +44,7 @@ class Healer:
         asked: set[Subscription] = set()
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while (
-            now.head < feed.head and now.epoch == feed.epoch and asyncio.get_running_loop().time() < deadline
+            now.head < feed.head and now.epoch <= feed.epoch and asyncio.get_running_loop().time() < deadline
         ):
             before, recent = feed.recent_above(now.head)
             seen = Seen(feed.document_id, feed.epoch, feed.head, feed.mac)

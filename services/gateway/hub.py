@@ -94,6 +94,7 @@ class OpenDocument:
 
         Raises:
             NotTextError: it is a Yjs document of another shape.
+            UnavailableError: Redis has another history of it than this gateway.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
         async with self._lock:
@@ -101,6 +102,8 @@ class OpenDocument:
             content = self._content
             if content is None or not self._is_current(content):
                 loaded, self._is_salvaged = await self._read(content.loaded if content else None)
+                if not self._is_salvaged:
+                    self.check_history(loaded)
                 # Encoding a large document takes long enough to be felt by everyone else.
                 content = await asyncio.to_thread(Content, self.feed.document_id, loaded)
                 if not self._is_salvaged:
@@ -108,6 +111,16 @@ class OpenDocument:
             self._content, self._is_followed = content, True
             _check_text(content.loaded.is_text)
             return content
+
+    def check_history(self, loaded: LoadedDocument) -> None:
+        """Refuse what was read of another history than the feed's: behind it would come the feed's commits.
+
+        Raises:
+            UnavailableError: it is; what becomes of the feed's is being found out.
+        """
+        if not self.feed.leads_past(loaded.revision, loaded.mac):
+            self._mend(self.feed)
+            raise UnavailableError("the document is being restored; open it again in a while")
 
     def content_to_keep(self) -> Content | None:
         """Return what whoever opens the document next may begin with."""
@@ -157,14 +170,14 @@ class OpenDocument:
         Raises:
             DamagedError: that cannot be told.
             NotTextError: the document is a Yjs document of another shape.
-            BehindClientError: we never came that far in its epoch: it may have what we lost.
+            BehindClientError: we never came that far in its epoch, or to that epoch: it may have what we lost.
             DivergedError: we have another mac at its revision, or it is ahead of an epoch that ended.
         """
         async with self._lock:
             await self._subscribe()
             place = await self._place()
         _check_text(place.is_text)
-        if revision > place.head and epoch == place.epoch:
+        if revision > place.head and epoch >= place.epoch:
             raise BehindClientError(place)
         if revision > place.head or epoch > place.epoch:
             raise DivergedError(f"the document is at revision {place.head} of epoch {place.epoch}")
@@ -353,7 +366,7 @@ class OpenDocument:
         # While the answer is on its way the channel brings more: only what was known before may be compared with it.
         known, mac = feed.head, feed.mac
         place = await self._place()
-        if place.head < known and place.epoch == feed.epoch and not self.damage:
+        if place.head < known and place.epoch <= feed.epoch and not self.damage:
             self.is_behind = True
             try:
                 place = await self._healer.heal(feed, self._place)

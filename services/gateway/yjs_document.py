@@ -236,6 +236,7 @@ class YjsDocument:
             loaded = await self._reader.load(self.document_id)
             if not loaded.has_its_items:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")
+        self.document.check_history(loaded)
         items = YjsItems()
         for update in (loaded.update, *(commit.update for commit in loaded.recent)):
             if update:

@@ -375,7 +375,8 @@ class Recovery:
         loaded = await self._reader.load_furthest(seen.document_id)
         if seen.epoch < loaded.epoch or seen.revision <= loaded.revision:
             return
-        after = replace(_position(loaded, []), epoch=loaded.epoch + 1, incarnation=watched.incarnation.id)
+        # The beginning of an epoch may be lost as well: its number is not given twice.
+        after = replace(_position(loaded, []), epoch=seen.epoch + 1, incarnation=watched.incarnation.id)
         after = replace(after, lost=f"{loaded.revision + 1}-{seen.revision}")
         event = EpochBegun(after.epoch, after.head, after.mac, seen.revision)
         restoration = Restoration(seen.document_id, loaded.stored, after, events=(event,))

@@ -21,6 +21,9 @@ const ANOTHER_HISTORY = new Set(["diverged", "revision-too-old", "future-revisio
 /** Only the client id is spent. */
 const SPENT = new Set(["sequence", "unexpected-message"]);
 
+/** About what we offered meanwhile, or our close of a document that the server had closed already. */
+const NO_ANSWER_TO_AN_OPENING = new Set(["unexpected-message", "forged", "unknown-key"]);
+
 /** `resumes`: the document is opened as a client that it had before. */
 export function recoveryFrom(
   error: ErrorMessage,
@@ -44,8 +47,7 @@ function aboutSubmission(error: ErrorMessage, submission: Submission | null): Re
 }
 
 function aboutOpening(error: ErrorMessage, resumes: boolean): Recovery {
-  // The answer to our close of a document that the server had closed already.
-  if (error.code === "unexpected-message") return "ignore";
+  if (NO_ANSWER_TO_AN_OPENING.has(error.code)) return "ignore";
   if (error.retryable || error.code === "internal" || error.code === "quarantined") return "open-later";
   if (ANOTHER_HISTORY.has(error.code)) return "open-afresh";
   return error.code === "unauthorized" && resumes ? "open-anonymously" : "stop";

@@ -182,6 +182,19 @@ describe("a session", () => {
     expect(client.document.state).toBe("open");
   });
 
+  test("an offer that is refused does not end a document that is being opened", () => {
+    const client = opened();
+    client.server.leave(client["channel"]!);
+    client.tell({ type: "error", document: "notes", code: "unavailable", message: "", definite: false, retryable: true });
+    for (const code of ["forged", "unknown-key"]) {
+      client.tell({ type: "error", document: "notes", code, message: "", definite: true, retryable: false });
+    }
+    expect(client.document.state).toBe("opening");
+    client.tick(10_000);
+    client.settle();
+    expect(client.document.state).toBe("open");
+  });
+
   test("an edit that was committed before the line broke is not committed twice", () => {
     const client = opened();
     client.type(0, "a");

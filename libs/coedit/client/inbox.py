@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 _OPEN_AGAIN_SECONDS = 1.0
 _FIRST_RETRY_SECONDS = 0.25
 _LONGEST_RETRY_SECONDS = 4.0
+_NO_ANSWER_TO_AN_OPENING = frozenset({"unexpected-message", "forged", "unknown-key"})
+"""Also while a document is being opened: about what was offered meanwhile, or an opening besides another one."""
 
 
 class Inbox:
@@ -108,9 +110,9 @@ class Inbox:
             self._diverge(document, message)
         elif message["code"] == "revision-too-old":
             self._reject(document, message)
-        elif not document.state.is_open and message["code"] != "unexpected-message":
+        elif not document.state.is_open and message["code"] not in _NO_ANSWER_TO_AN_OPENING:
             await document.fail(DocumentError(message["code"], message["message"]))
-        else:  # about a lone caret, or an opening besides another one
+        else:  # about a lone caret, an offer, or an opening besides another one
             facts = {"event": "refused", "code": message["code"], "document_id": document.state.document_id}
             logger.info("a message was refused", extra=facts)
 

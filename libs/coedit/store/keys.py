@@ -18,7 +18,7 @@ ended:{s}:ID            sorted set  clients that were definitely rejected in a d
 staged:{s}:ID           stream      a repaired log, before it takes the place of the damaged one; expires
 events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
 damaged:{s}             hash        documents that take no writes until they are repaired, and why
-incarnation:{s}         hash        id, server, suspect_until: whether Redis still holds what it held
+incarnation:{s}         hash        id, server, suspect_until, grace_ms: whether Redis still holds what it held
 offers:{s}              stream      commits that are given back to a shard that lost some; bounded
 barrier:{s}             string      written by readers who wait until what they read is durable; holds nothing
 folder:{s}              string      the token of the snapshotter that works on the shard; expires

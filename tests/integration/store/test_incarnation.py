@@ -92,6 +92,25 @@ async def test_shard_that_may_have_lost_something_is_suspect_for_a_while(
     assert cleared.suspect_until_ms == 0
 
 
+async def test_restart_does_not_shorten_the_wait_for_what_a_wipe_lost(deployment: Deployment) -> None:
+    incarnations = deployment.incarnations()
+    await incarnations.begin_deployment()
+    await deployment.redis.flushall()
+    await deployment.redis.set(_SHARD.owner, "mine")
+    wiped = await incarnations.examine(_SHARD, _SERVER)
+    restarted = await incarnations.examine(_SHARD, Server("another run:history", is_promoted=False))
+    assert wiped is not None
+    assert restarted is not None
+    assert (wiped.reason, restarted.reason) == ("wiped", "restarted")
+    assert restarted.suspect_until_ms >= wiped.suspect_until_ms
+    assert await incarnations.clear(_SHARD, restarted, "")
+    later = await incarnations.examine(_SHARD, Server("a third run:history", is_promoted=False))
+    assert later is not None
+    seconds, microseconds = await deployment.redis.time()
+    # Once the suspicion has ended, the next one is as long as its own reason asks for.
+    assert later.suspect_until_ms - (seconds * 1000 + microseconds // 1000) <= 3000
+
+
 async def test_shard_of_somebody_else_is_left_alone(deployment: Deployment) -> None:
     await deployment.incarnations().begin_deployment()
     other = deployment.incarnations(token="not mine")

@@ -120,6 +120,18 @@ async def test_document_that_another_connection_opens_is_not_opened_again(
     assert line.sent == []
 
 
+@pytest.mark.parametrize("code", ["forged", "unknown-key"])
+async def test_offer_that_was_refused_does_not_end_a_document_that_is_being_opened(
+    line: Line, code: str
+) -> None:
+    """What was kept may be of a history that is no more: the answer to the opening says so."""
+    line.document.state.lost()
+    await line.refused(code)
+    await line.opened()
+    await line.document.insert(0, "a")
+    assert line.kinds()[-1] == "submit"
+
+
 async def test_document_that_was_unavailable_is_opened_again_once(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

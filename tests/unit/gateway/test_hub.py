@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientSequence, Revision
 from coedit.protocol.events import HeadAt, Repeated, encode_events
-from services.gateway.hub import OpenDocument
+from services.gateway.hub import BehindClientError, OpenDocument
 from tests.system import eventually
 from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
 
@@ -193,6 +193,42 @@ async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> N
     with pytest.raises(DivergedError):
         await document.check_held(1, Revision(5), "1/5")
     await document.check_held(1, Revision(3), "1/3")
+
+
+async def test_what_redis_has_of_another_history_is_not_given_out_with_our_commits_behind_it() -> None:
+    """It was written on before we could give back what it had lost: whoever opens it waits until that is known."""
+    store = FakeStore(head=5)
+    document = store.document()
+    await document.content()
+    store.commit(3)
+    store.fork_at, store.head = 7, 7
+    with pytest.raises(UnavailableError):
+        await document.content()
+    store.fork_at, store.head = None, 7  # behind, and ours
+    content = await document.content()
+    assert [commit["revision"] for commit in await document.page_after(Revision(content.revision))] == [8]
+
+
+async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
+    """An epoch began, was written in, and no snapshot covers it yet: Redis comes back in the one before."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    store.epoch = 2
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.commit(3)
+    await _settled(document)
+    store.epoch, store.head = 1, 5
+    document._on_subscribed_again()
+    await eventually(lambda: bool(store.offers), "it is offered")
+    seen, given = store.offers[:2]
+    assert (seen.epoch, seen.revision, [commit.revision for commit in given.commits]) == (2, 8, [6, 7, 8])
+    store.epoch, store.head = 2, 8
+    await _settled(document)
+    assert (document.feed.epoch, document.feed.head, outlet.dropped) == (2, 8, [])
+    store.epoch, store.head = 1, 5
+    with pytest.raises(BehindClientError):
+        await document.check_held(2, Revision(8), "2/8")
 
 
 async def test_gap_that_is_kept_nowhere_ends_the_waiting() -> None:
