@@ -37,8 +37,9 @@ from coedit.store.presence_store import PresenceStore
 from services.gateway.auth import Access
 from services.gateway.connection import Connection, as_answer
 from services.gateway.give_back import GiveBack
-from services.gateway.hub import BehindClientError, Hub, OpenDocument
+from services.gateway.hub import Hub
 from services.gateway.metrics import OPEN_SECONDS
+from services.gateway.open_document import BehindClientError, OpenDocument
 from services.gateway.presences import Presences
 from services.gateway.settings import GatewaySettings
 from services.gateway.submit import Submitter

@@ -19,8 +19,8 @@ from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.connection import Connection
 from services.gateway.feed import Place
-from services.gateway.hub import BehindClientError, OpenDocument
 from services.gateway.metrics import OFFERED
+from services.gateway.open_document import BehindClientError, OpenDocument
 
 logger = logging.getLogger(__name__)
 

@@ -46,7 +46,9 @@ class Healer:
         while (
             now.head < feed.head and now.epoch <= feed.epoch and asyncio.get_running_loop().time() < deadline
         ):
-            before, recent = feed.recent_above(now.head)
+            # Of another history the owner has to see where the two part.
+            is_ours = feed.leads_past(now.head, now.mac)
+            before, recent = feed.recent_above(now.head if is_ours else 0)
             seen = Seen(feed.document_id, feed.epoch, feed.head, feed.mac)
             await self._offers.add(
                 self._shard_of(feed.document_id), seen, *_given(feed.document_id, before, recent)
@@ -56,6 +58,16 @@ class Healer:
             await asyncio.sleep(_PAUSE_SECONDS)
             now = await place()
         return now
+
+    async def give_up(self, feed: Feed) -> None:
+        """Show the owner what the document has gone on without, so that it is reported as lost.
+
+        Raises:
+            RedisError, OSError: Redis cannot be reached now.
+        """
+        given = _given(feed.document_id, *feed.recent_above(0))
+        if given:
+            await self._offers.add(self._shard_of(feed.document_id), *given)
 
     def _recall(self, feed: Feed, now: Place, asked: set[Subscription]) -> None:
         """Ask some clients that were not asked yet for what they keep; when all were, begin anew."""

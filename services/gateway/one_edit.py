@@ -19,7 +19,8 @@ from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.codec import Codec
 from coedit.protocol.messages import error_message
-from services.gateway.hub import BehindClientError, Hub, OpenDocument
+from services.gateway.hub import Hub
+from services.gateway.open_document import BehindClientError, OpenDocument
 from services.gateway.submit import Submitter
 from services.gateway.subscription import Subscription
 

@@ -28,8 +28,8 @@ from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.redis_connection import TROUBLE
 from services.gateway.feed import Answer
-from services.gateway.hub import OpenDocument
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_DELIVERED
+from services.gateway.open_document import OpenDocument
 from services.gateway.recent import Logged
 from services.gateway.submit import Submitter
 from services.gateway.yjs_bridge import BridgeWish

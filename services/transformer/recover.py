@@ -9,31 +9,29 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
-from coedit.identifiers import DocumentId, Revision
-from coedit.ot.bridge import Bridge
+from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnknownKeyError
+from coedit.identifiers import DocumentId
 from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations, check_offer
-from coedit.protocol.events import Committed, EpochBegun, Event
-from coedit.protocol.history import follow
-from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.protocol.log_entry import ChainKey
 from coedit.store.document_log import Position
-from coedit.store.documents import DocumentReader, LoadedDocument
+from coedit.store.documents import DocumentReader
 from coedit.store.incarnation import Incarnation, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.redis_connection import TROUBLE
-from coedit.store.restore_script import Restoration, RestoreScript
+from coedit.store.restore_script import RestoreScript
 from coedit.store.server_pin import Pins
 from coedit.store.stream_reader import StreamReader
 from coedit.store.topology import Nodes
 from services.transformer.heads import HeadAnnouncer
-from services.transformer.metrics import LOST, OFFERS, RESTORED, SUSPECT, SUSPICIONS
+from services.transformer.metrics import OFFERS, SUSPECT, SUSPICIONS
+from services.transformer.restorer import Restorer
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +100,7 @@ class Recovery:
         self._nodes = nodes
         self.pins = pins
         self._incarnations = incarnations
-        self._reader = reader
-        self._restore = restore
+        self._restorer = Restorer(reader, restore, chain_key, self.incarnation)
         self._heads = heads
         self._chain_key = chain_key
         self._shard_of = reader.shard
@@ -200,7 +197,7 @@ class Recovery:
         Raises:
             CoeditError, RedisError, OSError: it cannot be known where the document stands.
         """
-        await self._restore_document(document_id, Donations(document_id))
+        await self._restorer.restore(document_id, Donations(document_id))
 
     async def _read(self, redis: Redis, shards: list[Shard]) -> None:
         places = {shard: self._watched[shard].place for shard in shards if shard in self._watched}
@@ -286,52 +283,12 @@ class Recovery:
         """One document's trouble is its own."""
         donations = watched.donations.get(document_id) or Donations(document_id)
         try:
-            await self._restore_document(document_id, donations)
+            await self._restorer.restore(document_id, donations)
+            if not watched.is_suspect:
+                await self._restorer.begin_epoch_if_forked(document_id, donations)
         except CoeditError as error:
             facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
             logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
-
-    async def _restore_document(self, document_id: DocumentId, donations: Donations) -> LoadedDocument:
-        """Put a document where the stores and its donations lead; return where that is."""
-        shard = self._shard_of(document_id)
-        for _ in range(_ATTEMPTS):
-            loaded = await self._reader.load_furthest(document_id)
-            await self._add_archived(document_id, loaded, donations)
-            given = donations.after(loaded.revision, loaded.mac)
-            if await self._write(shard, document_id, loaded, given):
-                return loaded if not given else _behind(loaded, given[-1])
-        raise UnavailableError("the document changes while it is restored")
-
-    async def _add_archived(
-        self, document_id: DocumentId, loaded: LoadedDocument, donations: Donations
-    ) -> None:
-        """The archive is a donor too: it is written before the snapshot that covers the same."""
-        archived = await self._reader.archived_above(document_id, loaded.revision)
-        if archived:
-            commits = list(follow(document_id, archived, loaded.revision, loaded.mac, self._chain_key))
-            donations.add(commits, loaded.mac)
-
-    async def _write(
-        self, shard: Shard, document_id: DocumentId, loaded: LoadedDocument, given: list[Commit]
-    ) -> bool:
-        stored, incarnation = loaded.stored, self.incarnation(document_id)
-        is_behind = stored is None or stored.head < loaded.revision
-        if not given and (stored is None and loaded.revision == 0):
-            return True  # a document that nobody ever wrote
-        if not given and not is_behind and stored is not None and stored.incarnation == incarnation:
-            return True
-        if stored is not None and is_behind:
-            await self._reader.archive_tail(document_id, stored)
-        after = replace(_position(loaded, given), incarnation=incarnation)
-        entries = tuple(encode_commit(commit) for commit in given)
-        events: tuple[Event, ...] = (Committed(entries),) if entries else ()
-        restoration = Restoration(document_id, stored, after, entries, drops_log=is_behind, events=events)
-        answer = await self._restore.run(shard, restoration)
-        if answer == "restored" and (given or (stored is not None and is_behind)):
-            RESTORED.inc(len(given))
-            facts = {"event": "restored", "document_id": document_id, "revision": after.head}
-            logger.info("a document is back", extra=facts | {"given": len(given)})
-        return answer == "restored"
 
     async def _finish_due(self, suspects: list[Shard]) -> None:
         due: list[tuple[Shard, Watched]] = []
@@ -356,8 +313,10 @@ class Recovery:
             UnavailableError, RedisError, OSError: a store cannot tell now; the shard stays suspect.
         """
         for seen in watched.seen.values():
+            donations = watched.donations.get(seen.document_id) or Donations(seen.document_id)
             try:
-                await self._begin_epoch_if_lost(shard, watched, seen)
+                await self._restorer.begin_epoch_if_lost(seen, donations)
+                await self._restorer.begin_epoch_if_forked(seen.document_id, donations)
             except QuarantinedError as error:
                 facts = {"event": "restore-error", "document_id": seen.document_id, "error": repr(error)}
                 logger.warning("a document could not be restored", extra=facts)
@@ -369,25 +328,6 @@ class Recovery:
         watched.donations.clear()
         watched.seen.clear()
 
-    async def _begin_epoch_if_lost(self, shard: Shard, watched: Watched, seen: Seen) -> None:
-        donations = watched.donations.get(seen.document_id) or Donations(seen.document_id)
-        await self._restore_document(seen.document_id, donations)
-        loaded = await self._reader.load_furthest(seen.document_id)
-        if seen.epoch < loaded.epoch or seen.revision <= loaded.revision:
-            return
-        # The beginning of an epoch may be lost as well: its number is not given twice.
-        after = replace(_position(loaded, []), epoch=seen.epoch + 1, incarnation=watched.incarnation.id)
-        after = replace(after, lost=f"{loaded.revision + 1}-{seen.revision}")
-        event = EpochBegun(after.epoch, after.head, after.mac, seen.revision)
-        restoration = Restoration(seen.document_id, loaded.stored, after, events=(event,))
-        if await self._restore.run(shard, restoration) == "restored":
-            LOST.inc(seen.revision - loaded.revision)
-            facts = {"event": "lost", "document_id": seen.document_id, "epoch": after.epoch}
-            logger.error(
-                "revisions are lost",
-                extra=facts | {"first": loaded.revision + 1, "last": seen.revision},
-            )
-
 
 def _remember(watched: Watched, known: Remembered) -> None:
     document_id = known.document_id
@@ -397,18 +337,3 @@ def _remember(watched: Watched, known: Remembered) -> None:
     watched.unmended.append(document_id)
     donations = watched.donations.setdefault(document_id, Donations(document_id))
     donations.add(known.commits, known.before)
-
-
-def _position(loaded: LoadedDocument, given: list[Commit]) -> Position:
-    head, mac = (given[-1].revision, given[-1].mac) if given else (loaded.revision, loaded.mac)
-    epoch = given[-1].epoch if given else loaded.epoch
-    lost = loaded.stored.lost if loaded.stored is not None and loaded.stored.epoch == epoch else ""
-    declared = [Bridge.declared(commit.revision, commit.bridge) for commit in given if commit.bridge]
-    bridge = declared[-1] if declared else loaded.bridge
-    return Position(
-        epoch, Revision(head), mac, loaded.floor, loaded.snapshot, loaded.number, lost=lost, bridge=bridge
-    )
-
-
-def _behind(loaded: LoadedDocument, last: Commit) -> LoadedDocument:
-    return replace(loaded, epoch=last.epoch, revision=last.revision, mac=last.mac)

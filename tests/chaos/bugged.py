@@ -21,7 +21,7 @@ from coedit.store.commit_script import BatchWrite, CommitScript, Outcome
 from coedit.store.offers_stream import OffersStream
 from coedit.store.scripts import source
 from services.gateway.feed import Feed
-from services.gateway.hub import OpenDocument
+from services.gateway.open_document import OpenDocument
 from services.gateway.recent import Logged
 
 _LATE_SECONDS = 0.4

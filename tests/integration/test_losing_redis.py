@@ -237,6 +237,76 @@ async def test_what_nobody_alive_held_is_lost_and_reported_in_another_epoch(make
         assert (newcomer.text, newcomer.state.epoch) == ("pending", 2)
 
 
+async def test_what_is_given_back_too_late_is_reported_as_lost(make_system: MakeSystem) -> None:
+    """A gateway was cut off from Redis for longer than the owner waits, and somebody else wrote on meanwhile."""
+    settings = _NO_SNAPSHOTS | {"COEDIT_TRANSFORMER_GRACE_SECONDS": "0.1"}
+    system = make_system(gateways=2, transformers=1, settings=settings)
+    async with (
+        FaultProxy("127.0.0.1", _redis_port(system.redis_url)) as link,
+        AsyncExitStack() as stack,
+    ):
+        gateway = system.processes["gateway-1"]
+        gateway.kill()
+        gateway.environment["COEDIT_REDIS_URL"] = f"redis://127.0.0.1:{link.port}/0"
+        system.restart("gateway-1")
+        await asyncio.to_thread(system.wait_ready, "gateway-1")
+        donor = await _document(system.gateways[1], stack, "donor", "notes")
+        for number in range(5):
+            await donor.insert(0, str(number))
+            await donor.settle()
+        link.refuses = True
+        link.cut()
+        transformer = system.processes["transformer-0"]
+        transformer.kill()
+        await asyncio.to_thread(system.wipe_redis)
+        system.restart("transformer-0")
+        await eventually(lambda: '"suspicion-over"' in transformer.tail(), "nobody is waited for")
+        hasty = await _document(system.gateways[0], stack, "hasty", "notes")
+        await hasty.insert(0, "new")
+        await hasty.settle()
+        assert (hasty.revision, hasty.state.epoch) == (1, 1)
+        await donor.insert(0, "pending ")
+        link.refuses = False
+        await settle_all([donor, hasty], 60)
+        for document in (donor, hasty):
+            assert [(loss.epoch, loss.first, loss.last) for loss in document.losses] == [(2, 1, 5)]
+            assert sorted(document.text) == sorted("new" + "pending ")
+            assert document.rejections == []
+        assert '"event":"lost"' in transformer.log.read_text()
+        assert "coedit_transformer_lost_revisions_total 5.0" in system.metrics("transformer-0")
+
+
+async def test_what_was_written_since_a_loss_is_given_back_after_the_next_one(
+    make_system: MakeSystem,
+) -> None:
+    """The epoch that began after the first loss is in no snapshot yet: Redis comes back without it."""
+    system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS)
+    services = [name for name in system.processes if name != "redis"]
+    async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as short:
+            donor = await _document(system.url, short, "donor", "notes")
+            await donor.insert(0, "lost")
+            await donor.settle()
+            witness = await _document(system.url, stack, "witness", "notes")
+        for name in services:
+            system.processes[name].kill()
+        await asyncio.to_thread(system.wipe_redis)
+        for name in services:
+            system.restart(name)
+        await witness.insert(0, "kept")
+        await witness.settle()
+        assert (witness.text, witness.state.epoch) == ("kept", 2)
+        for name in services:
+            system.processes[name].kill()
+        await asyncio.to_thread(system.wipe_redis)
+        for name in services:
+            system.restart(name)
+        await witness.insert(4, " too")
+        await witness.settle()
+        assert (witness.text, witness.state.epoch, witness.revision) == ("kept too", 2, 2)
+        assert [(loss.epoch, loss.first, loss.last) for loss in witness.losses] == [(2, 1, 1)]
+
+
 async def test_other_history_at_a_revision_is_answered_diverged_and_what_is_pending_is_kept(
     make_system: MakeSystem,
 ) -> None:

@@ -1,14 +1,30 @@
 """Commits that were given back for one document, put in order again along the MAC chain."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from coedit.errors import ForgedOfferError, UnknownKeyError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey
 
+_Place = tuple[Revision, str]
 MAX_DONATED_WEIGHT = 64 * 1024 * 1024
 """What a document's donations may weigh together (see `Delta.weight`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Commits in a row, at least one; the first follows the mac ``before``."""
+
+    document_id: DocumentId
+    before: str
+    commits: Sequence[Commit]
+
+    def macs(self) -> Iterator[tuple[Revision, str]]:
+        """Yield the revisions that the chain is through, from the one below its first commit on, with their macs."""
+        yield Revision(self.commits[0].revision - 1), self.before
+        yield from ((commit.revision, commit.mac) for commit in self.commits)
 
 
 class Donations:
@@ -16,7 +32,7 @@ class Donations:
 
     def __init__(self, document_id: DocumentId) -> None:
         self._document_id = document_id
-        self._by_before: dict[tuple[int, str], Commit] = {}
+        self._by_before: dict[_Place, Commit] = {}
         """By revision, and the mac of the one before it."""
         self._weight = 0
 
@@ -25,7 +41,7 @@ class Donations:
         for commit in commits:
             if commit.lacks_update:
                 return  # genuine, and not all of it: of a bridged document whoever held it whole gives it back
-            place = commit.revision, before
+            place = Revision(commit.revision), before
             known = self._by_before.get(place)
             # Two can be genuine where revisions were lost and written again: the later history is the valid one.
             if (known is None or _age(known) < _age(commit)) and self._weight < MAX_DONATED_WEIGHT:
@@ -36,10 +52,26 @@ class Donations:
     def after(self, revision: int, mac: str) -> list[Commit]:
         """Return the commits that continue the history at ``revision`` named by ``mac``, as far as they are here."""
         found: list[Commit] = []
-        while (commit := self._by_before.get((revision + 1, mac))) is not None:
+        while (commit := self._by_before.get((Revision(revision + 1), mac))) is not None:
             found.append(commit)
             revision, mac = commit.revision, commit.mac
         return found
+
+    def chains(self) -> list[Chain]:
+        """Return what was given as chains; where two histories share a beginning, each has it."""
+        by_mac = {
+            (commit.revision, commit.mac): (before, commit) for (_, before), commit in self._by_before.items()
+        }
+        followed = {(Revision(revision - 1), before) for revision, before in self._by_before}
+        return [self._down_from(place, by_mac) for place in by_mac if place not in followed]
+
+    def _down_from(self, place: _Place, by_mac: dict[_Place, tuple[str, Commit]]) -> Chain:
+        newest_first: list[Commit] = []
+        while (found := by_mac.get(place)) is not None:
+            before, commit = found
+            newest_first.append(commit)
+            place = Revision(commit.revision - 1), before
+        return Chain(self._document_id, place[1], newest_first[::-1])
 
 
 def _age(commit: Commit) -> tuple[int, int]:

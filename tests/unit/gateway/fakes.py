@@ -20,7 +20,7 @@ from coedit.store.rendered import Rendered
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.heal import Healer
-from services.gateway.hub import OpenDocument
+from services.gateway.open_document import OpenDocument
 from services.gateway.subscription import Subscription
 
 DOCUMENT = DocumentId("notes")

@@ -8,7 +8,7 @@ from coedit.errors import DivergedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.offers_stream import OffersStream
-from services.gateway import hub as hub_module
+from services.gateway import open_document as open_document_module
 from services.gateway.connection import Connection
 from services.gateway.feed import Place
 from services.gateway.give_back import GiveBack
@@ -30,8 +30,8 @@ class Ahead:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "_GIVING_SECONDS", 0.01)
-    monkeypatch.setattr(hub_module, "_LOOK_AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr(open_document_module, "_GIVING_SECONDS", 0.01)
+    monkeypatch.setattr(open_document_module, "_LOOK_AGAIN_SECONDS", 0.001)
 
 
 async def _asked(store: FakeStore, connection: Ahead) -> Place:

@@ -57,6 +57,27 @@ def test_history_that_was_written_after_a_loss_counts_more_than_the_lost_one() -
     assert donations.after(0, "") == new
 
 
+def test_chains_are_what_was_given_from_the_oldest_on() -> None:
+    history = _history(6)
+    fork = _KEY.seal(_DOCUMENT, replace(history[3], at=99), history[2].mac)
+    donations = Donations(_DOCUMENT)
+    donations.add(history[4:], history[3].mac)
+    donations.add(history[1:3], history[0].mac)
+    donations.add([fork], history[2].mac)
+    chains = {tuple(commit.mac for commit in chain.commits): chain for chain in donations.chains()}
+    assert chains.keys() == {
+        (history[1].mac, history[2].mac, fork.mac),
+        (history[4].mac, history[5].mac),
+    }
+    with_fork = chains[history[1].mac, history[2].mac, fork.mac]
+    assert list(with_fork.macs()) == [
+        (1, history[0].mac),
+        (2, history[1].mac),
+        (3, history[2].mac),
+        (4, fork.mac),
+    ]
+
+
 @pytest.mark.parametrize(
     "alter",
     [

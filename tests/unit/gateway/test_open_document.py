@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientSequence, Revision
 from coedit.protocol.events import HeadAt, Repeated, encode_events
-from services.gateway.hub import BehindClientError, OpenDocument
+from services.gateway.open_document import BehindClientError, OpenDocument
 from tests.system import eventually
 from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
 
@@ -186,10 +186,13 @@ async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> N
     document = store.document()
     await document.content()
     _joined(document, outlet, 5)
+    store.commit()
     store.fork_at, store.head = 4, 9
     document._on_subscribed_again()
     await _settled(document)
     assert [error.code for error in outlet.dropped] == ["unavailable"]
+    [given] = store.offers  # what the document has gone on without, for the owner to report
+    assert (given.before, [commit.mac for commit in given.commits]) == ("1/5", ["1/6"])
     with pytest.raises(DivergedError):
         await document.check_held(1, Revision(5), "1/5")
     await document.check_held(1, Revision(3), "1/3")
@@ -229,6 +232,22 @@ async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     store.epoch, store.head = 1, 5
     with pytest.raises(BehindClientError):
         await document.check_held(2, Revision(8), "2/8")
+
+
+async def test_owner_of_a_document_that_was_written_on_too_soon_sees_where_the_histories_part() -> None:
+    store = FakeStore(head=2)
+    document = store.document()
+    await document.content()
+    store.commit(3)
+    store.fork_at, store.head = 4, 4
+    document._on_subscribed_again()
+    await eventually(lambda: bool(store.offers), "it is offered")
+    seen, given = store.offers[:2]
+    assert (seen.revision, given.before) == (5, "1/2")
+    assert [commit.mac for commit in given.commits] == ["1/3", "1/4", "1/5"]
+    store.epoch = 2
+    await _settled(document)
+    assert (document.feed.epoch, document.feed.head) == (2, 4)
 
 
 async def test_gap_that_is_kept_nowhere_ends_the_waiting() -> None:
