@@ -86,6 +86,8 @@ class Feed:
         self.snapshot_revision = Revision(0)
         self.lost: tuple[Revision, Revision] | None = None
         """The revisions whose loss began the epoch."""
+        self.is_sure = True
+        """Whether what the channel brings continues this history; else it is read, once the two were compared."""
         self.presence_count = 0
         """Of changes of the roster that came so far."""
         self.subscriptions: set[Subscription] = set()
@@ -104,6 +106,7 @@ class Feed:
         """Begin at ``place``; what the channel brings up to there is known already."""
         self.epoch, self.head, self.mac = place.epoch, place.head, place.mac
         self.snapshot_revision, self.lost = place.snapshot_revision, place.lost
+        self.is_sure = True
         self._recent.begin(place.mac)
 
     def on_message(self, packed: bytes) -> None:
@@ -178,6 +181,7 @@ class Feed:
                 self._on_repeat(event)
             case HeadAt(epoch, revision, mac):
                 if (epoch, revision, mac) != (self.epoch, self.head, self.mac):
+                    self.is_sure = self.is_sure and revision > self.head
                     self._miss()
             case EpochBegun(epoch, revision, _, last_lost):
                 self.broadcast(lost_message(self.document_id, epoch, revision + 1, last_lost))
@@ -213,7 +217,8 @@ class Feed:
                     self.follower.moved(present, left)
 
     def _on_commits(self, commits: list[Logged]) -> None:
-        if commits[0].fields["epoch"] != self.epoch or commits[0].revision > self.head + 1:
+        is_next = commits[0].fields["epoch"] == self.epoch and commits[0].revision <= self.head + 1
+        if not self.is_sure or not is_next:
             self._miss()
         else:
             self.take(commits)

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 from coedit.identifiers import DocumentId
 from coedit.protocol.messages import recall_message
 from coedit.store.keys import Shard
-from coedit.store.offers_stream import Given, OffersStream, Seen
+from coedit.store.offers_stream import Given, Offer, OffersStream, Seen
 from services.gateway.feed import Feed, Place
 from services.gateway.metrics import RECALLS
-from services.gateway.recent import Logged
 from services.gateway.subscription import Subscription
 
 logger = logging.getLogger(__name__)
@@ -47,12 +46,9 @@ class Healer:
             now.head < feed.head and now.epoch <= feed.epoch and asyncio.get_running_loop().time() < deadline
         ):
             # Of another history the owner has to see where the two part.
-            is_ours = feed.leads_past(now.head, now.mac)
-            before, recent = feed.recent_above(now.head if is_ours else 0)
-            seen = Seen(feed.document_id, feed.epoch, feed.head, feed.mac)
-            await self._offers.add(
-                self._shard_of(feed.document_id), seen, *_given(feed.document_id, before, recent)
-            )
+            above = now.head if feed.leads_past(now.head, now.mac) else 0
+            await self._offers.add(self._shard_of(feed.document_id), *_offers(feed, above))
+            _, recent = feed.recent_above(above)
             if not recent or recent[0].revision > now.head + 1:
                 self._recall(feed, now, asked)
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -65,9 +61,7 @@ class Healer:
         Raises:
             RedisError, OSError: Redis cannot be reached now.
         """
-        given = _given(feed.document_id, *feed.recent_above(0))
-        if given:
-            await self._offers.add(self._shard_of(feed.document_id), *given)
+        await self._offers.add(self._shard_of(feed.document_id), *_offers(feed, 0))
 
     def _recall(self, feed: Feed, now: Place, asked: set[Subscription]) -> None:
         """Ask some clients that were not asked yet for what they keep; when all were, begin anew."""
@@ -80,11 +74,12 @@ class Healer:
             subscription.outlet.recall(recall_message(feed.document_id, now.epoch, now.head, now.mac))
 
 
-def _given(document_id: DocumentId, before: str, recent: list[Logged]) -> list[Given]:
-    given = []
+def _offers(feed: Feed, revision: int) -> list[Offer]:
+    """Return where the feed is, and what it keeps of the way there above ``revision``."""
+    before, recent = feed.recent_above(revision)
+    offers: list[Offer] = [Seen(feed.document_id, feed.epoch, feed.head, feed.mac)]
     for start in range(0, len(recent), _GIVEN_COMMITS):
-        page = recent[start : start + _GIVEN_COMMITS]
-        commits = tuple(commit.commit() for commit in page)
-        given.append(Given(document_id, before, commits))
+        commits = tuple(commit.commit() for commit in recent[start : start + _GIVEN_COMMITS])
+        offers.append(Given(feed.document_id, before, commits))
         before = commits[-1].mac
-    return given
+    return offers

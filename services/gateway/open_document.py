@@ -100,11 +100,10 @@ class OpenDocument:
             content = self._content
             if content is None or not self._is_current(content):
                 loaded, self._is_salvaged = await self._read(content.loaded if content else None)
-                if not self._is_salvaged:
-                    self.check_history(loaded)
                 # Encoding a large document takes long enough to be felt by everyone else.
                 content = await asyncio.to_thread(Content, self.feed.document_id, loaded)
                 if not self._is_salvaged:
+                    self.check_history(loaded)
                     self._catch_feed_up(loaded)
             self._content, self._is_followed = content, True
             _check_text(content.loaded.is_text)
@@ -116,7 +115,10 @@ class OpenDocument:
         Raises:
             UnavailableError: it is; what becomes of the feed's is being found out.
         """
-        if not self.feed.leads_past(loaded.revision, loaded.mac):
+        self._check_history(loaded.revision, loaded.mac)
+
+    def _check_history(self, revision: Revision, mac: str) -> None:
+        if not self.feed.leads_past(revision, mac):
             self._mend(self.feed)
             raise UnavailableError("the document is being restored; open it again in a while")
 
@@ -170,6 +172,7 @@ class OpenDocument:
             NotTextError: the document is a Yjs document of another shape.
             BehindClientError: we never came that far in its epoch, or to that epoch: it may have what we lost.
             DivergedError: we have another mac at its revision, or it is ahead of an epoch that ended.
+            UnavailableError: Redis has another history than this gateway.
         """
         async with self._lock:
             await self._subscribe()
@@ -177,10 +180,11 @@ class OpenDocument:
         _check_text(place.is_text)
         if revision > place.head and epoch >= place.epoch:
             raise BehindClientError(place)
-        if revision > place.head or epoch > place.epoch:
+        if revision > place.head:
             raise DivergedError(f"the document is at revision {place.head} of epoch {place.epoch}")
         if await self._mac_at(revision, place) != mac:
             raise DivergedError(f"another history at revision {revision}")
+        self._check_history(revision, mac)
         return place
 
     async def until_current(self) -> Revision:
@@ -300,7 +304,8 @@ class OpenDocument:
         return Place(loaded.epoch, loaded.revision, loaded.mac, loaded.snapshot, is_text=loaded.is_text)
 
     def _on_subscribed_again(self) -> None:
-        """The channel was lost for a while: commits and presence may be missing."""
+        """The channel was lost for a while: commits and presence may be missing, and the history be another one."""
+        self.feed.is_sure = False
         self._mend(self.feed)
         for subscription in self.feed.subscriptions:
             subscription.outlet.refresh_roster(subscription)
@@ -371,13 +376,14 @@ class OpenDocument:
             finally:
                 self.is_behind = False
         try:
-            if place.epoch != feed.epoch or place.head < known:
-                self._restart(place)
-            elif await self._mac_at(known, place) != mac:
+            is_ours = place.head >= known and await self._mac_at(known, place) == mac
+            if not is_ours or place.epoch < feed.epoch:
                 await self._healer.give_up(feed)
-                self._restart(place)
-            else:
+            if is_ours and place.epoch == feed.epoch:
+                feed.is_sure = True
                 await self._read_on(place.head)
+            else:
+                self._restart(place)
         except RevisionTooOldError:
             # What comes next is kept nowhere any more: no waiting brings it, and nobody here can be brought on.
             self._restart(place)

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
-from coedit.errors import CoeditError, DivergedError, LostItemsError
+from coedit.errors import CoeditError, LostItemsError
 from coedit.identifiers import ClientId
 from coedit.protocol.events import Rejected
 from coedit.protocol.server_session import CloseCode
@@ -149,11 +149,9 @@ class YjsSeat:
         ERRORS.labels(event.code).inc()
         facts = {"event": "refuse", "code": event.code, "client_id": self.client_id}
         logger.info("a Yjs update was refused", extra=facts | {"error": event.message[:200]})
-        # Made in another epoch, it is good for this one if its client has not lost anything.
-        is_final = event.definite and event.code != DivergedError.code
-        if is_final:
+        if event.definite:
             self.outlet.confirm(is_taken=False)
-        self.outlet.end(CloseCode.REFUSED if is_final else CloseCode.SYNC_AGAIN, event.code)
+        self.outlet.end(CloseCode.REFUSED if event.definite else CloseCode.SYNC_AGAIN, event.code)
 
     def send_again(self, now: float) -> None:
         """Submit once more what has had no answer for long."""

@@ -97,7 +97,9 @@ class BatchDecider:
         try:
             for arrival in waiting:
                 submission = arrival.submission
-                if isinstance(submission, YjsSubmission):
+                if isinstance(submission, YjsSubmission) and submission.epoch != working.authority.epoch:
+                    self._put_off(document_id, working, submission, outcome)
+                elif isinstance(submission, YjsSubmission):
                     self._yjs.decide(document_id, working, submission, arrival.at, outcome)
                 else:
                     self._decide_one(document_id, working, submission, arrival.at, outcome)
@@ -133,22 +135,15 @@ class BatchDecider:
         authority = working.authority
         try:
             decision = self._decision(document_id, working, submission)
-        except FutureRevisionError:
-            # No gateway lets a client submit on what it was not told: it is we who have lost something.
-            outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
-            self._documents.drop(document_id)  # it is read again when it is whole
-            outcome.reject(
-                submission, UnavailableError("the document is behind what was committed; wait for it")
-            )
+        except (FutureRevisionError, DivergedError):
+            self._put_off(document_id, working, submission, outcome)
             return
         except DamagedError:
             raise
         except CoeditError as error:
             answer = _as_answer(error)
             outcome.reject(submission, answer)
-            # What was made in another epoch may well be sent again in this one, if the rejection does not arrive.
-            ends = answer.definite and not isinstance(answer, DivergedError)
-            if ends and authority.end(submission.client_id):
+            if answer.definite and authority.end(submission.client_id):
                 outcome.ended.append(submission.client_id)
             if count := self._rejections.count(error.code):
                 facts = {"event": "reject", "code": error.code, "count": count, "document_id": document_id}
@@ -168,6 +163,26 @@ class BatchDecider:
         sealed, entry = self._chain_key.seal_entry(document_id, commit, authority.mac)
         authority.append(sealed, decision.document)
         outcome.commit(entry)
+
+    def _put_off(
+        self,
+        document_id: DocumentId,
+        working: WorkingDocument,
+        submission: Submission | YjsSubmission,
+        outcome: Outcome,
+    ) -> None:
+        """Have a submission sent again that was made above the head, or in another epoch.
+
+        No gateway lets a client submit on what it was not told: it is we who have lost something, or an epoch has begun
+        that this memory, or the client, does not know of yet. Refused for good, what is sent again in the new epoch
+        would be carried over by its client as well, and be there twice.
+        """
+        authority = working.authority
+        outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
+        self._documents.drop(document_id)
+        outcome.reject(
+            submission, UnavailableError("the document is not what the edit was made on; wait for it")
+        )
 
     def _decision(
         self, document_id: DocumentId, working: WorkingDocument, submission: Submission

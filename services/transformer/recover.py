@@ -35,7 +35,6 @@ from services.transformer.restorer import Restorer
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 5
 _ASK_SECONDS = 1.0
 _BLOCK_MS = 1000
 
@@ -283,9 +282,10 @@ class Recovery:
         """One document's trouble is its own."""
         donations = watched.donations.get(document_id) or Donations(document_id)
         try:
-            await self._restorer.restore(document_id, donations)
-            if not watched.is_suspect:
-                await self._restorer.begin_epoch_if_forked(document_id, donations)
+            if watched.is_suspect:  # somebody may give more of it
+                await self._restorer.restore(document_id, donations)
+            else:
+                await self._restorer.give_up(document_id, donations)
         except CoeditError as error:
             facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
             logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
@@ -299,12 +299,19 @@ class Recovery:
                 watched = self._watched.get(shard)
                 if watched is not None and watched.incarnation.suspect_until_ms <= now_ms:
                     due.append((shard, watched))
+        failures: list[Exception] = []
         for shard, watched in due:
-            await self._finish(shard, watched)
-        if due:
+            try:
+                await self._finish(shard, watched)
+            except (CoeditError, *TROUBLE) as error:
+                failures.append(error)  # the other shards need not wait for this one
+        if len(due) > len(failures):
             SUSPECT.set(sum(watched.is_suspect for watched in self._watched.values()))
-            logger.info("shards are sound", extra={"event": "suspicion-over", "shards": len(due)})
+            facts = {"event": "suspicion-over", "shards": len(due) - len(failures)}
+            logger.info("shards are sound", extra=facts)
             self.on_cleared()
+        if failures:
+            raise failures[0]
 
     async def _finish(self, shard: Shard, watched: Watched) -> None:
         """End the suspicion of a shard: what was seen and not given back is lost.
@@ -315,8 +322,7 @@ class Recovery:
         for seen in watched.seen.values():
             donations = watched.donations.get(seen.document_id) or Donations(seen.document_id)
             try:
-                await self._restorer.begin_epoch_if_lost(seen, donations)
-                await self._restorer.begin_epoch_if_forked(seen.document_id, donations)
+                await self._restorer.give_up(seen.document_id, donations, seen)
             except QuarantinedError as error:
                 facts = {"event": "restore-error", "document_id": seen.document_id, "error": repr(error)}
                 logger.warning("a document could not be restored", extra=facts)

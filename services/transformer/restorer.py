@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
-from coedit.errors import RevisionTooOldError, UnavailableError
+from coedit.errors import QuarantinedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.protocol.donations import Chain, Donations
 from coedit.protocol.events import Committed, EpochBegun, Event
-from coedit.protocol.history import follow
-from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
+from coedit.protocol.history import follow, read_entry
+from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.offers_stream import Seen
@@ -42,59 +43,70 @@ class Restorer:
         """Put a document as far as the stores and its donations lead; return where that is.
 
         Raises:
+            QuarantinedError: it is damaged.
             UnavailableError: it changes all the time.
             CoeditError, RedisError, OSError: it cannot be known where the document stands.
         """
         for _ in range(_ATTEMPTS):
             loaded = await self._reader.load_furthest(document_id)
             await self._add_archived(document_id, loaded, donations)
-            given = donations.after(loaded.revision, loaded.mac)
+            given = donations.after(loaded.revision, loaded.mac, loaded.epoch)
             if await self._write(document_id, loaded, given):
                 return loaded if not given else _behind(loaded, given[-1])
         raise UnavailableError("the document changes while it is restored")
 
-    async def begin_epoch_if_lost(self, seen: Seen, donations: Donations) -> None:
-        """Give up what somebody saw and nobody has given back: the document goes on without it, in another epoch.
+    async def give_up(self, document_id: DocumentId, donations: Donations, seen: Seen | None = None) -> None:
+        """Restore a document, and give up what it goes on without; that is reported, and another epoch begins.
+
+        Lost is what somebody has ``seen`` above where it stands then, and what was given and cannot be put back: it is
+        genuine, and another commit stands in its place.
 
         Raises as `restore` does.
         """
-        document_id = seen.document_id
         loaded = await self.restore(document_id, donations)
         for _ in range(_ATTEMPTS):
-            if seen.epoch < loaded.epoch or seen.revision <= loaded.revision:
+            if await self._ending(loaded, donations, seen) is None:
                 return
-            if await self._begin_epoch(document_id, loaded, seen.epoch, loaded.revision + 1, seen.revision):
-                return
+            # Where it stood before is not where it stands, if it was put somewhere.
             loaded = await self._reader.load_furthest(document_id)
+            ending = await self._ending(loaded, donations, seen)
+            if ending is None or await self._begin_epoch(document_id, loaded, ending):
+                return
         raise UnavailableError("the document changes while what was lost of it is given up")
 
-    async def begin_epoch_if_forked(self, document_id: DocumentId, donations: Donations) -> None:
-        """Give up what was given back too late: the document has gone on without it, in the same epoch.
+    async def _ending(
+        self, loaded: LoadedDocument, donations: Donations, seen: Seen | None
+    ) -> "_Ending | None":
+        """Return what epoch is at its end, and why; None: the document's goes on."""
+        losses = [
+            loss for chain in donations.chains() if (loss := await self._loss(loaded, chain)) is not None
+        ]
+        if seen is not None and seen.epoch >= loaded.epoch and seen.revision > loaded.revision:
+            losses.append(_Ending(seen.epoch, loaded.revision + 1, seen.revision))
+        if losses:
+            return _Ending(
+                max(loaded.epoch, *(loss.epoch for loss in losses)),
+                min(loss.first for loss in losses),
+                max(loss.last for loss in losses),
+            )
+        if seen is None or seen.epoch <= loaded.epoch:
+            return None
+        # The beginning of an epoch alone is lost: it begins again, or, on another history, the one behind it does.
+        ours = await self._macs(loaded, seen.document_id, seen.revision, seen.revision)
+        return _Ending(seen.epoch - int(ours.get(seen.revision) == seen.mac), 0, 0)
 
-        That it has is certain: what was given is genuine, and another commit stands in its place.
-
-        Raises as `restore` does.
-        """
-        chains = donations.chains()
-        if not chains:
-            return
-        for _ in range(_ATTEMPTS):
-            loaded = await self._reader.load_furthest(document_id)
-            parted: list[tuple[Revision, Commit]] = []
-            for chain in chains:
-                newest = chain.commits[-1]
-                if (
-                    newest.epoch >= loaded.epoch
-                    and (first := await self._parts_at(loaded, chain)) is not None
-                ):
-                    parted.append((first, newest))
-            if not parted:
-                return
-            first, last = min(first for first, _ in parted), max(newest.revision for _, newest in parted)
-            epoch = max(newest.epoch for _, newest in parted)
-            if await self._begin_epoch(document_id, loaded, epoch, first, last):
-                return
-        raise UnavailableError("the document changes while what was lost of it is given up")
+    async def _loss(self, loaded: LoadedDocument, chain: Chain) -> "_Ending | None":
+        """Return what of a chain is lost, and was not reported yet."""
+        newest = chain.commits[-1]
+        reported = loaded.stored.lost_revisions if loaded.stored is not None else None
+        is_of_the_last = newest.epoch == loaded.epoch - 1 and reported is not None
+        if newest.epoch < loaded.epoch and not is_of_the_last:
+            return None
+        known_to = reported[1] if is_of_the_last and reported is not None else 0
+        if newest.revision <= known_to:
+            return None
+        first = await self._parts_at(loaded, chain)
+        return None if first is None else _Ending(newest.epoch, max(first, known_to + 1), newest.revision)
 
     async def _add_archived(
         self, document_id: DocumentId, loaded: LoadedDocument, donations: Donations
@@ -119,32 +131,31 @@ class Restorer:
         events: tuple[Event, ...] = (Committed(entries),) if entries else ()
         restoration = Restoration(document_id, stored, after, entries, drops_log=is_behind, events=events)
         answer = await self._script.run(self._reader.shard(document_id), restoration)
+        if answer == "broken":
+            raise QuarantinedError("the document is damaged, and takes no writes")
         if answer == "restored" and (given or (stored is not None and is_behind)):
             RESTORED.inc(len(given))
             facts = {"event": "restored", "document_id": document_id, "revision": after.head}
             logger.info("a document is back", extra=facts | {"given": len(given)})
         return answer == "restored"
 
-    async def _begin_epoch(
-        self, document_id: DocumentId, loaded: LoadedDocument, ended: int, first: int, last: int
-    ) -> bool:
-        """Begin an epoch above ``ended`` where the document stands; the revisions ``first`` to ``last`` are lost."""
-        # The beginning of the epoch that ends may be lost as well: its number is not given twice.
-        epoch = max(loaded.epoch, ended) + 1
+    async def _begin_epoch(self, document_id: DocumentId, loaded: LoadedDocument, ending: "_Ending") -> bool:
+        """Begin the epoch behind one that is at its end; False: the document is in another one by now."""
+        epoch = ending.epoch + 1
+        lost = f"{ending.first}-{ending.last}" if ending.last else ""
         after = replace(
-            _position(loaded, []),
-            epoch=epoch,
-            incarnation=self._incarnation(document_id),
-            lost=f"{first}-{last}",
+            _position(loaded, []), epoch=epoch, incarnation=self._incarnation(document_id), lost=lost
         )
-        event = EpochBegun(epoch, Revision(first - 1), after.mac, Revision(last))
-        restoration = Restoration(document_id, loaded.stored, after, events=(event,))
-        answer = await self._script.run(self._reader.shard(document_id), restoration)
-        if answer == "restored":
-            LOST.inc(last - first + 1)
+        event = EpochBegun(epoch, Revision(ending.first - 1), "", Revision(ending.last)) if lost else None
+        ended = loaded.epoch if loaded.stored is not None else 0
+        begun = await self._script.begin_epoch(
+            self._reader.shard(document_id), document_id, ended, after, event
+        )
+        if begun == "begun" and lost:
+            LOST.inc(ending.last - ending.first + 1)
             facts = {"event": "lost", "document_id": document_id, "epoch": epoch}
-            logger.error("revisions are lost", extra=facts | {"first": first, "last": last})
-        return answer != "stale"
+            logger.error("revisions are lost", extra=facts | {"first": ending.first, "last": ending.last})
+        return begun != "stale"
 
     async def _parts_at(self, loaded: LoadedDocument, chain: Chain) -> Revision | None:
         """Return the first revision that is another commit in ``chain`` than in the document; None: none is known."""
@@ -165,10 +176,18 @@ class Restorer:
         if first == loaded.revision:
             return {first: loaded.mac}
         try:
-            commits = map(decode_commit, await self._reader.entries(document_id, first, last))
+            entries = await self._reader.entries(document_id, first, last)
         except RevisionTooOldError:
             return {}
-        return {commit.revision: commit.mac for commit in commits}
+        return {revision: read_entry(entry, revision).mac for revision, entry in enumerate(entries, first)}
+
+
+class _Ending(NamedTuple):
+    """An epoch that ends, since its revisions ``first`` to ``last`` are lost; 0: none is."""
+
+    epoch: int
+    first: int
+    last: int
 
 
 def _position(loaded: LoadedDocument, given: list[Commit]) -> Position:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coedit.errors import CoeditError, DamagedError, DivergedError, NotTextError
+from coedit.errors import CoeditError, DamagedError, NotTextError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit, Submission
@@ -88,9 +88,6 @@ class _InDocument:
     def decide(self, submission: YjsSubmission, at: int) -> str:
         """Return, for the metric, what became of an update."""
         working = self.working
-        epoch = working.authority.epoch
-        if submission.epoch != epoch:
-            raise DivergedError(f"made in epoch {submission.epoch}; the document is in epoch {epoch}")
         if working.bridge is None and working.authority.head > 0:
             self._declare(submission, at)
         if working.bridge is not None and working.yjs is None:

@@ -237,7 +237,10 @@ async def test_what_nobody_alive_held_is_lost_and_reported_in_another_epoch(make
         assert (newcomer.text, newcomer.state.epoch) == ("pending", 2)
 
 
-async def test_what_is_given_back_too_late_is_reported_as_lost(make_system: MakeSystem) -> None:
+@pytest.mark.parametrize("has_pending", [False, True], ids=["nothing pending", "pending"])
+async def test_what_is_given_back_too_late_is_reported_as_lost(
+    make_system: MakeSystem, has_pending: bool
+) -> None:
     """A gateway was cut off from Redis for longer than the owner waits, and somebody else wrote on meanwhile."""
     settings = _NO_SNAPSHOTS | {"COEDIT_TRANSFORMER_GRACE_SECONDS": "0.1"}
     system = make_system(gateways=2, transformers=1, settings=settings)
@@ -265,12 +268,19 @@ async def test_what_is_given_back_too_late_is_reported_as_lost(make_system: Make
         await hasty.insert(0, "new")
         await hasty.settle()
         assert (hasty.revision, hasty.state.epoch) == (1, 1)
-        await donor.insert(0, "pending ")
+        if has_pending:
+            await donor.insert(0, "pending ")
         link.refuses = False
+        async with asyncio.timeout(60):
+            await donor.until(lambda: donor.state.epoch == 2)
+            await hasty.until(lambda: bool(hasty.losses))
+        # It is written on in the epoch that began while its owner had the document in memory.
+        await hasty.insert(0, "more ")
         await settle_all([donor, hasty], 60)
         for document in (donor, hasty):
             assert [(loss.epoch, loss.first, loss.last) for loss in document.losses] == [(2, 1, 5)]
-            assert sorted(document.text) == sorted("new" + "pending ")
+            expected = "new" + "more " + ("pending " if has_pending else "")
+            assert sorted(document.text) == sorted(expected)
             assert document.rejections == []
         assert '"event":"lost"' in transformer.log.read_text()
         assert "coedit_transformer_lost_revisions_total 5.0" in system.metrics("transformer-0")

@@ -242,7 +242,8 @@ export class DocumentSession {
   }
 
   private noteLoss({ epoch, first, last }: Loss): void {
-    if (!this.losses.some((known) => known.epoch === epoch)) this.losses = [...this.losses, { epoch, first, last }];
+    const isKnown = (known: Loss) => known.epoch === epoch && known.first === first && known.last === last;
+    if (!this.losses.some(isKnown)) this.losses = [...this.losses, { epoch, first, last }];
   }
 
   private onPart(part: Part): Effect[] {

@@ -32,7 +32,9 @@ class Donations:
 
     def __init__(self, document_id: DocumentId) -> None:
         self._document_id = document_id
-        self._by_before: dict[_Place, Commit] = {}
+        self._given: dict[_Place, tuple[str, Commit]] = {}
+        """By revision and mac, with the mac of the one before it."""
+        self._next: dict[_Place, Commit] = {}
         """By revision, and the mac of the one before it."""
         self._weight = 0
 
@@ -41,33 +43,38 @@ class Donations:
         for commit in commits:
             if commit.lacks_update:
                 return  # genuine, and not all of it: of a bridged document whoever held it whole gives it back
-            place = Revision(commit.revision), before
-            known = self._by_before.get(place)
-            # Two can be genuine where revisions were lost and written again: the later history is the valid one.
-            if (known is None or _age(known) < _age(commit)) and self._weight < MAX_DONATED_WEIGHT:
-                self._by_before[place] = commit
-                self._weight += commit.delta.weight
+            self._take(commit, before)
             before = commit.mac
 
-    def after(self, revision: int, mac: str) -> list[Commit]:
-        """Return the commits that continue the history at ``revision`` named by ``mac``, as far as they are here."""
+    def _take(self, commit: Commit, before: str) -> None:
+        if (commit.revision, commit.mac) in self._given or self._weight >= MAX_DONATED_WEIGHT:
+            return
+        self._given[commit.revision, commit.mac] = before, commit
+        self._weight += commit.delta.weight
+        known = self._next.get((commit.revision, before))
+        # Two can be genuine where revisions were lost and written again: the later history is the valid one.
+        if known is None or _age(known) < _age(commit):
+            self._next[commit.revision, before] = commit
+
+    def after(self, revision: Revision, mac: str, epoch: int) -> list[Commit]:
+        """Return the commits that continue the history at ``revision`` named by ``mac``, as far as they are here.
+
+        None of an epoch before ``epoch``, in which the document is there: it has gone on without them.
+        """
         found: list[Commit] = []
-        while (commit := self._by_before.get((Revision(revision + 1), mac))) is not None:
+        while (commit := self._next.get((Revision(revision + 1), mac))) is not None and commit.epoch >= epoch:
             found.append(commit)
             revision, mac = commit.revision, commit.mac
         return found
 
     def chains(self) -> list[Chain]:
         """Return what was given as chains; where two histories share a beginning, each has it."""
-        by_mac = {
-            (commit.revision, commit.mac): (before, commit) for (_, before), commit in self._by_before.items()
-        }
-        followed = {(Revision(revision - 1), before) for revision, before in self._by_before}
-        return [self._down_from(place, by_mac) for place in by_mac if place not in followed]
+        followed = {(Revision(revision - 1), before) for (revision, _), (before, _) in self._given.items()}
+        return [self._down_from(place) for place in self._given if place not in followed]
 
-    def _down_from(self, place: _Place, by_mac: dict[_Place, tuple[str, Commit]]) -> Chain:
+    def _down_from(self, place: _Place) -> Chain:
         newest_first: list[Commit] = []
-        while (found := by_mac.get(place)) is not None:
+        while (found := self._given.get(place)) is not None:
             before, commit = found
             newest_first.append(commit)
             place = Revision(commit.revision - 1), before

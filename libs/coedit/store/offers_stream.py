@@ -49,12 +49,12 @@ class OffersStream:
         self._nodes = nodes
 
     async def add(self, shard: Shard, *offers: Offer) -> None:
-        """Add offers.
+        """Add offers, which are read together: half a history would be taken for all of it.
 
         Raises:
             RedisError, OSError: Redis may or may not have them; adding them again does no harm.
         """
-        async with self._nodes.at(shard).pipeline(transaction=False) as pipe:
+        async with self._nodes.at(shard).pipeline(transaction=True) as pipe:
             for offer in offers:
                 pipe.xadd(shard.offers, {_FIELD: _encode(offer)}, maxlen=_BOUND, approximate=True)
             await pipe.execute()

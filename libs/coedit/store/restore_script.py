@@ -1,8 +1,10 @@
-"""Puts a document that Redis lost, in part or in whole, back to where it is known to have been."""
+"""Puts a document that Redis lost, in part or in whole, back to where it is known to have been, or in another epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from redis.asyncio import Redis
 
 from coedit.identifiers import DocumentId
 from coedit.protocol.events import Event, encode_events
@@ -13,6 +15,7 @@ from coedit.store.scripts import Script
 from coedit.store.topology import Nodes
 
 Restored = Literal["restored", "fenced", "stale", "broken"]
+Begun = Literal["begun", "fenced", "stale", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,14 @@ class Restoration:
 
 
 class RestoreScript:
-    """Runs the script under the owner's lease token."""
+    """Runs the scripts under the owner's lease token."""
 
     def __init__(self, nodes: Nodes, token: str, durability: Durability | None = None) -> None:
         self._nodes = nodes
         self._durability = durability or Durability()
         self._token = token
-        self._script = Script("restore.lua")
+        self._restore = Script("restore.lua")
+        self._begin_epoch = Script("begin_epoch.lua")
 
     async def run(self, shard: Shard, restoration: Restoration) -> Restored:
         """Write all of it, or nothing; return what did not fit.
@@ -55,7 +59,7 @@ class RestoreScript:
         ]
         message = encode_events(list(restoration.events)) if restoration.events else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait
-        answer = await self._script.run(
+        answer = await self._restore.run(
             redis,
             keys,
             [
@@ -79,6 +83,46 @@ class RestoreScript:
         )
         restored: Restored = answer.decode()
         if must_wait and message and restored == "restored":
-            await self._durability.wait(redis, shard)
-            await redis.spublish(shard.events(document_id), message)
+            await self._tell_durable(redis, shard, document_id, message)
         return restored
+
+    async def begin_epoch(
+        self, shard: Shard, document_id: DocumentId, ended: int, after: Position, event: Event | None
+    ) -> Begun:
+        """Begin the epoch of ``after``, with its incarnation and loss, wherever the document stands in Redis.
+
+        ``ended`` is the epoch before; 0: it is not there.
+
+        Raises:
+            RedisError, OSError: it may or may not have begun.
+        """
+        keys = [
+            shard.owner,
+            shard.changed,
+            shard.document(document_id),
+            shard.events(document_id),
+            shard.damaged,
+            shard.idle,
+        ]
+        message = encode_events([event]) if event is not None else b""
+        redis, must_wait = self._nodes.at(shard), self._durability.must_wait
+        told = b"" if must_wait else message
+        arguments: list[str | bytes | int] = [
+            self._token,
+            ended,
+            document_id,
+            after.epoch,
+            after.incarnation,
+            after.lost,
+            told,
+        ]
+        begun: Begun = (await self._begin_epoch.run(redis, keys, arguments)).decode()
+        if must_wait and message and begun == "begun":
+            await self._tell_durable(redis, shard, document_id, message)
+        return begun
+
+    async def _tell_durable(
+        self, redis: Redis, shard: Shard, document_id: DocumentId, message: bytes
+    ) -> None:
+        await self._durability.wait(redis, shard)
+        await redis.spublish(shard.events(document_id), message)

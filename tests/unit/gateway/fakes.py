@@ -36,6 +36,8 @@ class FakeStore:
     def __init__(self, head: int = 0) -> None:
         self.head = head
         self.epoch = 1
+        self.began_at: dict[int, int] = {}
+        """The first revision of epochs that did not begin with the document."""
         self.fork_at: int | None = None
         """From this revision on the history is another one than it was."""
         self.furthest = 0
@@ -121,7 +123,10 @@ class FakeStore:
 
     def _mac(self, revision: int) -> str:
         forked = "'" if self.fork_at is not None and revision >= self.fork_at else ""
-        return f"{self.epoch}/{revision}{forked}" if revision else ""
+        return f"{self._epoch_of(revision)}/{revision}{forked}" if revision else ""
+
+    def _epoch_of(self, revision: int) -> int:
+        return self.epoch - (revision < self.began_at.get(self.epoch, 0))
 
     def _entry(self, revision: int) -> bytes:
         fields = {
@@ -131,7 +136,7 @@ class FakeStore:
             "client_id": "ada",
             "client_sequence": revision,
             "at": 0,
-            "epoch": self.epoch,
+            "epoch": self._epoch_of(revision),
             "mac": self._mac(revision),
             "key_id": "",
         }
@@ -181,7 +186,8 @@ class FakeOutlet:
     def recall(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
 
-    def drop(self, _: Subscription, error: CoeditError) -> None:
+    def drop(self, subscription: Subscription, error: CoeditError) -> None:
+        subscription.is_live = False
         self.dropped.append(error)
 
     def caught_up(self) -> None:

@@ -191,7 +191,8 @@ async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> N
     document._on_subscribed_again()
     await _settled(document)
     assert [error.code for error in outlet.dropped] == ["unavailable"]
-    [given] = store.offers  # what the document has gone on without, for the owner to report
+    seen, given = store.offers  # what the document has gone on without, for the owner to report
+    assert seen.revision == 6
     assert (given.before, [commit.mac for commit in given.commits]) == ("1/5", ["1/6"])
     with pytest.raises(DivergedError):
         await document.check_held(1, Revision(5), "1/5")
@@ -215,16 +216,17 @@ async def test_what_redis_has_of_another_history_is_not_given_out_with_our_commi
 async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     """An epoch began, was written in, and no snapshot covers it yet: Redis comes back in the one before."""
     store, outlet = FakeStore(head=5), FakeOutlet()
-    store.epoch = 2
+    store.epoch, store.began_at = 2, {2: 6}
     document = store.document()
     await document.content()
-    _joined(document, outlet, 5)
+    _joined(document, outlet, 4)
     store.commit(3)
     await _settled(document)
     store.epoch, store.head = 1, 5
     document._on_subscribed_again()
     await eventually(lambda: bool(store.offers), "it is offered")
     seen, given = store.offers[:2]
+    assert given.before == "1/5"
     assert (seen.epoch, seen.revision, [commit.revision for commit in given.commits]) == (2, 8, [6, 7, 8])
     store.epoch, store.head = 2, 8
     await _settled(document)
@@ -232,6 +234,51 @@ async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     store.epoch, store.head = 1, 5
     with pytest.raises(BehindClientError):
         await document.check_held(2, Revision(8), "2/8")
+    assert (await document.check_held(2, Revision(5), "1/5")).epoch == 1
+
+
+async def test_beginning_of_an_epoch_that_was_lost_is_told_to_the_owner() -> None:
+    """Nothing was written in it: the history is the same, and only its number might be given twice."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    store.epoch, store.began_at = 2, {2: 6}
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.epoch = 1
+    document._on_subscribed_again()
+    await _settled(document)
+    assert [(seen.epoch, seen.revision, seen.mac) for seen in store.offers] == [(2, 5, "1/5")]
+    assert (document.feed.epoch, document.feed.head) == (1, 5)
+
+
+async def test_commit_of_another_history_is_not_told_behind_ours() -> None:
+    """It comes by the channel before the two were compared, and its revision is the next one."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.commit(3)
+
+    async def commit() -> None:
+        store.after_position = store.before_position
+        store.head = 9
+        store.publish(9, 9)
+
+    store.fork_at, store.head, store.after_position = 7, 8, commit
+    document._on_subscribed_again()
+    await _settled(document)
+    assert revisions(outlet.sent) == [6, 7, 8]
+    assert [error.code for error in outlet.dropped] == ["unavailable"]
+
+
+async def test_client_of_another_history_is_not_resumed_with_our_commits_behind_it() -> None:
+    store = FakeStore(head=5)
+    document = store.document()
+    await document.content()
+    store.commit(3)
+    store.fork_at, store.head = 7, 7
+    with pytest.raises(UnavailableError):
+        await document.check_held(1, Revision(7), "1/7'")
 
 
 async def test_owner_of_a_document_that_was_written_on_too_soon_sees_where_the_histories_part() -> None:

@@ -41,11 +41,11 @@ def test_donations_in_any_order_continue_the_history() -> None:
     donations.add(history[6:], history[5].mac)
     donations.add(history[2:4], history[1].mac)
     donations.add(history[3:7], history[2].mac)
-    assert donations.after(2, history[1].mac) == history[2:]
-    assert donations.after(0, "") == []
+    assert donations.after(Revision(2), history[1].mac, 1) == history[2:]
+    assert donations.after(Revision(0), "", 1) == []
     donations.add(history[:2], "")
-    assert donations.after(0, "") == history
-    assert donations.after(4, "another history") == []
+    assert donations.after(Revision(0), "", 1) == history
+    assert donations.after(Revision(4), "another history", 1) == []
 
 
 def test_history_that_was_written_after_a_loss_counts_more_than_the_lost_one() -> None:
@@ -54,7 +54,18 @@ def test_history_that_was_written_after_a_loss_counts_more_than_the_lost_one() -
     donations = Donations(_DOCUMENT)
     donations.add(old, "")
     donations.add(new, "")
-    assert donations.after(0, "") == new
+    assert donations.after(Revision(0), "", 1) == new
+    assert len(donations.chains()) == 2  # both are known, be it to report the lost one
+
+
+def test_commits_of_an_epoch_that_has_ended_continue_nothing() -> None:
+    history = _history(4)
+    later = _KEY.seal(_DOCUMENT, replace(history[2], epoch=2), history[1].mac)
+    donations = Donations(_DOCUMENT)
+    donations.add(history, "")
+    assert donations.after(Revision(2), history[1].mac, 2) == []
+    donations.add([later], history[1].mac)
+    assert donations.after(Revision(2), history[1].mac, 2) == [later]
 
 
 def test_chains_are_what_was_given_from_the_oldest_on() -> None:
