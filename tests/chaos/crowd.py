@@ -12,14 +12,19 @@ from coedit.protocol.codec import Codec
 from tests.chaos.history import History
 from tests.chaos.load import Load
 from tests.chaos.replay import inserted_text
+from tests.chaos.yjs_typist import YjsTypist
+from tests.system import eventually
 from tests.writers import Ledger, Made, Writer, settle_all
 
 STAYING = 12
 VISITORS = 3
 NAMES = ("one", "two", "drei ü", "four/4")
+BRIDGED = "both sides"
+"""The document that Yjs clients have open too."""
+YJS_TYPISTS = 3
 _DOCUMENTS_EACH = 2
 _EDITS_PER_SECOND = 1.5
-"""Of each writer, of which there are some 27."""
+"""Of each writer, of which there are some 33."""
 
 
 class Crowd:
@@ -29,13 +34,16 @@ class Crowd:
         self._doors = doors
         self._history = history
         self._rng = random.Random(f"crowd {seed}")
-        self._ledgers = {name: Ledger(seed + number) for number, name in enumerate(NAMES)}
+        self._ledgers = {name: Ledger(seed + number) for number, name in enumerate((*NAMES, BRIDGED))}
         self._load = Load(1 / _EDITS_PER_SECOND, lambda writer: writer.step(undoes=True), self._note_failure)
         self._names: dict[Writer, str] = {}
         self._stack = AsyncExitStack()
         self._visits: list[asyncio.Task[None]] = []
         self.reconnects = 0
         self._sessions: list[Session] = []
+        self._typists: list[YjsTypist] = []
+        self._typing: list[asyncio.Task[None]] = []
+        self._is_over = False
 
     async def __aenter__(self) -> "Crowd":
         for number in range(STAYING):
@@ -44,11 +52,19 @@ class Crowd:
             for offset in range(_DOCUMENTS_EACH):
                 name = NAMES[(number + offset) % len(NAMES)]
                 self._load.add(await self._writer(session, f"stays {number}", name))
+            if number % len(NAMES) == 0:
+                self._load.add(await self._writer(session, f"stays {number}", BRIDGED))
+        self._history.add("bridged", document=BRIDGED)
+        for number in range(YJS_TYPISTS):
+            self._begin_typist(number)
         self._visits = [asyncio.create_task(self._visit_again(number)) for number in range(VISITORS)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.end_visits()
+        for task in self._typing:
+            task.cancel()
+        await asyncio.gather(*self._typing, return_exceptions=True)
         await self._stack.aclose()
 
     @property
@@ -61,18 +77,47 @@ class Crowd:
         for visit in self._visits:
             visit.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
-        return len(self._sessions)
+        return len(self._sessions) + len(self._typists)
 
     async def finish(self, seconds: float) -> None:
         """Stop typing, let everything settle, and record where everybody ends."""
+        self._is_over = True
         await self._load.stop()
         try:
             await settle_all([writer.document for writer in self.writers], seconds)
         except (AssertionError, DocumentError):
             self._note_stuck()
+        await self._finish_typists(seconds)
         self.reconnects = sum(session.reconnects for session in self._sessions)
         for writer in self.writers:
             self._note_end(writer)
+
+    def _begin_typist(self, number: int) -> None:
+        rng = random.Random(self._rng.random())
+        typist = YjsTypist(
+            f"yjs {number}",
+            BRIDGED,
+            lambda: rng.choice(self._doors),
+            self._ledgers[BRIDGED],
+            self._history,
+            rng,
+        )
+        self._typists.append(typist)
+        typing = typist.type(1 / _EDITS_PER_SECOND, lambda: self._is_over)
+        self._typing += [asyncio.create_task(typist.keep_connected()), asyncio.create_task(typing)]
+
+    async def _finish_typists(self, seconds: float) -> None:
+        """Wait until the Yjs clients have what an OT client of their document has, which has everything."""
+        ours = next(
+            writer.document for writer in self.writers if writer.document.state.document_id == BRIDGED
+        )
+        for typist in self._typists:
+            try:
+                await eventually(lambda typist=typist: typist.content == ours.content, "it has all", seconds)
+            except AssertionError:
+                self._history.add("stuck", client=typist.client, document=BRIDGED, revision=ours.revision)
+            facts = {"revision": ours.revision, "content": typist.content.to_json()}
+            self._history.add("replica", client=typist.client, document=BRIDGED, **facts)
 
     def _connect(self, number: int) -> AbstractAsyncContextManager[Session]:
         codec = [Codec.MSGPACK, Codec.JSON][number % 2]
@@ -98,7 +143,7 @@ class Crowd:
     async def _visit(self, client: str, number: int) -> None:
         """Come late, write for some seconds, and leave: half the time without waiting for the last ack."""
         async with self._connect(number) as session:
-            writer = await self._writer(session, client, self._rng.choice(NAMES))
+            writer = await self._writer(session, client, self._rng.choice((*NAMES, BRIDGED)))
             self._load.add(writer)
             is_settled = False
             try:

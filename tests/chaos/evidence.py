@@ -59,6 +59,8 @@ class Evidence:
     """Of each document its commits, by revision."""
     losses: set[Loss] = field(default_factory=set)
     """What coedit itself says is lost."""
+    bridged: set[str] = field(default_factory=set)
+    """The documents that Yjs clients have open too: they are told no acks."""
     others: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """All other records, by what they are."""
 
@@ -80,9 +82,18 @@ class Evidence:
         """Whether a loss may be reported: faults were injected by which Redis may forget, at a level that allows it."""
         return bool(self.run.get("may_lose")) and self.run["level"] != "replicated"
 
+    @property
+    def ids(self) -> set[str]:
+        """The ids that OT clients had."""
+        return {record["me"] for records in self.followed.values() for record in records}
+
     def is_forgiven(self, record: Record) -> bool:
         """Return whether the commit of a record is lost, was reported as lost, and may be."""
         return self.may_lose and any(loss.covers(place_of(record)) for loss in self.losses)
+
+    def has_lost(self, document: str) -> bool:
+        """Return whether revisions of a document are reported as lost, and may be: what they deleted is there again."""
+        return self.may_lose and any(loss.document == document for loss in self.losses)
 
     def head(self, document: str) -> int:
         """The newest revision of a document in the end."""
@@ -98,6 +109,8 @@ class Evidence:
                 self.submitted[name_of(record)] = record
             case "commit":
                 self.log[record["document"]][record["revision"]] = record
+            case "bridged":
+                self.bridged.add(record["document"])
             case "reported":
                 self.losses.add(Loss(record["document"], record["epoch"], record["first"], record["last"]))
             case "opened" | "acked" | "seen" | "reset" as what:

@@ -4,6 +4,7 @@ Each record has ``what`` and ``at`` (seconds since the run began). Written while
 
 ==========  =========================================================================================
 run         seed, level, seconds, kinds, may_lose: what was asked for
+bridged     document: Yjs clients have it open too
 opened      client, document, revision: a replica begins there
 edit        client, document, inserted, deleted, restored: characters, noted as the edit is made
 submitted   client, document, id, sequence, inserted: what an edit went off as
@@ -13,6 +14,7 @@ reset       client, document, revision: loaded afresh
 rejected    client, document, code: refused for good, in the end of a client's life
 failed      client, document, error: the document, or the client, could not go on
 left        client, document, settled: whether it waited for everything to be acknowledged
+afresh      client, document: a Yjs client had items that were lost, and dropped all that it had
 fault       kind, target, phase (begin or end)
 exit        process, code, reason: a process that ended though nobody had told it to
 reported    document, epoch, first, last: what coedit itself says is lost; the epoch is the one that began since

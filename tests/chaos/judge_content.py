@@ -96,7 +96,7 @@ def _characters(evidence: Evidence, document: str, text: str) -> Iterator[Violat
     if repeated:
         yield Violation("repeated", document, f"{len(repeated)} characters are there more than once")
     returned = gone.surely_deleted & counts.keys() - gone.restored
-    if returned:
+    if returned and not evidence.has_lost(document):
         yield Violation("returned", document, f"{len(returned)} characters are there that were deleted")
     unknown = counts.keys() - known - gone.inserted - gone.restored
     if unknown:
@@ -117,7 +117,9 @@ class _Fates:
 def _fates(evidence: Evidence, document: str) -> _Fates:
     unsure = {record["client"] for record in evidence.others["left"] if not record["settled"]}
     unsure |= {
-        record["client"] for what in ("stuck", "rejected", "failed") for record in evidence.others[what]
+        record["client"]
+        for what in ("stuck", "rejected", "failed", "afresh")
+        for record in evidence.others[what]
     }
     fates = _Fates()
     for edit in evidence.edits:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.chaos.catalogue import FAULTS
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.collect import Collector
-from tests.chaos.crowd import NAMES, Crowd
+from tests.chaos.crowd import BRIDGED, NAMES, Crowd
 from tests.chaos.faults import Fault
 from tests.chaos.history import History
 from tests.chaos.nemesis import Nemesis
@@ -89,7 +89,7 @@ async def _perform(world: World, history: History, plan: Plan, options: Options)
             # What somebody sent before leaving may still be on its way, and the end is read only once.
             await world.connected(await crowd.end_visits(), options.settle_seconds)
             await crowd.finish(options.settle_seconds)
-        await Collector(world, history, options.settle_seconds).collect(NAMES)
+        await Collector(world, history, options.settle_seconds).collect((*NAMES, BRIDGED))
 
 
 def _wanted(options: Options, world: World) -> dict[str, type[Fault]]:

@@ -113,6 +113,19 @@ def test_deletion_of_who_left_without_an_ack_may_not_have_happened() -> None:
     assert _kinds(records) == set()
 
 
+def test_yjs_client_may_say_things_that_become_no_commit_but_none_twice() -> None:
+    records = [_record("bridged"), *_good()]
+    for revision, sequence in ((1, 4), (3, 7)):
+        _find(records, "commit", revision=revision)["sequence"] = sequence
+    assert "order" in _kinds(records)
+    for record in records:
+        if record.get("client") == "ada" and "me" in record:
+            record["me"] = "another"
+    assert "order" not in _kinds(records)
+    _find(records, "commit", revision=3)["sequence"] = 4
+    assert "repeated" in _kinds(records)
+
+
 def test_sequences_of_a_client_out_of_order_are_found() -> None:
     records = _good()
     _find(records, "commit", revision=3)["sequence"] = 3
