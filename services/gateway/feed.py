@@ -148,6 +148,10 @@ class Feed:
         """Return what is kept here above ``revision``, and the mac of the revision below the first of it."""
         return self._recent.above(revision)
 
+    def keep_below(self, commits: Sequence[Logged], before: str) -> None:
+        """Keep commits that were read on the way to where the feed began; see `RecentCommits.put_below`."""
+        self._recent.put_below(commits, before)
+
     def leads_past(self, revision: int, mac: str) -> bool:
         """Return whether a state of the document may be on the way to this head; False: it is of another history."""
         if revision >= self.head:

@@ -20,6 +20,7 @@ from coedit.errors import (
 )
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import ClientCameBack
+from coedit.protocol.log_entry import encode_commit
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
@@ -104,6 +105,7 @@ class OpenDocument:
                 content = await asyncio.to_thread(Content, self.feed.document_id, loaded)
                 if not self._is_salvaged:
                     self.check_history(loaded)
+                    self.keep_read(loaded)
                     self._catch_feed_up(loaded)
             self._content, self._is_followed = content, True
             _check_text(content.loaded.is_text)
@@ -121,6 +123,12 @@ class OpenDocument:
         if not self.feed.leads_past(revision, mac):
             self._mend(self.feed)
             raise UnavailableError("the document is being restored; open it again in a while")
+
+    def keep_read(self, loaded: LoadedDocument) -> None:
+        """Keep the commits that a bridged document was read by: should Redis lose them, its clients cannot help."""
+        if loaded.bridge is not None and loaded.recent:
+            commits = [Logged.read(encode_commit(commit)) for commit in loaded.recent]
+            self.feed.keep_below(commits, loaded.recent_before)
 
     def content_to_keep(self) -> Content | None:
         """Return what whoever opens the document next may begin with."""

@@ -70,6 +70,21 @@ class RecentCommits:
             self._bytes -= oldest.size_bytes
             self._before = oldest.fields["mac"]
 
+    def put_below(self, commits: Sequence[Logged], before: str) -> None:
+        """Add commits that lead to those that are kept, the newest first, while there is room.
+
+        The first of them follows the mac ``before``; those that are kept already are passed over.
+        """
+        macs = [before, *(commit.fields["mac"] for commit in commits)]
+        end = next((place for place in range(len(commits), 0, -1) if macs[place] == self._before), 0)
+        for place in range(end - 1, -1, -1):
+            commit = commits[place]
+            if len(self._commits) >= _MAX_COMMITS or self._bytes + commit.size_bytes > _MAX_BYTES:
+                break
+            self._commits.appendleft(commit)
+            self._bytes += commit.size_bytes
+            self._before = macs[place]
+
     def above(self, revision: int) -> tuple[str, list[Logged]]:
         """Return the commits above ``revision`` that are kept, and the mac of the revision below the first."""
         before, found = self._before, list[Logged]()

@@ -237,6 +237,7 @@ class YjsDocument:
             if not loaded.has_its_items:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")
         self.document.check_history(loaded)
+        self.document.keep_read(loaded)
         items = YjsItems()
         for update in (loaded.update, *(commit.update for commit in loaded.recent)):
             if update:

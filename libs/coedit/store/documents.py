@@ -46,6 +46,8 @@ class LoadedDocument:
     mac: str
     rendered: Rendered
     recent: tuple[Commit, ...] = ()
+    recent_before: str = ""
+    """The mac below the first of these."""
     last_sequences: tuple[tuple[ClientId, ClientSequence], ...] = ()
     floor: Revision = Revision(0)
     snapshot: Revision = Revision(0)
@@ -397,6 +399,7 @@ class _Walk:
             mac=self.mac,
             rendered=start.rendered if self._document is None else Rendered(self._document),
             recent=tuple(commits),
+            recent_before=start.mac,
             last_sequences=tuple(self._sequences.items()),
             bridge=self._bridge,
         )

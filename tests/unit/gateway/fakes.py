@@ -8,6 +8,7 @@ import msgpack
 
 from coedit.errors import CoeditError, RevisionTooOldError
 from coedit.identifiers import ClientId, DocumentId, Revision
+from coedit.ot.bridge import Bridge
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Committed, encode_events
 from coedit.protocol.log_entry import decode_commit
@@ -44,6 +45,8 @@ class FakeStore:
         """What a snapshot covers, if that is more than Redis has."""
         self.kept_from = 1
         """Revisions below this one are kept nowhere."""
+        self.bridge: Bridge | None = None
+        """As what Yjs clients open the document, if they do."""
         self.offers: list[Any] = []
         self.suspicions: list[bool] = []
         """What is answered to who asks whether the shard is suspect, the last first."""
@@ -100,7 +103,9 @@ class FakeStore:
 
     async def load(self, _: DocumentId, __: LoadedDocument | None = None) -> LoadedDocument:
         recent = tuple(decode_commit(self._entry(revision)) for revision in range(1, self.head + 1))
-        loaded = LoadedDocument(self.epoch, Revision(self.head), self._mac(self.head), Rendered(), recent)
+        loaded = LoadedDocument(
+            self.epoch, Revision(self.head), self._mac(self.head), Rendered(), recent, bridge=self.bridge
+        )
         await self.after_load()
         return loaded
 

@@ -7,6 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientSequence, Revision
+from coedit.ot.bridge import Bridge
 from coedit.protocol.events import HeadAt, Repeated, encode_events
 from services.gateway.open_document import BehindClientError, OpenDocument
 from tests.system import eventually
@@ -295,6 +296,24 @@ async def test_owner_of_a_document_that_was_written_on_too_soon_sees_where_the_h
     store.epoch = 2
     await _settled(document)
     assert (document.feed.epoch, document.feed.head) == (2, 4)
+
+
+async def test_bridged_document_is_given_back_by_a_gateway_that_opened_it_just_now() -> None:
+    """Its OT clients keep commits without their Yjs updates, and what was read to open it is all there is."""
+    store, outlet = FakeStore(head=5), FakeOutlet()
+    store.bridge = Bridge(Revision(1), "text", "content")
+    document = store.document()
+    await document.content()
+    _joined(document, outlet, 5)
+    store.commit(2)
+    store.head = 3
+    document._on_subscribed_again()
+    await eventually(lambda: bool(store.offers), "it is offered")
+    _, given = store.offers[:2]
+    assert (given.before, [commit.revision for commit in given.commits]) == ("1/3", [4, 5, 6, 7])
+    store.head = 7
+    await _settled(document)
+    assert outlet.dropped == []
 
 
 async def test_gap_that_is_kept_nowhere_ends_the_waiting() -> None:

@@ -30,6 +30,21 @@ def test_commits_are_bounded_in_count_and_in_bytes() -> None:
     assert recent.newest(3) is None
 
 
+def test_commits_below_are_kept_where_they_lead_to_those_above() -> None:
+    recent = RecentCommits()
+    recent.begin("5")
+    recent.put_below(_logged(3, 2), "2")  # ends below what is to be led to
+    assert recent.above(0) == ("5", [])
+    recent.extend(_logged(6, 2))
+    recent.put_below(_logged(3, 5), "2")  # two of them are kept already
+    before, commits = recent.above(0)
+    assert (before, [commit.revision for commit in commits]) == ("2", [3, 4, 5, 6, 7])
+    recent.extend(_logged(8, 1021))
+    recent.put_below(_logged(1, 4), "")
+    before, commits = recent.above(0)
+    assert (before, commits[0].revision, len(commits)) == ("4", 5, 1024)
+
+
 def test_page_is_bounded_in_bytes_and_never_empty() -> None:
     assert len(page_of(_logged(1, 10, 100_000))) == 2
     assert len(page_of(_logged(1, 2, 10_000_000))) == 1

@@ -223,7 +223,6 @@ async def test_client_that_sends_much_waits_for_answers(store: FakeYjsStore, out
     [
         ("invalid-update", True, False, CloseCode.REFUSED),
         ("not-text", True, False, CloseCode.REFUSED),
-        ("diverged", True, False, CloseCode.SYNC_AGAIN),
         ("quarantined", False, False, CloseCode.SYNC_AGAIN),
         ("unavailable", False, True, None),
     ],
