@@ -260,6 +260,11 @@ class GatewayDesk:
 
         try:
             _check_submit(subscription, message)
+            if message.epoch != self._open[subscription].feed.epoch:
+                # Opened just before that began: it would never hear of it.
+                error = UnavailableError("the document is in another epoch: open it again")
+                connection.drop(subscription, error)
+                return
             if self._open[subscription].is_behind:
                 raise UnavailableError("the document is being restored; send again in a while")
             submission = self._submission(connection, subscription, message)

@@ -30,7 +30,7 @@ from services.gateway.content import Content
 from services.gateway.feed import Feed, Place
 from services.gateway.heal import Healer
 from services.gateway.metrics import LOOP_ERRORS, QUARANTINES, SUBSCRIPTIONS
-from services.gateway.recent import Logged, page_of
+from services.gateway.recent import MAX_RECENT_COMMITS, Logged, page_of
 from services.gateway.subscription import Subscription
 
 logger = logging.getLogger(__name__)
@@ -117,18 +117,20 @@ class OpenDocument:
         Raises:
             UnavailableError: it is; what becomes of the feed's is being found out.
         """
-        self._check_history(loaded.revision, loaded.mac)
+        self._check_history(loaded.epoch, loaded.revision, loaded.mac)
 
-    def _check_history(self, revision: Revision, mac: str) -> None:
-        if not self.feed.leads_past(revision, mac):
+    def _check_history(self, epoch: int, revision: Revision, mac: str) -> None:
+        if epoch < self.feed.epoch or not self.feed.leads_past(revision, mac):
             self._mend(self.feed)
             raise UnavailableError("the document is being restored; open it again in a while")
 
     def keep_read(self, loaded: LoadedDocument) -> None:
         """Keep the commits that a bridged document was read by: should Redis lose them, its clients cannot help."""
         if loaded.bridge is not None and loaded.recent:
-            commits = [Logged.read(encode_commit(commit)) for commit in loaded.recent]
-            self.feed.keep_below(commits, loaded.recent_before)
+            left_off = max(0, len(loaded.recent) - MAX_RECENT_COMMITS)
+            before = loaded.recent[left_off - 1].mac if left_off else loaded.recent_before
+            commits = [Logged.read(encode_commit(commit)) for commit in loaded.recent[left_off:]]
+            self.feed.keep_below(commits, before)
 
     def content_to_keep(self) -> Content | None:
         """Return what whoever opens the document next may begin with."""
@@ -170,7 +172,7 @@ class OpenDocument:
         feed = self.feed
         if not self._is_followed:
             return (content.epoch, content.revision, content.mac) == (feed.epoch, feed.head, feed.mac)
-        return feed.head - content.revision <= content.may_lag
+        return content.epoch == feed.epoch and feed.head - content.revision <= content.may_lag
 
     async def check_held(self, epoch: int, revision: Revision, mac: str) -> Place:
         """Refuse a client whose history is not ours; return where the document stands.
@@ -192,7 +194,7 @@ class OpenDocument:
             raise DivergedError(f"the document is at revision {place.head} of epoch {place.epoch}")
         if await self._mac_at(revision, place) != mac:
             raise DivergedError(f"another history at revision {revision}")
-        self._check_history(revision, mac)
+        self._check_history(place.epoch, revision, mac)
         return place
 
     async def until_current(self) -> Revision:
@@ -354,6 +356,8 @@ class OpenDocument:
             except DamagedError as error:
                 facts = {"event": "gap-damaged", "document_id": self.feed.document_id, "error": str(error)}
                 logger.warning("a gap cannot be filled: the document is damaged", extra=facts)
+                with suppress(*TROUBLE):
+                    await self.found(error)
                 return  # until it is repaired, which is told
             except (*TROUBLE, CoeditError) as error:
                 LOOP_ERRORS.labels("fill-gap").inc()

@@ -12,7 +12,7 @@ from coedit.errors import DamagedError
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import commit_from_fields
 
-_MAX_COMMITS = 1024
+MAX_RECENT_COMMITS = 1024
 _MAX_BYTES = 1024 * 1024
 _PAGE_BYTES = 256 * 1024
 
@@ -65,7 +65,7 @@ class RecentCommits:
         for commit in commits:
             self._commits.append(commit)
             self._bytes += commit.size_bytes
-        while self._commits and (len(self._commits) > _MAX_COMMITS or self._bytes > _MAX_BYTES):
+        while self._commits and (len(self._commits) > MAX_RECENT_COMMITS or self._bytes > _MAX_BYTES):
             oldest = self._commits.popleft()
             self._bytes -= oldest.size_bytes
             self._before = oldest.fields["mac"]
@@ -79,7 +79,7 @@ class RecentCommits:
         end = next((place for place in range(len(commits), 0, -1) if macs[place] == self._before), 0)
         for place in range(end - 1, -1, -1):
             commit = commits[place]
-            if len(self._commits) >= _MAX_COMMITS or self._bytes + commit.size_bytes > _MAX_BYTES:
+            if len(self._commits) >= MAX_RECENT_COMMITS or self._bytes + commit.size_bytes > _MAX_BYTES:
                 break
             self._commits.appendleft(commit)
             self._bytes += commit.size_bytes

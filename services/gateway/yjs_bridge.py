@@ -28,8 +28,10 @@ class BridgeWish:
         self._submit = submit
         self._waiting: tuple[ClientId, asyncio.Future[None]] | None = None
 
-    async def make(self, epoch: int, root: str, author: AuthorId) -> None:
+    async def make(self, epoch: Callable[[], int], root: str, author: AuthorId) -> None:
         """Return when the document is ready; ``author`` is whoever opens it, as the text ``root``.
+
+        ``epoch`` tells in which one it is now.
 
         Raises:
             UnavailableError: it is not, in time.
@@ -38,11 +40,10 @@ class BridgeWish:
         client_id = ClientId(secrets.token_urlsafe(12))
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting = client_id, done
-        wish = YjsSubmission(client_id, ClientSequence(1), author, epoch, root, b"")
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 while not done.done():
-                    self._submit(wish)
+                    self._submit(YjsSubmission(client_id, ClientSequence(1), author, epoch(), root, b""))
                     await asyncio.wait({done}, timeout=_ASK_AGAIN_SECONDS)
             done.result()
         except TimeoutError as error:

@@ -232,7 +232,7 @@ class YjsDocument:
         self.document.feed.follower = self
         loaded = await self._reader.load(self.document_id)
         if loaded.revision > 0 and not loaded.has_its_items:
-            await self._wish.make(self.document.feed.epoch, root, author)
+            await self._wish.make(lambda: self.document.feed.epoch, root, author)
             loaded = await self._reader.load(self.document_id)
             if not loaded.has_its_items:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")

@@ -14,7 +14,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnknownKeyError
+from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
 from coedit.identifiers import DocumentId
 from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations, check_offer
@@ -52,6 +52,8 @@ class Watched:
     donations: dict[DocumentId, Donations] = field(default_factory=dict)
     seen: dict[DocumentId, Seen] = field(default_factory=dict)
     """The furthest that anybody saw of each document."""
+    offered: dict[DocumentId, list[str]] = field(default_factory=dict)
+    """Ids of the offers of each document that was not dealt with yet."""
     unmended: list[DocumentId] = field(default_factory=list)
     """Documents of which this process itself knows something that may be lost."""
 
@@ -187,6 +189,9 @@ class Recovery:
         placed = self._nodes.by_node(self._watched)
         self._readers = {redis: self._readers.get(redis) or self._nodes.reader(redis) for redis in placed}
         await asyncio.gather(*(self._read(redis, shards) for redis, shards in placed.items()))
+        for shard, watched in list(self._watched.items()):
+            if watched.offered and not watched.is_suspect:
+                await self._deal(shard, watched, list(watched.offered))
         if suspects:
             await self._finish_due(suspects)
 
@@ -245,23 +250,30 @@ class Recovery:
         if watched is None:
             return
         touched: dict[DocumentId, None] = {}
+        worthless: list[str] = []
         for entry_id, offer in offers:
             watched.place = entry_id
-            match offer:
-                case Seen():
-                    watched.note(offer)
-                    touched[offer.document_id] = None
-                case Given() if self._accept(watched, offer):
-                    touched[offer.document_id] = None
-                case None:
-                    OFFERS.labels("unreadable").inc()
-        for document_id in touched:
-            await self._mend(shard, watched, document_id)
-        if not watched.is_suspect:
-            # A shard that is suspect keeps them, for an owner that takes it over.
-            await self._offers.forget(shard, [entry_id for entry_id, _ in offers])
-            watched.donations.clear()
-            watched.seen.clear()
+            if offer is None:
+                OFFERS.labels("unreadable").inc()
+            if offer is None or (isinstance(offer, Given) and not self._accept(watched, offer)):
+                worthless.append(entry_id)
+                continue
+            if isinstance(offer, Seen):
+                watched.note(offer)
+            touched[offer.document_id] = None
+            watched.offered.setdefault(offer.document_id, []).append(entry_id)
+        await self._deal(shard, watched, touched)
+        if worthless and not watched.is_suspect:
+            await self._offers.forget(shard, worthless)
+
+    async def _deal(self, shard: Shard, watched: Watched, document_ids: Iterable[DocumentId]) -> None:
+        """Mend documents; what was offered of one that cannot be now is kept, and tried again."""
+        for document_id in document_ids:
+            # A shard that is suspect keeps them all, for an owner that takes it over.
+            if await self._mend(shard, watched, document_id) and not watched.is_suspect:
+                await self._offers.forget(shard, watched.offered.get(document_id, []))
+                for of_documents in (watched.offered, watched.donations, watched.seen):
+                    of_documents.pop(document_id, None)
 
     def _accept(self, watched: Watched, offer: Given) -> bool:
         try:
@@ -278,8 +290,8 @@ class Recovery:
         watched.note(Seen(offer.document_id, last.epoch, last.revision, last.mac))
         return True
 
-    async def _mend(self, shard: Shard, watched: Watched, document_id: DocumentId) -> None:
-        """One document's trouble is its own."""
+    async def _mend(self, shard: Shard, watched: Watched, document_id: DocumentId) -> bool:
+        """Restore a document; return whether it is dealt with. One document's trouble is its own."""
         donations = watched.donations.get(document_id) or Donations(document_id)
         try:
             if watched.is_suspect:  # somebody may give more of it
@@ -289,6 +301,8 @@ class Recovery:
         except CoeditError as error:
             facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
             logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
+            return not isinstance(error, UnavailableError)
+        return True
 
     async def _finish_due(self, suspects: list[Shard]) -> None:
         due: list[tuple[Shard, Watched]] = []
@@ -333,6 +347,7 @@ class Recovery:
         watched.is_suspect = False
         watched.donations.clear()
         watched.seen.clear()
+        watched.offered.clear()
 
 
 def _remember(watched: Watched, known: Remembered) -> None:

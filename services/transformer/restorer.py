@@ -67,8 +67,8 @@ class Restorer:
         for _ in range(_ATTEMPTS):
             if await self._ending(loaded, donations, seen) is None:
                 return
-            # Where it stood before is not where it stands, if it was put somewhere.
-            loaded = await self._reader.load_furthest(document_id)
+            # Where it stood before is not where it stands, if it was put somewhere; it may have been evicted since.
+            loaded = await self.restore(document_id, donations)
             ending = await self._ending(loaded, donations, seen)
             if ending is None or await self._begin_epoch(document_id, loaded, ending):
                 return
@@ -85,7 +85,7 @@ class Restorer:
             losses.append(_Ending(seen.epoch, loaded.revision + 1, seen.revision))
         if losses:
             return _Ending(
-                max(loaded.epoch, *(loss.epoch for loss in losses)),
+                max(loss.epoch for loss in losses),
                 min(loss.first for loss in losses),
                 max(loss.last for loss in losses),
             )
@@ -96,17 +96,24 @@ class Restorer:
         return _Ending(seen.epoch - int(ours.get(seen.revision) == seen.mac), 0, 0)
 
     async def _loss(self, loaded: LoadedDocument, chain: Chain) -> "_Ending | None":
-        """Return what of a chain is lost, and was not reported yet."""
+        """Return what of a chain is lost; None: nothing is, or nothing that was not reported.
+
+        Who comes second may know of more that was lost of the epoch that ended last.
+        """
         newest = chain.commits[-1]
-        reported = loaded.stored.lost_revisions if loaded.stored is not None else None
-        is_of_the_last = newest.epoch == loaded.epoch - 1 and reported is not None
+        stored = loaded.stored
+        reported = stored.lost_revisions if stored is not None else None
+        is_of_the_last = stored is not None and reported is not None and newest.epoch == stored.lost_epoch
         if newest.epoch < loaded.epoch and not is_of_the_last:
             return None
-        known_to = reported[1] if is_of_the_last and reported is not None else 0
-        if newest.revision <= known_to:
-            return None
         first = await self._parts_at(loaded, chain)
-        return None if first is None else _Ending(newest.epoch, max(first, known_to + 1), newest.revision)
+        if first is None:
+            return None
+        if newest.epoch >= loaded.epoch or reported is None:
+            return _Ending(newest.epoch, first, newest.revision)
+        if reported[0] <= first and newest.revision <= reported[1]:
+            return None
+        return _Ending(newest.epoch, min(first, reported[0]), max(newest.revision, reported[1]))
 
     async def _add_archived(
         self, document_id: DocumentId, loaded: LoadedDocument, donations: Donations
@@ -141,8 +148,8 @@ class Restorer:
 
     async def _begin_epoch(self, document_id: DocumentId, loaded: LoadedDocument, ending: "_Ending") -> bool:
         """Begin the epoch behind one that is at its end; False: the document is in another one by now."""
-        epoch = ending.epoch + 1
-        lost = f"{ending.first}-{ending.last}" if ending.last else ""
+        epoch = max(loaded.epoch, ending.epoch) + 1
+        lost = f"{ending.first}-{ending.last}-{ending.epoch}" if ending.last else ""
         after = replace(
             _position(loaded, []), epoch=epoch, incarnation=self._incarnation(document_id), lost=lost
         )
@@ -152,7 +159,7 @@ class Restorer:
             self._reader.shard(document_id), document_id, ended, after, event
         )
         if begun == "begun" and lost:
-            LOST.inc(ending.last - ending.first + 1)
+            LOST.inc(ending.last - ending.first + 1 - _count_reported(loaded, ending))
             facts = {"event": "lost", "document_id": document_id, "epoch": epoch}
             logger.error("revisions are lost", extra=facts | {"first": ending.first, "last": ending.last})
         return begun != "stale"
@@ -188,6 +195,14 @@ class _Ending(NamedTuple):
     epoch: int
     first: int
     last: int
+
+
+def _count_reported(loaded: LoadedDocument, ending: _Ending) -> int:
+    stored = loaded.stored
+    if stored is None or stored.lost_revisions is None or stored.lost_epoch != ending.epoch:
+        return 0
+    first, last = stored.lost_revisions
+    return last - first + 1
 
 
 def _position(loaded: LoadedDocument, given: list[Commit]) -> Position:

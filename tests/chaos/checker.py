@@ -159,7 +159,13 @@ def _only_what_nobody_held_is_lost(evidence: Evidence) -> Iterator[Violation]:
     gone = {record["client"] for record in evidence.others["left"]}
     for (client, document), records in evidence.followed.items():
         told = [record for record in records if record["what"] in ("acked", "seen")]
-        held = [record["revision"] for record in told if evidence.is_forgiven(record)]
+        log = evidence.log[document]
+        held = [
+            record["revision"]
+            for record in told
+            if evidence.is_forgiven(record)
+            and not (record["revision"] in log and name_of(log[record["revision"]]) == name_of(record))
+        ]
         if held and client not in gone and document not in evidence.bridged:
             yield Violation(
                 "needless", document, f"{client} held revision {held[0]}, which was reported lost"

@@ -116,6 +116,10 @@ class Crowd:
                 await eventually(lambda typist=typist: typist.content == ours.content, "it has all", seconds)
             except AssertionError:
                 self._history.add("stuck", client=typist.client, document=BRIDGED, revision=ours.revision)
+        # Only now, since what one of them still had to say changes what the others have.
+        with suppress(AssertionError, DocumentError):
+            await settle_all([writer.document for writer in self.writers], seconds)
+        for typist in self._typists:
             facts = {"revision": ours.revision, "content": typist.content.to_json()}
             self._history.add("replica", client=typist.client, document=BRIDGED, **facts)
 

@@ -151,7 +151,7 @@ async def test_submissions_at_the_wrong_place_in_history_are_refused(
 ) -> None:
     for more, code in (
         ({"base_revision": bystander.revision + 100}, "future-revision"),
-        ({"base_revision": bystander.revision, "epoch": 9}, "diverged"),
+        ({"base_revision": bystander.revision, "epoch": 9}, "unavailable"),
     ):
         async with RawClient(system.url) as client:
             await client.hello()

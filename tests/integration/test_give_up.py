@@ -71,7 +71,8 @@ class Shelf:
     async def stands(self) -> tuple[int, int, str]:
         """Epoch, head and what is lost."""
         position = await self.position()
-        return position.epoch, position.head, position.lost
+        lost = position.lost_revisions
+        return position.epoch, position.head, "" if lost is None else f"{lost[0]}-{lost[1]}"
 
 
 @pytest.fixture
@@ -144,12 +145,12 @@ async def test_part_of_a_history_says_as_much_as_it_can(shelf: Shelf, given: Par
     assert await shelf.stands() == (2, 5, lost)
 
 
-async def test_who_has_more_of_it_comes_second(shelf: Shelf) -> None:
+async def test_whoever_has_more_of_it_and_comes_later_is_heard(shelf: Shelf) -> None:
     await shelf.begin_with(_OURS)
-    await shelf.give_up(_part(_LOST, 0, 6))
-    assert await shelf.stands() == (2, 5, "4-6")
-    await shelf.give_up(_part(_LOST))
-    assert await shelf.stands() == (3, 5, "7-8")
+    parts = [_part(_LOST, 5, 6), _part(_LOST, 5, 7), _part(_LOST, 4), _part(_LOST)]
+    for epoch, (part, lost) in enumerate(zip(parts, ("5-6", "5-7", "4-8", "4-8"), strict=True), 2):
+        await shelf.give_up(part)
+        assert await shelf.stands() == (min(epoch, 4), 5, lost)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,17 @@ async def test_epoch_begins_although_the_document_is_written_on(shelf: Shelf) ->
     assert ending is not None
     assert await shelf.restorer._begin_epoch(_NAME, loaded, ending)
     assert await shelf.stands() == (2, 6, "4-8")
+
+
+async def test_document_that_was_evicted_meanwhile_is_not_emptied(shelf: Shelf) -> None:
+    await shelf.begin_with(_OURS)
+    loaded = await shelf.restorer.restore(_NAME, Donations(_NAME))
+    ending = await shelf.restorer._ending(loaded, _donated([_part(_LOST)]), None)
+    assert ending is not None
+    await shelf.redis.delete(shelf.shard.document(_NAME))
+    assert await shelf.restorer._begin_epoch(_NAME, replace(loaded, stored=None), ending)
+    position = await shelf.position()
+    assert (position.epoch, position.head, position.mac) == (2, 5, _OURS[-1].mac)
 
 
 async def test_quarantined_document_is_left_alone(shelf: Shelf) -> None:

@@ -40,8 +40,14 @@ class Position:
     @property
     def lost_revisions(self) -> tuple[Revision, Revision] | None:
         """The first and last of the revisions whose loss began the epoch."""
-        first, _, last = self.lost.partition("-")
+        first, last, *_ = (*self.lost.split("-"), "")
         return (Revision(int(first)), Revision(int(last))) if last else None
+
+    @property
+    def lost_epoch(self) -> int:
+        """The epoch of which they are the end, as far as that is known: the one before, or an older one."""
+        _, _, ended = (*self.lost.split("-"), "", "")[:3]
+        return int(ended) if ended else self.epoch - 1
 
 
 class DocumentLog:

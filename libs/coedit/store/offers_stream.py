@@ -76,7 +76,8 @@ class OffersStream:
 
     async def forget(self, shard: Shard, entry_ids: Sequence[str]) -> None:
         """Drop offers that were dealt with."""
-        await self._nodes.at(shard).xdel(shard.offers, *entry_ids)
+        if entry_ids:
+            await self._nodes.at(shard).xdel(shard.offers, *entry_ids)
 
 
 def _encode(offer: Offer) -> bytes:

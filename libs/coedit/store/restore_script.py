@@ -115,6 +115,12 @@ class RestoreScript:
             after.incarnation,
             after.lost,
             told,
+            after.head,
+            after.mac,
+            after.floor,
+            after.snapshot,
+            after.number,
+            after.bridge.stored() if after.bridge else "",
         ]
         begun: Begun = (await self._begin_epoch.run(redis, keys, arguments)).decode()
         if must_wait and message and begun == "begun":

@@ -235,7 +235,8 @@ async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     store.epoch, store.head = 1, 5
     with pytest.raises(BehindClientError):
         await document.check_held(2, Revision(8), "2/8")
-    assert (await document.check_held(2, Revision(5), "1/5")).epoch == 1
+    # A gateway that knows nothing of the epoch takes the same history for what it is.
+    assert (await store.document().check_held(2, Revision(5), "1/5")).epoch == 1
 
 
 async def test_beginning_of_an_epoch_that_was_lost_is_told_to_the_owner() -> None:
@@ -270,6 +271,22 @@ async def test_commit_of_another_history_is_not_told_behind_ours() -> None:
     await _settled(document)
     assert revisions(outlet.sent) == [6, 7, 8]
     assert [error.code for error in outlet.dropped] == ["unavailable"]
+
+
+async def test_document_that_was_read_just_before_its_epoch_ended_is_not_given_out() -> None:
+    """Its client would be in an epoch of which nobody tells it any more."""
+    store = FakeStore(head=5)
+    document = store.document()
+    await document.content()
+    store.commit()
+
+    async def begin_epoch() -> None:
+        store.after_load = store.before_position
+        document.feed.epoch = 2
+
+    store.after_load = begin_epoch
+    with pytest.raises(UnavailableError):
+        await document.content()
 
 
 async def test_client_of_another_history_is_not_resumed_with_our_commits_behind_it() -> None:

@@ -1,17 +1,21 @@
 -- Begin another epoch of a document where it stands, be it written meanwhile or not.
 --
 -- KEYS  owner, changed, document, events, damaged, idle
--- ARGV  token, expected epoch (0: not there), id, epoch, incarnation, lost ("first-last", may be empty), message to publish (may be empty)
+-- ARGV  token, expected epoch (0: not there), id, epoch, incarnation, lost (may be empty), message to publish (may be empty), then what
+--       is set where it is not there: head, mac, floor, snapshot, number, bridge (may be empty)
 -- Returns 'begun', or what did not fit: 'fenced', 'stale', 'broken' (it is quarantined: then an operator sees to it).
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
 if redis.call('HEXISTS', KEYS[5], ARGV[3]) == 1 then return 'broken' end
 local now = redis.call('HMGET', KEYS[3], 'epoch', 'head', 'snapshot')
 if (now[1] or '0') ~= ARGV[2] then return 'stale' end
-if not now[1] then redis.call('HSET', KEYS[3], 'head', 0, 'mac', '', 'floor', 0, 'snapshot', 0, 'number', 0) end
+if not now[1] then
+    now[2], now[3] = ARGV[8], ARGV[11]
+    redis.call('HSET', KEYS[3], 'head', ARGV[8], 'mac', ARGV[9], 'floor', ARGV[10], 'snapshot', ARGV[11], 'number', ARGV[12], 'bridge', ARGV[13])
+end
 redis.call('HSET', KEYS[3], 'epoch', ARGV[4], 'incarnation', ARGV[5], 'lost', ARGV[6])
 local time = redis.call('TIME')
-local waits_for = (now[2] or '0') ~= (now[3] or '0') and KEYS[2] or KEYS[6]
+local waits_for = now[2] ~= now[3] and KEYS[2] or KEYS[6]
 redis.call('ZADD', waits_for, string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[3])
 if ARGV[7] ~= '' then redis.call('SPUBLISH', KEYS[4], ARGV[7]) end
 return 'begun'
