@@ -191,7 +191,7 @@ class WorkingDocuments:
             dict(loaded.last_sequences),
             max_units=self._max_units,
         )
-        authority.remember(loaded.recent)
+        authority.remember(loaded.recent, loaded.recent_before)
         incarnation = self._recovery.incarnation(document_id)
         epoch, head = (loaded.epoch, loaded.revision) if loaded.stored else (0, Revision(0))
         position = Position(
@@ -210,7 +210,4 @@ class WorkingDocuments:
 def _remembered(document_id: DocumentId, working: WorkingDocument) -> Remembered:
     stored = working.stored
     commits = [commit for commit in working.authority.recent if commit.revision <= stored.head]
-    if commits and commits[0].revision > 1:
-        # A commit does not name the mac before it: that takes the one below.
-        return Remembered(document_id, stored, commits[0].mac, commits[1:])
-    return Remembered(document_id, stored, "", commits)
+    return Remembered(document_id, stored, working.authority.before_recent, commits)

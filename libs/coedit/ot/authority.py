@@ -73,6 +73,8 @@ class Authority:
         self.mac = mac
         self.document = document
         self._max_units = max_units
+        self.before_recent = mac
+        """The mac below the first of `recent`."""
         self._recent: deque[Commit] = deque()
         self._recent_weight = 0
         self._last_sequences: OrderedDict[ClientId, ClientSequence] = OrderedDict(last_sequences or {})
@@ -134,8 +136,8 @@ class Authority:
 
     def append(self, commit: Commit, document: Delta) -> None:
         """Take note of a commit at the head, and of the document with it."""
-        self.head, self.mac, self.document = commit.revision, commit.mac, document
-        self.remember((commit,))
+        before, self.head, self.mac, self.document = self.mac, commit.revision, commit.mac, document
+        self.remember((commit,), before)
         self._last_sequences[commit.client_id] = commit.client_sequence
         self._last_sequences.move_to_end(commit.client_id)
         if len(self._last_sequences) > MAX_LAST_SEQUENCES:
@@ -154,8 +156,13 @@ class Authority:
             self._ended.popitem(last=False)
         return True
 
-    def remember(self, commits: Sequence[Commit]) -> None:
-        """Keep commits up to the head, already in the document, for rebasing over them."""
+    def remember(self, commits: Sequence[Commit], before: str = "") -> None:
+        """Keep commits up to the head, already in the document, for rebasing over them.
+
+        ``before`` is the mac below the first, where nothing is kept yet.
+        """
+        if commits and not self._recent:
+            self.before_recent = before
         for commit in commits:
             self._recent.append(commit)
             self._recent_weight += commit.delta.weight
@@ -164,7 +171,9 @@ class Authority:
         """Let go of the oldest commits above the bounds: only those that are in the log, so that they can be read."""
         recent = self._recent
         while recent and (len(recent) > MAX_RECENT_COMMITS or self._recent_weight > MAX_RECENT_WEIGHT):
-            self._recent_weight -= recent.popleft().delta.weight
+            oldest = recent.popleft()
+            self._recent_weight -= oldest.delta.weight
+            self.before_recent = oldest.mac
 
     def _check_place(self, submission: Submission) -> None:
         if submission.epoch != self.epoch:

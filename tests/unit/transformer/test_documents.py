@@ -1,6 +1,7 @@
 """Which documents a transformer keeps in memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -23,10 +24,11 @@ class NewDocuments:
 
     def __init__(self) -> None:
         self.read: list[DocumentId] = []
+        self.loaded = EMPTY
 
     async def load(self, document_id: DocumentId) -> LoadedDocument:
         self.read.append(document_id)
-        return EMPTY
+        return self.loaded
 
     async def ended(self, _: DocumentId) -> list[ClientId]:
         return []
@@ -109,3 +111,19 @@ async def test_document_above_the_bound_is_not_read_at_each_edit(
     for _ in range(2):
         await _commit(documents, only, "x" * _MAX_BYTES)
     assert stored.read == [only]
+
+
+async def test_what_is_remembered_begins_with_the_first_commit_above_what_was_read(
+    documents: WorkingDocuments, stored: NewDocuments
+) -> None:
+    """Redis may come back with just the snapshot that was read: what continues it is given back from there on."""
+    (only,) = _ids(1)
+    stored.loaded = replace(EMPTY, revision=Revision(5), mac="mac of 5")
+    for text in "ab":
+        await _commit(documents, only, text)
+    [remembered] = documents.remembered()
+    assert (remembered.before, [commit.revision for commit in remembered.commits]) == ("mac of 5", [6, 7])
+    documents.drop(only)
+    stored.loaded = replace(stored.loaded, recent=tuple(remembered.commits), recent_before="mac of 5")
+    await documents.get(only)
+    assert documents.remembered()[0].before == "mac of 5"
