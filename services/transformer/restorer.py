@@ -24,6 +24,14 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 5
 
 
+class _Ending(NamedTuple):
+    """An epoch that ends, since its revisions ``first`` to ``last`` are lost; 0: none is."""
+
+    epoch: int
+    first: int
+    last: int
+
+
 class Restorer:
     """Writes by ``script``; ``incarnation`` tells that of a document's shard."""
 
@@ -76,7 +84,7 @@ class Restorer:
 
     async def _ending(
         self, loaded: LoadedDocument, donations: Donations, seen: Seen | None
-    ) -> "_Ending | None":
+    ) -> _Ending | None:
         """Return what epoch is at its end, and why; None: the document's goes on."""
         losses = [
             loss for chain in donations.chains() if (loss := await self._loss(loaded, chain)) is not None
@@ -95,7 +103,7 @@ class Restorer:
         ours = await self._macs(loaded, seen.document_id, seen.revision, seen.revision)
         return _Ending(seen.epoch - int(ours.get(seen.revision) == seen.mac), 0, 0)
 
-    async def _loss(self, loaded: LoadedDocument, chain: Chain) -> "_Ending | None":
+    async def _loss(self, loaded: LoadedDocument, chain: Chain) -> _Ending | None:
         """Return what of a chain is lost; None: nothing is, or nothing that was not reported.
 
         Who comes second may know of more that was lost of the epoch that ended last.
@@ -146,7 +154,7 @@ class Restorer:
             logger.info("a document is back", extra=facts | {"given": len(given)})
         return answer == "restored"
 
-    async def _begin_epoch(self, document_id: DocumentId, loaded: LoadedDocument, ending: "_Ending") -> bool:
+    async def _begin_epoch(self, document_id: DocumentId, loaded: LoadedDocument, ending: _Ending) -> bool:
         """Begin the epoch behind one that is at its end; False: the document is in another one by now."""
         epoch = max(loaded.epoch, ending.epoch) + 1
         lost = f"{ending.first}-{ending.last}-{ending.epoch}" if ending.last else ""
@@ -187,14 +195,6 @@ class Restorer:
         except RevisionTooOldError:
             return {}
         return {revision: read_entry(entry, revision).mac for revision, entry in enumerate(entries, first)}
-
-
-class _Ending(NamedTuple):
-    """An epoch that ends, since its revisions ``first`` to ``last`` are lost; 0: none is."""
-
-    epoch: int
-    first: int
-    last: int
 
 
 def _count_reported(loaded: LoadedDocument, ending: _Ending) -> int:

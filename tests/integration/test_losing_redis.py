@@ -291,30 +291,30 @@ async def test_what_was_written_since_a_loss_is_given_back_after_the_next_one(
 ) -> None:
     """The epoch that began after the first loss is in no snapshot yet: Redis comes back without it."""
     system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS)
-    services = [name for name in system.processes if name != "redis"]
     async with AsyncExitStack() as stack:
         async with AsyncExitStack() as short:
             donor = await _document(system.url, short, "donor", "notes")
             await donor.insert(0, "lost")
             await donor.settle()
             witness = await _document(system.url, stack, "witness", "notes")
-        for name in services:
-            system.processes[name].kill()
-        await asyncio.to_thread(system.wipe_redis)
-        for name in services:
-            system.restart(name)
+        await _lose_all_but_clients(system)
         await witness.insert(0, "kept")
         await witness.settle()
         assert (witness.text, witness.state.epoch) == ("kept", 2)
-        for name in services:
-            system.processes[name].kill()
-        await asyncio.to_thread(system.wipe_redis)
-        for name in services:
-            system.restart(name)
+        await _lose_all_but_clients(system)
         await witness.insert(4, " too")
         await witness.settle()
         assert (witness.text, witness.state.epoch, witness.revision) == ("kept too", 2, 2)
         assert [(loss.epoch, loss.first, loss.last) for loss in witness.losses] == [(2, 1, 1)]
+
+
+async def _lose_all_but_clients(system: System) -> None:
+    services = [name for name in system.processes if name != "redis"]
+    for name in services:
+        system.processes[name].kill()
+    await asyncio.to_thread(system.wipe_redis)
+    for name in services:
+        system.restart(name)
 
 
 async def test_other_history_at_a_revision_is_answered_diverged_and_what_is_pending_is_kept(

@@ -15,6 +15,7 @@ from coedit.ot.commit import Commit, Submission
 from coedit.ot.transform import transform
 
 _RUNS = 150
+_MOST_RUNS = 10 * _RUNS
 _STEPS = 600
 _MOST_UNITS = 12
 """So few that clients are refused all the time, and the same edit would fit a moment later."""
@@ -135,12 +136,15 @@ class Client:
 @pytest.mark.parametrize("part", range(4))
 def test_edit_is_committed_once_or_refused_for_good(seed: int, part: int) -> None:
     commits = refused = 0
-    for run in range(_RUNS):
+    # Refusals come in bursts, of few runs: there are more runs where that takes more.
+    for run in range(_MOST_RUNS):
+        if run >= _RUNS and refused > _RUNS / 10:
+            break
         server = _run(random.Random(f"{seed} {part} {run}"))
         commits, refused = commits + len(server.commits), refused + server.refused
     print(f"{commits} commits, {refused} refusals")
     assert commits > 10 * _RUNS
-    assert refused > _RUNS / 50
+    assert refused > _RUNS / 10
 
 
 def _run(rng: random.Random) -> Server:
