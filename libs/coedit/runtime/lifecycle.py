@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from coedit.errors import CoeditError
 from coedit.runtime.logs import configure_logs
+from coedit.runtime.loop_watch import watch_loop
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def run_service(name: str, settings_type: type[S], build: Callable[[S], Service]
             service = build(settings)
             # What is there now stays: to look through it for garbage would hold everybody up for some 50 ms each time.
             gc.freeze()
-            runner.run(_run(service))
+            runner.run(_run(service, settings.stall_seconds))
     except (SettingsError, ValidationError, CoeditError, OSError) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - logs may not be configured yet
         sys.exit(1)
@@ -51,12 +52,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _run(service: Service) -> None:
+async def _run(service: Service, stall_seconds: float) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    await service(stop)
+    watching = loop.create_task(watch_loop(stall_seconds))
+    try:
+        await service(stop)
+    finally:
+        watching.cancel()
 
 
 async def until_stopped(stop: asyncio.Event, seconds: float) -> bool:

@@ -47,6 +47,8 @@ class SharedSettings(BaseSettings):
     """Fixed for a deployment's whole life."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Logs are JSON lines on standard error."""
+    stall_seconds: float = Field(default=60.0, ge=0)
+    """A process whose event loop stands still for so long ends itself, to be started again; 0: it never does."""
     health_host: str = "127.0.0.1"
     """Where a service without a port of its own answers health and metrics."""
 
