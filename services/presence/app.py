@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
+from coedit.store.lease_thread import LeaseThread
 from coedit.store.leases import ShardLeases
 from coedit.store.redis_connection import TROUBLE
 from services.presence import metrics
@@ -59,8 +61,10 @@ class PresenceService:
                     await self._keep_leases(lanes, stop)
 
                 tasks.create_task(survive("leases", step, stop, metrics.FAILURES.labels("leases").inc))
-                await stop.wait()
-                await lanes.join()
+                connect = partial(connect_nodes, self._settings.redis_url)
+                with LeaseThread(self._leases, connect, metrics.FAILURES.labels("lease-thread").inc):
+                    await stop.wait()
+                    await lanes.join()
             await self._finish()
         finally:
             await runner.cleanup()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.keys import Shard
+from coedit.store.lease_thread import LeaseThread
 from coedit.store.leases import ShardLeases
 from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
@@ -102,9 +104,11 @@ class Snapshotter:
         health = await serve(app, settings.health_host, settings.snapshotter_health_port)
         logger.info("snapshotter started", extra={"event": "started", "token": self._leases.token[:6]})
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_leases(stop))
-                tasks.create_task(self._scan(stop))
+            connect = partial(connect_nodes, settings.redis_url)
+            with LeaseThread(self._leases, connect, ERRORS.labels("lease-thread").inc):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._keep_leases(stop))
+                    tasks.create_task(self._scan(stop))
         finally:
             await self._leases.leave()
             await health.cleanup()

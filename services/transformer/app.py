@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -20,6 +21,7 @@ from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
+from coedit.store.lease_thread import LeaseThread
 from coedit.store.leases import ShardLeases
 from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
@@ -128,40 +130,38 @@ class Transformer:
         add_health_routes(app, self._ready)
         health = await serve(app, settings.health_host, settings.transformer_health_port)
         logger.info("transformer started", extra={"event": "started", "token": self._leases.token[:6]})
-        async with asyncio.TaskGroup() as tasks:
-            lanes: Lanes[Redis] = Lanes(tasks, "consume", stop, ERRORS.labels("consume").inc)
-            consumers = ConsumerLanes(self._nodes, self._recovery, self._consumer, lanes)
-            tasks.create_task(self._keep_leases(consumers, stop))
-            announcing = tasks.create_task(
-                survive("heads", self._heads.step, stop, ERRORS.labels("heads").inc)
-            )
-            recovering = tasks.create_task(
-                survive("recover", self._recovery.step, stop, ERRORS.labels("recover").inc)
-            )
-            rechecking = tasks.create_task(
-                survive("recheck", self._recheck.step, stop, ERRORS.labels("recheck").inc)
-            )
-            rebasing = tasks.create_task(survive("aside", self._aside.step, stop, ERRORS.labels("aside").inc))
-            bridging = tasks.create_task(
-                survive("bridging", self._bridging.step, stop, ERRORS.labels("bridging").inc)
-            )
-            decoding = tasks.create_task(
-                survive("large-updates", self._large.step, stop, ERRORS.labels("large-updates").inc)
-            )
-            await stop.wait()
-            consumers.interrupt()
-            await lanes.join()
-            consumers.close()
-            announcing.cancel()
-            recovering.cancel()
-            rechecking.cancel()
-            rebasing.cancel()
-            bridging.cancel()
-            decoding.cancel()
+        connect = partial(connect_nodes, settings.redis_url)
+        with LeaseThread(self._leases, connect, ERRORS.labels("lease-thread").inc):
+            await self._work(stop)
         await self._leases.leave()
         await health.cleanup()
         await self._nodes.aclose()
         logger.info("transformer stopped", extra={"event": "stopped"})
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        """Run all loops until ``stop``, and the batches at hand to their end."""
+        async with asyncio.TaskGroup() as tasks:
+            lanes: Lanes[Redis] = Lanes(tasks, "consume", stop, ERRORS.labels("consume").inc)
+            consumers = ConsumerLanes(self._nodes, self._recovery, self._consumer, lanes)
+            tasks.create_task(self._keep_leases(consumers, stop))
+            beside = {
+                "heads": self._heads.step,
+                "recover": self._recovery.step,
+                "recheck": self._recheck.step,
+                "aside": self._aside.step,
+                "bridging": self._bridging.step,
+                "large-updates": self._large.step,
+            }
+            loops = [
+                tasks.create_task(survive(name, step, stop, ERRORS.labels(name).inc))
+                for name, step in beside.items()
+            ]
+            await stop.wait()
+            consumers.interrupt()
+            await lanes.join()
+            consumers.close()
+            for task in loops:
+                task.cancel()
 
     async def _keep_leases(self, consumers: ConsumerLanes, stop: asyncio.Event) -> None:
         async def step() -> None:

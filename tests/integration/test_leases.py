@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
+from coedit.store.lease_thread import LeaseThread
 from coedit.store.leases import ShardLeases
 from coedit.store.redis_connection import connect
 from coedit.store.topology import Nodes
@@ -131,3 +133,37 @@ async def test_waiting_costs_a_handful_of_commands_a_second(redis: Redis) -> Non
 
 async def commands(redis: Redis) -> int:
     return int((await redis.info("stats"))["total_commands_processed"])
+
+
+async def test_leases_are_kept_while_the_loop_stands_still(redis: Redis, redis_url: str) -> None:
+    """Whoever lost its shards by a heavy input would hand the same input on to the next owner, for ever."""
+    leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, ttl_seconds=0.6)
+    await leases.keep()
+    with LeaseThread(leases, lambda: connect_nodes(redis_url), _fail):
+        _be_busy(3.0)
+        gained, lost = await leases.keep()
+    assert len(leases.held) == SHARDS
+    assert (gained, lost) == (set(), set())
+
+
+async def test_lease_thread_takes_nothing_from_others(redis: Redis, redis_url: str) -> None:
+    leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, ttl_seconds=0.6)
+    await leases.keep()
+    others = Shard(0)
+    await redis.set(others.owner, "somebody else", px=60_000)
+    with LeaseThread(leases, lambda: connect_nodes(redis_url), _fail):
+        _be_busy(1.0)
+    assert await redis.get(others.owner) == b"somebody else"
+    _, lost = await leases.keep()
+    assert lost == {others}
+
+
+def _be_busy(seconds: float) -> None:
+    """Work in Python, and let no task of the loop have its turn."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+def _fail() -> None:
+    pytest.fail("a lease could not be renewed")

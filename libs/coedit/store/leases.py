@@ -56,7 +56,7 @@ class ShardLeases:
         A shard that expired and was taken again is in both: somebody else may have worked on it in between.
         """
         before = set(self.held)
-        kept = await self._renewed()
+        kept = await self.renew(self._nodes)
         self.held = set(kept)
         share = await self._share()
         surplus = sorted(self.held, key=lambda shard: shard.number)[share:]
@@ -65,6 +65,25 @@ class ShardLeases:
         if len(self.held) < share:
             await self._take(share - len(self.held))
         return self.held - kept, (before - kept) | (kept - self.held)
+
+    async def renew(self, nodes: Nodes) -> set[Shard]:
+        """Renew what is held, by way of ``nodes``, and change nothing else; return what may still be ours.
+
+        Raises:
+            RedisError, OSError: no node can be asked now.
+        """
+        held = list(self.held)
+        if not held:
+            return set()
+        kept = await nodes.each(
+            held,
+            lambda shard: shard,
+            lambda pipe, shard: pipe.eval(_RENEW, 1, self._key(shard), self.token, self._ttl_ms),
+            raise_on_error=False,
+        )
+        _refuse_only_errors(kept)
+        # Whether a lease could be renewed may be unknown: if it is somebody else's, the scripts will say so.
+        return {shard for shard, alive in zip(held, kept, strict=True) if alive}
 
     async def wait_for_move(self, stop: asyncio.Event) -> None:
         """Return when a member came or gave shards back, on ``stop``, or after `interval_seconds`.
@@ -144,20 +163,6 @@ class ShardLeases:
             self._is_member = True
             await self._tell_move()
         return max(1, int(count))
-
-    async def _renewed(self) -> set[Shard]:
-        held = list(self.held)
-        if not held:
-            return set()
-        kept = await self._nodes.each(
-            held,
-            lambda shard: shard,
-            lambda pipe, shard: pipe.eval(_RENEW, 1, self._key(shard), self.token, self._ttl_ms),
-            raise_on_error=False,
-        )
-        _refuse_only_errors(kept)
-        # Whether a lease could be renewed may be unknown: if it is somebody else's, the scripts will say so.
-        return {shard for shard, alive in zip(held, kept, strict=True) if alive}
 
     async def _take(self, wanted: int) -> None:
         for shard in await self._free():
