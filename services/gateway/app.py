@@ -12,9 +12,10 @@ from coedit.errors import ForbiddenError, UnsupportedVersionError
 from coedit.protocol.codec import Codec, choose_codec
 from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.server_session import CloseCode
-from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.health import add_health_routes
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
+from coedit.runtime.serving import serve
 from coedit.store.archive import Archive
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog

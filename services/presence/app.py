@@ -7,9 +7,10 @@ from functools import partial
 from aiohttp import web
 from redis.asyncio import Redis
 
-from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.health import add_health_routes
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
+from coedit.runtime.serving import serve
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
 from coedit.store.lease_thread import LeaseThread

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from coedit.identifiers import DocumentId
 from coedit.protocol.log_entry import ChainKey
-from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.health import add_health_routes
 from coedit.runtime.lifecycle import survive, until_stopped
+from coedit.runtime.serving import serve
 from coedit.store.archive import Archive
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog

@@ -9,9 +9,10 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from coedit.protocol.log_entry import ChainKey
-from coedit.runtime.health import add_health_routes, serve
+from coedit.runtime.health import add_health_routes
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
+from coedit.runtime.serving import serve
 from coedit.store.archive import Archive
 from coedit.store.commit_script import CommitScript
 from coedit.store.discovery import connect_nodes

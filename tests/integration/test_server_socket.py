@@ -13,8 +13,8 @@ from aiohttp import web
 
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
-from coedit.runtime.health import serve
 from coedit.runtime.lifecycle import survive
+from coedit.runtime.serving import serve
 from services.gateway.sockets import Sockets
 from services.gateway.wire import Wire
 from tests.ports import free_port

@@ -5,9 +5,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-_SHUTDOWN_SECONDS = 5.0
-"""How long requests may take to end when their server does; aiohttp's minute outlasts an orchestrator's patience."""
-
 Ready = Callable[[], Awaitable[str]]
 """Answers the empty string when the process can serve, otherwise why not."""
 
@@ -30,15 +27,3 @@ def add_health_routes(app: web.Application, ready: Ready) -> None:
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-
-
-async def serve(app: web.Application, host: str, port: int) -> web.AppRunner:
-    """Serve ``app`` until the returned runner is cleaned up.
-
-    Raises:
-        OSError: the address is taken or not ours.
-    """
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner
