@@ -22,6 +22,7 @@ from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
+from coedit.store.keep_history import HistoryKeeper
 from coedit.store.keys import Shard, shard_of
 from coedit.store.object_store import open_object_store
 from coedit.store.snapshots import Snapshot, Snapshots
@@ -96,6 +97,7 @@ class Store:
         objects = open_object_store(objects_url)
         self.log = DocumentLog(Nodes(redis), SHARDS, durability)
         self.snapshots, self.archive = Snapshots(objects), Archive(objects)
+        self.keeper = HistoryKeeper(self.log, self.archive, CHAIN_KEY)
         self.reader = DocumentReader(self.log, self.snapshots, self.archive, CHAIN_KEY)
 
     async def position(self, author: Author) -> Position:

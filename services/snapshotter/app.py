@@ -18,6 +18,7 @@ from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
+from coedit.store.keep_history import HistoryKeeper
 from coedit.store.keys import Shard
 from coedit.store.lease_thread import LeaseThread
 from coedit.store.leases import ShardLeases
@@ -82,7 +83,8 @@ class Snapshotter:
             max_bytes=settings.snapshotter_bytes,
             segment_commits=settings.snapshotter_segment_commits,
         )
-        maker = SnapshotMaker(DocumentReader(log, snapshots, archive), snapshots, chain_key, _count)
+        reader, keeper = DocumentReader(log, snapshots, archive), HistoryKeeper(log, archive, chain_key)
+        maker = SnapshotMaker(reader, snapshots, keeper, chain_key, _count)
         quarantine = Quarantine(self._nodes, settings.shard_count, "snapshotter")
         evictor = Evictor(
             self._nodes,
@@ -90,7 +92,7 @@ class Snapshotter:
             snapshots,
             archive,
             scripts,
-            trimmer,
+            keeper,
             idle_seconds=settings.snapshotter_idle_seconds,
         )
         worker = Worker(log, scripts, maker, trimmer, quarantine, keep=settings.snapshotter_keep)

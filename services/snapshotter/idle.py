@@ -12,11 +12,11 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
 from coedit.store.fold_scripts import Evicted, FoldScripts
+from coedit.store.keep_history import HistoryKeeper
 from coedit.store.keys import Shard
 from coedit.store.snapshots import Snapshots
 from coedit.store.topology import Nodes
 from services.snapshotter.metrics import EVICTED
-from services.snapshotter.trim import Trimmer
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Evictor:
         snapshots: Snapshots,
         archive: Archive,
         scripts: FoldScripts,
-        trimmer: Trimmer,
+        keeper: HistoryKeeper,
         *,
         idle_seconds: float,
     ) -> None:
@@ -51,7 +51,7 @@ class Evictor:
         self._snapshots = snapshots
         self._archive = archive
         self._scripts = scripts
-        self._trimmer = trimmer
+        self._keeper = keeper
         self._idle_ms = int(idle_seconds * 1000)
 
     async def idle(self, shards: Collection[Shard]) -> list[Idle]:
@@ -102,7 +102,7 @@ class Evictor:
             return False
         if snapshot.mac != position.mac:
             raise DamagedError(f"snapshot {snapshot.number} is of another history than the document", "chain")
-        await self._trimmer.keep(document_id, position, position.head)
+        await self._keeper.keep(document_id, position, position.head)
         entries = await self._log.read(document_id, position.floor + 1, position.head)
         if await self._archive.read(document_id, position.floor + 1, position.head) != entries:
             raise DamagedError("the archive holds another history than the log", "object")

@@ -68,8 +68,6 @@ class Worker:
                 "the position in Redis is gone, and the document is on the list of changes", "position"
             )
         if position is not None and position.snapshot < position.head:
-            # The history before the snapshot that covers it, which would otherwise stand without one.
-            await self._trimmer.keep(document_id, position, position.head)
             snapshot = await self._maker.fold(document_id, position)
             if await self._scripts.note(snapshot, position.epoch) == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.

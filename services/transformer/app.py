@@ -21,6 +21,7 @@ from coedit.store.documents import DocumentReader
 from coedit.store.durability import Durability
 from coedit.store.fold_scripts import FoldScripts
 from coedit.store.incarnation import Grace, Incarnations
+from coedit.store.keep_history import HistoryKeeper
 from coedit.store.keys import Shard
 from coedit.store.lease_thread import LeaseThread
 from coedit.store.leases import ShardLeases
@@ -62,7 +63,8 @@ class Transformer:
         self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         snapshots = Snapshots(objects)
-        self._reader = DocumentReader(self._log, snapshots, Archive(objects), self._chain_key)
+        archive = Archive(objects)
+        self._reader = DocumentReader(self._log, snapshots, archive, self._chain_key)
         ops = OpsStream(self._nodes)
         self._aside = Aside(self._reader, ops, self._log.shard)
         self._leases = ShardLeases(
@@ -72,7 +74,8 @@ class Transformer:
             settings.shard_count,
             settings.transformer_lease_seconds,
         )
-        maker = SnapshotMaker(self._reader, snapshots, self._chain_key, lambda *_: None)
+        keeper = HistoryKeeper(self._log, archive, self._chain_key)
+        maker = SnapshotMaker(self._reader, snapshots, keeper, self._chain_key, lambda *_: None)
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         self._large = LargeUpdates(ops, self._log.shard)
         self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard)

@@ -218,7 +218,7 @@ def worker(redis: Redis, objects_url: str, durability: Durability | None = None,
     store = Store(redis, objects_url, durability)
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
     reader = DocumentReader(store.log, store.snapshots, store.archive)
-    maker = SnapshotMaker(reader, store.snapshots, CHAIN_KEY, lambda *_: None)
+    maker = SnapshotMaker(reader, store.snapshots, store.keeper, CHAIN_KEY, lambda *_: None)
     trimmer = Trimmer(
         store.log,
         store.archive,
@@ -258,11 +258,8 @@ async def evict(redis: Redis, ada: Author, tmp_path: Path) -> None:
     """Evict the document if it may go; what is wrong with it is an outcome as well."""
     store = Store(redis, (tmp_path / "objects").as_uri())
     scripts = FoldScripts(Nodes(redis), "mine", SHARDS)
-    trimmer = Trimmer(
-        store.log, store.archive, scripts, CHAIN_KEY, tail=2, segment_commits=3, max_bytes=1 << 20
-    )
     evictor = Evictor(
-        Nodes(redis), store.log, store.snapshots, store.archive, scripts, trimmer, idle_seconds=1
+        Nodes(redis), store.log, store.snapshots, store.archive, scripts, store.keeper, idle_seconds=1
     )
     with suppress(DamagedError):
         await evictor.evict(ada.document_id, LATER_MS)
@@ -420,7 +417,7 @@ async def test_loser_of_a_race_goes_on_from_the_winners_snapshot(
         fold.add(entry, CHAIN_KEY)
     overtaken.faster = fold.finish(1)
     reader = DocumentReader(store.log, overtaken, store.archive)
-    made = await SnapshotMaker(reader, overtaken, CHAIN_KEY, lambda *_: None).fold(
+    made = await SnapshotMaker(reader, overtaken, store.keeper, CHAIN_KEY, lambda *_: None).fold(
         ada.document_id, await store.position(ada)
     )
     assert (made.number, made.revision) == (2, 10)

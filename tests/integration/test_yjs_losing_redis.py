@@ -36,6 +36,29 @@ async def test_gateway_gives_back_what_it_has_with_the_updates(make_system: Make
             assert peer.known == later.known
 
 
+async def test_history_below_the_snapshot_that_a_bridge_begins_with_outlives_redis(
+    make_system: MakeSystem,
+) -> None:
+    """Everybody who had it in case Redis loses it has let go of it, and the log was never trimmed."""
+    system = make_system(settings=_NO_SNAPSHOTS)
+    async with connect(system.url, author="olga") as session:
+        document = await session.open("early")
+        for word in ("three", "two ", "one "):
+            await document.insert(0, word)
+            await document.settle()
+        async with yjs_peer(system, "early") as peer:
+            assert isinstance(await peer.submit(b""), YjsTaken)
+        await document.until(lambda: document.state.snapshot_revision == 4)
+        await asyncio.to_thread(system.wipe_redis)
+        await document.insert(0, "after ")
+        async with asyncio.timeout(40):
+            await document.settle()
+        assert (document.text, document.revision, document.losses) == ("after one two three", 5, [])
+        past = session.history("early")
+        texts = [(await past.at(revision)).content.text for revision in range(1, 6)]
+        assert texts == ["three", "two three", *2 * ["one two three"], "after one two three"]
+
+
 async def test_what_only_ot_clients_had_is_lost_and_nobody_is_left_with_half_of_it(
     make_system: MakeSystem,
 ) -> None:

@@ -44,7 +44,8 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
     makes_snapshot = (
         (newest > 0 and newest not in diagnosis.sound_snapshots) or newest < noted or covered < floor
     )
-    bad_segments, new_segments = _segments(diagnosis, floor)
+    # What a snapshot covers, donors let go of.
+    bad_segments, new_segments = _segments(diagnosis, diagnosis.reached.revision if makes_snapshot else floor)
     log = tuple(diagnosis.commits[revision] for revision in range(floor + 1, reached.revision + 1))
     after = Position(
         (position.epoch if position else reached.epoch) + int(diagnosis.loses),
@@ -112,15 +113,15 @@ def _covered(diagnosis: Diagnosis) -> Revision:
     return Revision(0) if snapshot is None or isinstance(snapshot, DamagedError) else snapshot.revision
 
 
-def _segments(diagnosis: Diagnosis, floor: int) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
-    """Return the segments that are taken away, and those that are made of what is sound up to the floor."""
+def _segments(diagnosis: Diagnosis, last: int) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Return the segments that are taken away, and those that are made of what is sound up to ``last``."""
     bad = tuple(segment for segment in diagnosis.stored.segments if not _is_sound(diagnosis, segment))
     kept: set[int] = set()
     for segment in diagnosis.stored.segments:
         if segment not in bad:
             kept |= set(range(segment.first, segment.last + 1))
     wanted = [
-        revision for revision in range(1, floor + 1) if revision in diagnosis.commits and revision not in kept
+        revision for revision in range(1, last + 1) if revision in diagnosis.commits and revision not in kept
     ]
     return bad, tuple(_runs(wanted))
 

@@ -1,4 +1,8 @@
-"""From the newest snapshot to the next one: the one chain of snapshots, whoever makes them."""
+"""From the newest snapshot to the next one: the one chain of snapshots, whoever makes them.
+
+The history that a snapshot covers is in the archive, read back, before the snapshot is made: whoever holds commits in
+case Redis loses them lets go of them when it is told of the snapshot.
+"""
 
 import asyncio
 import logging
@@ -10,6 +14,7 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader
 from coedit.store.folding import Fold
+from coedit.store.keep_history import HistoryKeeper
 from coedit.store.redis_connection import TROUBLE
 from coedit.store.snapshots import Snapshot, Snapshots
 
@@ -28,10 +33,16 @@ class SnapshotMaker:
     """Folds documents into snapshots; of several at work on one document, one makes each number."""
 
     def __init__(
-        self, reader: DocumentReader, snapshots: Snapshots, chain_key: ChainKey, on_stored: OnStored
+        self,
+        reader: DocumentReader,
+        snapshots: Snapshots,
+        keeper: HistoryKeeper,
+        chain_key: ChainKey,
+        on_stored: OnStored,
     ) -> None:
         self._reader = reader
         self._snapshots = snapshots
+        self._keeper = keeper
         self._chain_key = chain_key
         self._on_stored = on_stored
 
@@ -48,10 +59,13 @@ class SnapshotMaker:
     async def fold(self, document_id: DocumentId, position: Position) -> Snapshot:
         """Return a stored snapshot of the document at ``position`` or above, which is new if there was none.
 
+        Its history up to there is archived first.
+
         Raises:
-            DamagedError: what is stored does not fit together; nothing new was stored.
+            DamagedError: what is stored does not fit together; no new snapshot was stored.
             RedisError, ObjectStoreError: a store cannot be read or written now.
         """
+        await self._keeper.keep(document_id, position, position.head)
         for _ in range(_RACES):
             newest = await self._snapshots.newest(document_id, position.number)
             if (newest.number if newest else 0) < position.number:
