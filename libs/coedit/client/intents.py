@@ -15,7 +15,7 @@ from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Delete, Insert
 from coedit.ot.transform import transform
-from coedit.ot.utf16 import to_units, unit_length
+from coedit.ot.utf16 import from_units, to_units, unit_length
 
 START = 0
 
@@ -199,5 +199,4 @@ class _Reader:
 
     def _code_point_lengths(self, identities: list[int]) -> Iterator[int]:
         text = "".join([self.units[identity] for identity in identities])
-        points = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-        return map(unit_length, points)
+        return map(unit_length, from_units(text))

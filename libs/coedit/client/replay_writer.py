@@ -15,7 +15,7 @@ from coedit.client.replay_report import ReplayError, Report
 from coedit.identifiers import ClientId
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
-from coedit.ot.utf16 import to_units
+from coedit.ot.utf16 import from_units, to_units
 from coedit.protocol.client_session import Change
 
 _NEAR = 200
@@ -145,8 +145,7 @@ class Writer:
         return delta
 
     def _text(self, step: Step) -> str:
-        units = self._ledger.intents.text(step.inserted)
-        return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        return from_units(self._ledger.intents.text(step.inserted))
 
     def _place_after(self, identity: int) -> int:
         """Return where to insert behind a character; where it is not there, behind the nearest on its left that is."""

@@ -6,16 +6,26 @@ comparing then mean what they mean in a browser. Text of any other kind is a pla
 ASCII and BMP text is the same in both.
 """
 
-import re
+import sys
+from array import array
 
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_WIDE = "w" if sys.version_info >= (3, 13) else "u"
+"""The type of an array of four bytes for each character, which is how text gets past the codecs: they call an error
+handler for every surrogate, also for those that are pairs."""
+_CODEC, _FIRST, _SECOND, _PLANE = (
+    ("utf-16-le", slice(0, None, 4), slice(1, None, 4), slice(2, None, 4))
+    if sys.byteorder == "little"
+    else ("utf-16-be", slice(2, None, 4), slice(3, None, 4), slice(1, None, 4))
+)
+"""How UTF-16 is written here, and which of the four bytes are its two, and which tells of a character beyond it."""
 
 
 def to_units(text: str) -> str:
     """Return ``text`` (code points) as a unit string; surrogates that it holds already are kept."""
-    if text.isascii() or not _ASTRAL.search(text):
+    if text.isascii():
         return text
-    return _ASTRAL.sub(_pair_of_match, text)
+    encoded = text.encode(_CODEC, "surrogatepass")
+    return text if len(encoded) == 2 * len(text) else _from_code_units(encoded)
 
 
 def from_units(units: str) -> str:
@@ -23,14 +33,14 @@ def from_units(units: str) -> str:
 
     Half of a pair, which no valid delta holds, is left as it is.
     """
-    if units.isascii():
+    if units.isascii() or not _has_surrogates(units):
         return units
-    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return _code_units(units).decode(_CODEC, "surrogatepass")
 
 
 def unit_length(text: str) -> int:
     """Return how many UTF-16 code units ``text`` (code points) takes."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) if text.isascii() else len(text.encode(_CODEC, "surrogatepass")) // 2
 
 
 def utf8_length(units: str) -> int:
@@ -49,15 +59,37 @@ def splits_pair(units: str, index: int) -> bool:
 
 def has_lone_surrogate(units: str) -> bool:
     """Tell whether a unit string holds half of a surrogate pair."""
-    if units.isascii():
+    if units.isascii() or not _has_surrogates(units):
         return False
-    try:  # the decoder in C is ten times as fast as a pattern
-        units.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    try:
+        _code_units(units).decode(_CODEC)
     except UnicodeDecodeError:
         return True
     return False
 
 
-def _pair_of_match(match: re.Match[str]) -> str:
-    point = ord(match.group()) - 0x10000
-    return chr(0xD800 + (point >> 10)) + chr(0xDC00 + (point & 0x3FF))
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode(_CODEC)
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _code_units(text: str) -> bytes:
+    """Return text in UTF-16; surrogates are as good as the characters that they are halves of."""
+    wide = array(_WIDE, text).tobytes()
+    if any(wide[_PLANE]):  # characters in code points among them
+        return text.encode(_CODEC, "surrogatepass")
+    encoded = bytearray(len(wide) // 2)
+    encoded[0::2], encoded[1::2] = wide[_FIRST], wide[_SECOND]
+    return bytes(encoded)
+
+
+def _from_code_units(encoded: bytes) -> str:
+    """Return UTF-16 as a unit string."""
+    wide = bytearray(2 * len(encoded))
+    wide[_FIRST], wide[_SECOND] = encoded[0::2], encoded[1::2]
+    characters = array(_WIDE)
+    characters.frombytes(wide)
+    return characters.tounicode()
