@@ -20,6 +20,8 @@ from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert, Op, Retain
 from coedit.ot.utf16 import from_units, to_units, utf8_length
 from coedit.ot.values import canonical_object, same
+from coedit.ot.wire import checked_op
+from coedit.ot.writer import OpWriter
 from coedit.protocol.yjs.ids import server_id
 from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
 
@@ -187,17 +189,20 @@ class YjsDocument:
 
     def _read(self, event: list[dict[str, Any]]) -> Delta:
         """Return what a text event says, which counts in bytes of UTF-8, without what was so already."""
-        before, delta = _ByteCursor(self._content.ops), Delta()
+        before, writer = _ByteCursor(self._content.ops), OpWriter()
         for op in event:
             if "insert" in op:
-                delta = delta.insert(op["insert"], _present(op.get("attributes")))
+                made = checked_op(Insert(op["insert"], op.get("attributes")))
+                if made is not None:
+                    writer.push(made)
                 continue
+            wanted = canonical_object(op.get("attributes") or {})
             for piece in before.take(op["delete"] if "delete" in op else op["retain"]):
                 if "delete" in op:
-                    delta = delta.delete(_units(piece))
+                    writer.delete(_units(piece))
                 else:
-                    delta = delta.retain(_units(piece), _changed(piece.attributes, op.get("attributes")))
-        return delta
+                    writer.retain(_units(piece), _changed(piece.attributes, wanted))
+        return Delta.from_normal(writer.finish()[0])
 
     def _write(self, ops: Sequence[Op]) -> None:
         assert self._text is not None  # noqa: S101 - only a text has deltas
@@ -280,15 +285,12 @@ def _units(run: Insert) -> int:
     return len(run.content) if isinstance(run.content, str) else 1
 
 
-def _present(attributes: dict[str, Any] | None) -> dict[str, Any] | None:
-    return {name: value for name, value in (attributes or {}).items() if value is not None} or None
-
-
-def _changed(have: Attributes | None, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
+def _changed(have: Attributes | None, wanted: Attributes) -> Attributes | None:
     """Return what of ``wanted`` is not so already: yrs names attributes that stay as they are."""
+    if not wanted:
+        return None
     have = have or {}
-    found = canonical_object(wanted or {})
-    return {name: value for name, value in found.items() if not same(value, have.get(name))} or None
+    return {name: value for name, value in wanted.items() if not same(value, have.get(name))} or None
 
 
 def _attributes(op: Op) -> Attributes | None:
