@@ -36,6 +36,7 @@ client does about each stand in ``docs/protocol.md``::
         ObjectStoreError           unavailable
         BehindSnapshotError        unavailable
       InvalidRequestError          invalid-request
+      SlowBodyError                too-slow
       InvalidFormatError           invalid-format
       UnknownVersionError          unknown-version
       VersionExistsError           version-exists
@@ -273,6 +274,14 @@ class InvalidRequestError(CoeditError):
 
     code = "invalid-request"
     definite = True
+
+
+class SlowBodyError(CoeditError):
+    """The body of a request did not come in time."""
+
+    code = "too-slow"
+    definite = True
+    retryable = True
 
 
 class InvalidFormatError(CoeditError):

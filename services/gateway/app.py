@@ -99,7 +99,9 @@ class Gateway:
         )
         versions = Versions(objects)
         moments = Moments(history, versions)
-        self._history = HistoryRoutes(self._access, history, versions, moments, edits, self._nodes)
+        self._history = HistoryRoutes(
+            self._access, history, versions, moments, edits, self._nodes, settings.gateway_body_seconds
+        )
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._is_draining = False
 

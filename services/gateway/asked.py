@@ -5,27 +5,24 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from coedit.errors import InvalidRequestError, TooLargeError
+from coedit.errors import InvalidRequestError
 from coedit.identifiers import author_id
 from coedit.ot.retract import Selection
 from coedit.protocol.moments import read_time
+from services.gateway.bodies import read_whole
 
 _MAX_BODY_BYTES = 16 * 1024
 _TEN_YEARS_SECONDS = 10 * 365 * 86400
 
 
-async def read_body(request: web.Request) -> dict[str, Any]:
+async def read_fields(request: web.Request, seconds: float) -> dict[str, Any]:
     """Return the fields of a JSON object.
 
     Raises:
         InvalidRequestError: the body is none.
-        TooLargeError: it is larger than any that is meant.
+        TooLargeError, SlowBodyError: see `read_whole`.
     """
-    packed = b""
-    async for chunk in request.content.iter_any():
-        packed += chunk
-        if len(packed) > _MAX_BODY_BYTES:
-            raise TooLargeError(f"the body is larger than {_MAX_BODY_BYTES} bytes")
+    packed = await read_whole(request, _MAX_BODY_BYTES, seconds)
     try:
         body = orjson.loads(packed)
     except orjson.JSONDecodeError as error:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from coedit.crdt.document import ROOT
-from coedit.errors import ForbiddenError, InvalidRequestError, NotTextError, TooLargeError
+from coedit.errors import InvalidRequestError, NotTextError
 from coedit.formats import FORMATS, Format
 from coedit.identifiers import DocumentId
 from coedit.ot.diff import diff
@@ -16,11 +16,12 @@ from coedit.store.documents import DocumentReader
 from coedit.store.history import Past
 from services.gateway.asked import integer_of
 from services.gateway.auth import Access
+from services.gateway.bodies import continue_later, read_whole
 from services.gateway.conversions import Conversions
 from services.gateway.edit_response import edit_response
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
-from services.gateway.rest import answered, authorize, document_of
+from services.gateway.rest import DOCUMENT, answered, authorize, authorize_writing, document_of
 from services.gateway.settings import GatewaySettings
 
 _EXPORT, _IMPORT = "/v1/export/", "/v1/import/"
@@ -48,12 +49,13 @@ class FormatRoutes:
         self._moments = moments
         self._edits = edits
         self._max_bytes = settings.gateway_import_bytes
+        self._body_seconds = settings.gateway_body_seconds
         self._conversions = Conversions(settings.gateway_convert_seconds)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
-        app.router.add_get(_EXPORT + "{document:.*}", answered(self._export))
-        app.router.add_post(_IMPORT + "{document:.*}", answered(self._import))
+        app.router.add_get(_EXPORT + DOCUMENT, answered(self._export))
+        app.router.add_post(_IMPORT + DOCUMENT, answered(self._import), expect_handler=continue_later)
 
     async def _export(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _EXPORT)
@@ -83,11 +85,9 @@ class FormatRoutes:
 
     async def _import(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _IMPORT)
-        identity = authorize(self._access, request, document_id, request.query.get("author", ""))
-        if identity.right(document_id) != "write":
-            raise ForbiddenError("the token grants reading only")
+        identity = authorize_writing(self._access, request, document_id, request.query.get("author", ""))
         form, root = _form_of(request), _root_of(request)
-        body = await self._read(request)
+        body = await read_whole(request, self._max_bytes, self._body_seconds)
         wanted = await self._conversions.read(body, form.name, root)
         revision = integer_of(request, "base_revision", 0) if "base_revision" in request.query else None
         async with self._moments.replaying("import"):
@@ -96,16 +96,6 @@ class FormatRoutes:
         what = ["import", form.name, root, blake2b(body, digest_size=16).hexdigest()]
         facts = {"format": form.name}
         return await edit_response(self._edits, document_id, base, identity, what, delta, facts)
-
-    async def _read(self, request: web.Request) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise TooLargeError(f"what is imported is larger than {self._max_bytes} bytes")
-            parts.append(chunk)
-        return b"".join(parts)
 
 
 def _form_of(request: web.Request) -> Format:

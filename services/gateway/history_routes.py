@@ -11,10 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from coedit.errors import (
-    ForbiddenError,
-    InvalidRequestError,
-)
+from coedit.errors import InvalidRequestError
 from coedit.identifiers import DocumentId, version_name
 from coedit.ot.diff import diff
 from coedit.protocol.moments import read_moment
@@ -24,17 +21,18 @@ from coedit.store.topology import Nodes
 from coedit.store.versions import Version, Versions
 from services.gateway.asked import (
     integer_of,
-    read_body,
+    read_fields,
     refuse_unknown_fields,
     seconds_of,
     selection_of,
     text_of,
 )
 from services.gateway.auth import Access
+from services.gateway.bodies import continue_later
 from services.gateway.edit_response import edit_response, json_response
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
-from services.gateway.rest import answered, authorize, document_of, wants_text
+from services.gateway.rest import DOCUMENT, answered, authorize, authorize_writing, document_of, wants_text
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +57,7 @@ class HistoryRoutes:
         moments: Moments,
         edits: OneEdits,
         nodes: Nodes,
+        body_seconds: float,
     ) -> None:
         self._access = access
         self._history = history
@@ -66,6 +65,7 @@ class HistoryRoutes:
         self._versions = versions
         self._edits = edits
         self._nodes = nodes
+        self._body_seconds = body_seconds
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -84,18 +84,18 @@ class HistoryRoutes:
             authorize(self._access, request, document_id)
             return await question(request, document_id)
 
-        app.router.add_get(path + "{document:.*}", answered(handle))
+        app.router.add_get(path + DOCUMENT, answered(handle))
 
     def _obey(self, app: web.Application, path: str, order: _Order) -> None:
         async def handle(request: web.Request) -> web.Response:
             document_id = document_of(request, path)
-            body = await read_body(request)
-            identity = authorize(self._access, request, document_id, text_of(body, "author", default=""))
-            if identity.right(document_id) != "write":
-                raise ForbiddenError("the token grants reading only")
+            authorize_writing(self._access, request, document_id)
+            body = await read_fields(request, self._body_seconds)
+            author = text_of(body, "author", default="")
+            identity = authorize_writing(self._access, request, document_id, author)
             return await order(body, document_id, identity)
 
-        app.router.add_post(path + "{document:.*}", answered(handle))
+        app.router.add_post(path + DOCUMENT, answered(handle), expect_handler=continue_later)
 
     async def _changes(self, request: web.Request, document_id: DocumentId) -> web.Response:
         limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from coedit.errors import InternalError, NotTextError
+from coedit.errors import ForbiddenError, InternalError, NotTextError
 from coedit.identifiers import DocumentId, document_id_from_url
 from coedit.protocol.tokens import Identity
 from coedit.runtime.settings import SettingsError
@@ -20,6 +20,8 @@ from services.gateway.metrics import ERRORS
 
 logger = logging.getLogger(__name__)
 
+DOCUMENT = r"{document:[\s\S]*}"
+"""The rest of a path, whatever is in it: what a document may not be named is refused with a code, not passed over."""
 _DOCUMENTS = "/v1/documents/"
 _STATUS = {
     "unauthorized": 401,
@@ -32,6 +34,7 @@ _STATUS = {
     "unsupported-op": 400,
     "future-revision": 404,
     "unknown-version": 404,
+    "too-slow": 408,
     "diverged": 409,
     "not-text": 409,
     "sequence": 409,
@@ -59,7 +62,7 @@ class DocumentRoutes:
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
-        app.router.add_get(_DOCUMENTS + "{document:.*}", answered(self._get))
+        app.router.add_get(_DOCUMENTS + DOCUMENT, answered(self._get))
 
     async def _get(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _DOCUMENTS)
@@ -112,6 +115,16 @@ def authorize(
     return identity
 
 
+def authorize_writing(
+    access: Access, request: web.Request, document_id: DocumentId, author: str | None = None
+) -> Identity:
+    """Return who asks, if they may write; raises as `authorize` does."""
+    identity = authorize(access, request, document_id, author)
+    if identity.right(document_id) != "write":
+        raise ForbiddenError("the token grants reading only")
+    return identity
+
+
 def add_page(app: web.Application, folder: str) -> None:
     """Serve the built page in ``folder``: at ``/``, at ``/d/{document}``, and its files in ``/assets``.
 
@@ -130,7 +143,7 @@ def add_page(app: web.Application, folder: str) -> None:
         return web.FileResponse(root / "index.html", headers=_PAGE_HEADERS | {"Cache-Control": "no-cache"})
 
     app.router.add_get("/", index)
-    app.router.add_get("/d/{document:.*}", index)
+    app.router.add_get("/d/" + DOCUMENT, index)
     # Nothing else: a path that names no file would be answered with an empty one, which browsers offer to save.
     app.router.add_static("/assets", root / "assets")
 

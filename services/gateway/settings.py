@@ -24,6 +24,8 @@ class GatewaySettings(SharedSettings):
     """The largest frame that a Yjs client may send: when it connects, it may send a whole document."""
     gateway_import_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest file that may be imported."""
+    gateway_body_seconds: float = Field(default=60.0, gt=0)
+    """How long the body of a request may take to come."""
     gateway_convert_seconds: int = Field(default=5, ge=1)
     """How much time of a processor one export or import may take."""
     gateway_document_units: int = Field(default=16 * 1024 * 1024, ge=1)

@@ -9,6 +9,7 @@ from coedit.protocol.tokens import Identity
 from services.gateway.auth import Access
 from services.gateway.hocuspocus_socket import HocuspocusSocket
 from services.gateway.metrics import YJS_CONNECTIONS
+from services.gateway.rest import DOCUMENT
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets import Sockets
 from services.gateway.yjs_desk import YjsDesk
@@ -37,7 +38,7 @@ class YjsRoutes:
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
-        app.router.add_get(PATH + "{document:.*}", self._serve_y_websocket)
+        app.router.add_get(PATH + DOCUMENT, self._serve_y_websocket)
         app.router.add_get("/hocuspocus", self._serve_hocuspocus)
         app.router.add_get("/hocuspocus/", self._serve_hocuspocus)
 
