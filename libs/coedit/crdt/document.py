@@ -5,12 +5,13 @@ them and in how many steps, because the client id is fixed and every call below 
 order. It holds for one version of pycrdt; `tests/property/test_crdt_fold.py` tries the one that is locked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from pycrdt import Doc, Text, get_update
 
+from coedit.crdt.byte_cursor import ByteCursor, size_bytes
 from coedit.crdt.panics import panics_caught
 from coedit.identifiers import DocumentId
 from coedit.ot.apply import apply
@@ -18,7 +19,7 @@ from coedit.ot.attributes import Attributes, compose_attributes
 from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert, Op, Retain
-from coedit.ot.utf16 import from_units, to_units, utf8_length
+from coedit.ot.utf16 import from_units
 from coedit.ot.values import canonical_object, same
 from coedit.ot.wire import checked_op
 from coedit.ot.writer import OpWriter
@@ -189,19 +190,20 @@ class YjsDocument:
 
     def _read(self, event: list[dict[str, Any]]) -> Delta:
         """Return what a text event says, which counts in bytes of UTF-8, without what was so already."""
-        before, writer = _ByteCursor(self._content.ops), OpWriter()
+        before, writer = ByteCursor(self._content.ops), OpWriter()
         for op in event:
             if "insert" in op:
                 made = checked_op(Insert(op["insert"], op.get("attributes")))
                 if made is not None:
                     writer.push(made)
                 continue
-            wanted = canonical_object(op.get("attributes") or {})
-            for piece in before.take(op["delete"] if "delete" in op else op["retain"]):
-                if "delete" in op:
-                    writer.delete(_units(piece))
-                else:
-                    writer.retain(_units(piece), _changed(piece.attributes, wanted))
+            if "delete" in op:
+                writer.delete(before.skip(op["delete"]))
+            elif wanted := canonical_object(op.get("attributes") or {}):
+                for units, attributes in before.take(op["retain"]):
+                    writer.retain(units, _changed(attributes, wanted))
+            elif units := before.skip(op["retain"]):
+                writer.retain(units, None)
         return Delta.from_normal(writer.finish()[0])
 
     def _write(self, ops: Sequence[Op]) -> None:
@@ -215,7 +217,7 @@ class YjsDocument:
                 left = op.attributes
                 continue
             taken, _ = before.take(op.length)
-            end = place + sum(map(_size_bytes, taken))
+            end = place + size_bytes(taken)
             if type(op) is Retain:
                 self._format(place, end, op.attributes or {})
                 left = compose_attributes(_attributes(taken[-1]), op.attributes, keep_null=False)
@@ -230,7 +232,7 @@ class YjsDocument:
         Without, the insert is formatted as its left neighbour; what differs is then set name by name.
         """
         assert self._text is not None  # noqa: S101 - only a text has deltas
-        end = place + _size_bytes(op)
+        end = place + size_bytes((op,))
         if isinstance(op.content, str):
             self._text.insert(place, from_units(op.content))
         else:
@@ -247,48 +249,8 @@ class YjsDocument:
             self._text.format(start, end, {name: attributes[name]})
 
 
-def _size_bytes(op: Op) -> int:
-    if type(op) is Insert and isinstance(op.content, str):
-        return utf8_length(op.content)
-    return 1
-
-
-class _ByteCursor:
-    """A place in a document, counted in bytes of UTF-8."""
-
-    def __init__(self, ops: Sequence[Op]) -> None:
-        self._ops = iter(ops)
-        self._left: Insert | None = None
-
-    def take(self, size: int) -> Iterator[Insert]:
-        """Yield the next runs that make ``size`` bytes, the last one cut to fit."""
-        while size > 0:
-            run = self._left or next(self._ops)
-            assert type(run) is Insert  # noqa: S101 - a document has nothing else
-            self._left = None
-            run_size = _size_bytes(run)
-            if run_size > size:
-                run, self._left = _cut_bytes(run, size)
-                run_size = size
-            size -= run_size
-            yield run
-
-
-def _cut_bytes(run: Insert, size: int) -> tuple[Insert, Insert]:
-    assert isinstance(run.content, str)  # noqa: S101 - an embed is one byte
-    encoded = from_units(run.content).encode("utf-8")
-    head, tail = encoded[:size].decode("utf-8"), encoded[size:].decode("utf-8")
-    return Insert(to_units(head), run.attributes), Insert(to_units(tail), run.attributes)
-
-
-def _units(run: Insert) -> int:
-    return len(run.content) if isinstance(run.content, str) else 1
-
-
 def _changed(have: Attributes | None, wanted: Attributes) -> Attributes | None:
     """Return what of ``wanted`` is not so already: yrs names attributes that stay as they are."""
-    if not wanted:
-        return None
     have = have or {}
     return {name: value for name, value in wanted.items() if not same(value, have.get(name))} or None
 
