@@ -6,6 +6,7 @@ Whatever a client sends ends in an answer to that client; nothing here raises in
 import asyncio
 import logging
 from collections import Counter as Counts
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
@@ -29,6 +30,18 @@ from services.gateway.wire import Wire
 logger = logging.getLogger(__name__)
 
 _OFFERS_A_RECALL = 64
+_OFFERED_WEIGHT = 32 * 1024 * 1024
+"""What the offers of a recall may weigh together (see `Delta.weight`); clients keep about 4 MiB."""
+
+
+@dataclass(slots=True)
+class Recalled:
+    """What a client may still give back of a document."""
+
+    above: int
+    """Only of revisions above this one: the server has the others."""
+    offers: int = _OFFERS_A_RECALL
+    weight: int = _OFFERED_WEIGHT
 
 
 class Desk(Source, Protocol):
@@ -59,8 +72,8 @@ class Connection(Wire):
         "given",
         "identity",
         "is_resumed",
-        "offers_left",
         "opens",
+        "recalled",
         "session",
         "subscriptions",
     )
@@ -75,8 +88,8 @@ class Connection(Wire):
         self.subscriptions: dict[DocumentId, Subscription] = {}
         self.opens: dict[DocumentId, asyncio.Task[None]] = {}
         """The openings under way."""
-        self.offers_left: dict[DocumentId, int] = {}
-        """How many offers of each document the client may still send: it was asked for them."""
+        self.recalled: dict[DocumentId, Recalled] = {}
+        """What of each document the client was asked for."""
         self.given: frozenset[tuple[DocumentId, str]] = frozenset()
         """The macs of documents' histories that the client gave something to go on from."""
         self._settings = settings
@@ -139,8 +152,8 @@ class Connection(Wire):
         self.close(CloseCode.REPLACED, "the same client came in on a newer connection")
 
     def recall(self, message: dict[str, Any]) -> None:
-        """Ask the client for commits that Redis lost; so many offers are taken."""
-        self.offers_left[DocumentId(message["document"])] = _OFFERS_A_RECALL
+        """Ask the client for commits that Redis lost; so much is taken."""
+        self.recalled[DocumentId(message["document"])] = Recalled(message["revision"])
         self.send(message)
 
     def drop(self, subscription: Subscription, error: CoeditError) -> None:

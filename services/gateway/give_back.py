@@ -1,6 +1,7 @@
 """Takes from clients what Redis has lost: asks who holds more than we do, checks what comes, and passes it on."""
 
 import logging
+from collections.abc import Sequence
 from itertools import takewhile
 
 from coedit.errors import (
@@ -11,13 +12,14 @@ from coedit.errors import (
     UnknownKeyError,
 )
 from coedit.identifiers import DocumentId, Revision
+from coedit.ot.commit import Commit
 from coedit.protocol.donations import check_offer
 from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.messages import Offer, recall_message
 from coedit.store.keys import shard_of
 from coedit.store.offers_stream import Given, OffersStream, Seen
 from coedit.store.redis_connection import TROUBLE
-from services.gateway.connection import Connection
+from services.gateway.connection import Connection, Recalled
 from services.gateway.feed import Place
 from services.gateway.metrics import OFFERED
 from services.gateway.open_document import BehindClientError, OpenDocument
@@ -42,10 +44,14 @@ class GiveBack:
         Raises:
             DivergedError: it gave nothing that continues our history.
             UnavailableError: it did, and that is not restored yet.
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
         document_id = document.feed.document_id
-        if held[0] == place.epoch:  # of an epoch that we know nothing of, only what it gives counts
-            await self._offers.add(shard_of(document_id, self._shard_count), Seen(document_id, *held))
+        # What a client says is no proof; what it gives is. Of what a snapshot has, this gateway is the witness itself.
+        snapshot = await document.snapshot_above(place.head)
+        if snapshot is not None:
+            seen = Seen(document_id, snapshot.epoch, snapshot.revision, snapshot.mac)
+            await self._offers.add(shard_of(document_id, self._shard_count), seen)
         connection.recall(recall_message(document_id, place.epoch, place.head, place.mac))
         await document.until_at(held[1])
         try:
@@ -53,7 +59,7 @@ class GiveBack:
         except BehindClientError as behind:
             is_to_come = (document_id, behind.place.mac) in connection.given
             # Where Redis is below a snapshot, what was given back begins above it, and fits once the owner was there.
-            if is_to_come or await document.is_behind_its_snapshot(behind.place):
+            if is_to_come or await document.snapshot_above(behind.place.head) is not None:
                 raise UnavailableError("what was given back is not restored yet; try again") from behind
             raise DivergedError(f"the document is at revision {behind.place.head}") from behind
 
@@ -62,9 +68,7 @@ class GiveBack:
         document_id = DocumentId(message.document)
         commits = tuple(offered.commit() for offered in message.commits)
         try:
-            if connection.offers_left.get(document_id, 0) == 0:
-                raise UnexpectedMessageError("nobody asked for so much")
-            connection.offers_left[document_id] -= 1
+            _take_from(connection.recalled.get(document_id), commits)
             check_offer(self._chain_key, document_id, commits, message.before)
             given = Given(document_id, message.before, commits)
             await self._offers.add(shard_of(document_id, self._shard_count), given)
@@ -82,3 +86,18 @@ class GiveBack:
             if whole:  # the others cannot be put back: nothing is to come of them
                 macs = (message.before, *(commit.mac for commit in whole))
                 connection.given |= {(document_id, mac) for mac in macs}
+
+
+def _take_from(recalled: Recalled | None, commits: Sequence[Commit]) -> None:
+    """Take an offer off what a client was asked for.
+
+    Raises:
+        UnexpectedMessageError: it was asked for nothing, or for less.
+    """
+    weight = sum(commit.delta.weight for commit in commits)
+    if recalled is None or recalled.offers == 0 or recalled.weight < weight:
+        raise UnexpectedMessageError("nobody asked for so much")
+    if commits[-1].revision <= recalled.above:
+        raise UnexpectedMessageError(f"what was asked for begins above revision {recalled.above}")
+    recalled.offers -= 1
+    recalled.weight -= weight

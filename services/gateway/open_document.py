@@ -25,6 +25,7 @@ from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
+from coedit.store.snapshots import Snapshot
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.feed import Feed, Place
@@ -224,12 +225,21 @@ class OpenDocument:
         """Wait until Redis has the document at ``revision`` or above, within a bound."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_GIVING_SECONDS):
-                while (await self._place()).head < revision:
+                # Of what is not in Redis nothing is read meanwhile: anybody can say that there is more.
+                while not await self._is_at(revision):
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    async def is_behind_its_snapshot(self, place: Place) -> bool:
-        """Return whether a snapshot has the document further than ``place``, where Redis has it."""
-        return (await self._reader.load_furthest(self.feed.document_id)).revision > place.head
+    async def _is_at(self, revision: Revision) -> bool:
+        with suppress(DamagedError):  # whoever reads on finds it again
+            position = await self._log.position(self.feed.document_id)
+            return position is not None and position.head >= revision
+        return False
+
+    async def snapshot_above(self, revision: Revision) -> Snapshot | None:
+        """Return the newest snapshot, if it is of a later revision than ``revision``, where Redis has the document."""
+        with suppress(DamagedError):  # whoever reads on finds it again
+            return await self._reader.snapshot_above(self.feed.document_id, revision)
+        return None
 
     async def _mac_at(self, revision: Revision, place: Place) -> str:
         if revision in (0, place.head):

@@ -294,9 +294,12 @@ async def test_what_was_written_since_a_loss_is_given_back_after_the_next_one(
     async with AsyncExitStack() as stack:
         async with AsyncExitStack() as short:
             donor = await _document(system.url, short, "donor", "notes")
-            await donor.insert(0, "lost")
+            await donor.insert(0, "first")
             await donor.settle()
             witness = await _document(system.url, stack, "witness", "notes")
+            await donor.insert(0, "lost ")
+            await donor.settle()
+            await witness.until(lambda: witness.revision == 2)
         await _lose_all_but_clients(system)
         await witness.insert(0, "kept")
         await witness.settle()
@@ -305,7 +308,76 @@ async def test_what_was_written_since_a_loss_is_given_back_after_the_next_one(
         await witness.insert(4, " too")
         await witness.settle()
         assert (witness.text, witness.state.epoch, witness.revision) == ("kept too", 2, 2)
-        assert [(loss.epoch, loss.first, loss.last) for loss in witness.losses] == [(2, 1, 1)]
+        assert [(loss.epoch, loss.first, loss.last) for loss in witness.losses] == [(2, 1, 2)]
+
+
+_CLAIMS = {
+    "a trillion ahead": {"epoch": 1, "revision": 10**12, "mac": "0" * 32},
+    "one ahead": {"epoch": 1, "revision": 6, "mac": "0" * 32},
+    "of an epoch to come": {"epoch": 10**12, "revision": 10**12, "mac": "0" * 32},
+    "of an epoch to come, and not ahead": {"epoch": 10**12, "revision": 3, "mac": "0" * 32},
+}
+
+
+@pytest.mark.parametrize("lose", ["restarted", "flushed"])
+async def test_what_a_reader_makes_up_while_redis_comes_back_is_no_loss(
+    make_system: MakeSystem, lose: str
+) -> None:
+    system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS | {"COEDIT_GATEWAY_OPEN": "0"})
+    ada, eve = (
+        make_access_token(SECRET, Identity(AuthorId(name), {"notes": right}), int(time.time()) + 600)
+        for name, right in (("ada", "write"), ("eve", "read"))
+    )
+    transformer = system.processes["transformer-0"]
+
+    async def told(claim: dict[str, Any]) -> str:
+        async with RawClient(system.url) as reader:
+            await reader.hello(token=eve)
+            await reader.send({"type": "open", "document": "notes"} | claim)
+            while isinstance(answer := await reader.receive(), dict):
+                if answer["type"] == "recall":  # with what is no commit of ours
+                    commit = {
+                        "revision": claim["revision"],
+                        "delta": [{"insert": "x"}],
+                        "author": "ada",
+                        "client_id": "ada",
+                        "client_sequence": 1,
+                        "at": 1,
+                        "epoch": claim["epoch"],
+                        "mac": claim["mac"],
+                        "key_id": "",
+                        "caret": None,
+                    }
+                    await reader.send(
+                        {"type": "offer", "document": "notes", "before": "", "commits": [commit]}
+                    )
+                elif answer["type"] == "opened" or answer["code"] not in ("forged", "unknown-key"):
+                    return str(answer.get("code", answer["type"]))
+            raise AssertionError(f"closed with {answer}")
+
+    async with connect(system.url, token=ada) as session:
+        document = await session.open("notes")
+        for number in range(5):
+            await document.insert(0, str(number))
+            await document.settle()
+        if lose == "restarted":
+            system.processes["redis"].kill()
+            system.restart("redis")
+        else:
+            async with Redis.from_url(system.redis_url) as redis:
+                await redis.flushall()
+            transformer.kill()
+            system.restart("transformer-0")
+        await eventually(lambda: '"event":"suspicion"' in transformer.log.read_text(), "it is suspect")
+        answers = await asyncio.gather(*map(told, _CLAIMS.values()))
+        assert set(answers) <= {"diverged", "unavailable"}
+        await eventually(lambda: '"suspicion-over"' in transformer.log.read_text(), "it is suspect no more")
+        await document.insert(0, "still here ")
+        await document.settle()
+        assert (document.text, document.revision) == ("still here 43210", 6)
+        assert (document.losses, document.state.epoch, document.rejections) == ([], 1, [])
+    assert '"event":"lost"' not in transformer.log.read_text()
+    assert set(await asyncio.gather(*map(told, list(_CLAIMS.values())[::2]))) == {"diverged"}
 
 
 async def _lose_all_but_clients(system: System) -> None:

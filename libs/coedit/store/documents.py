@@ -187,6 +187,19 @@ class DocumentReader:
             return replace(snapshot, stored=position)
         return await self.load(document_id)
 
+    async def snapshot_above(self, document_id: DocumentId, revision: Revision) -> Snapshot | None:
+        """Return the newest snapshot, if it is of a later revision; only one that Redis does not know of is read.
+
+        Raises:
+            DamagedError, RedisError, OSError, ObjectStoreError: it cannot be known now.
+        """
+        position = await self._log.position(document_id)
+        numbers = await self._snapshots.numbers(document_id)
+        if not numbers or (position is not None and numbers[-1] <= position.number):
+            return None
+        snapshot = await self._snapshots.newest(document_id)
+        return snapshot if snapshot is not None and snapshot.revision > revision else None
+
     async def archived_above(self, document_id: DocumentId, revision: Revision) -> list[bytes]:
         """Return the log's entries above ``revision`` that the archive has in a row: it may be ahead of all else.
 

@@ -1,7 +1,6 @@
 """What the gateway's documents talk to, in memory; a test steps in where it must happen in a certain order."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgpack
@@ -18,6 +17,7 @@ from coedit.store.keys import Shard
 from coedit.store.offers_stream import Offer, OffersStream
 from coedit.store.quarantine import Quarantine
 from coedit.store.rendered import Rendered
+from coedit.store.snapshots import Snapshot
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.heal import Healer
@@ -109,9 +109,11 @@ class FakeStore:
         await self.after_load()
         return loaded
 
-    async def load_furthest(self, document_id: DocumentId) -> LoadedDocument:
-        loaded = await self.load(document_id)
-        return replace(loaded, revision=Revision(max(self.furthest, self.head)))
+    async def snapshot_above(self, _: DocumentId, revision: Revision) -> Snapshot | None:
+        if self.furthest <= revision:
+            return None
+        mac = f"{self.epoch}/{self.furthest}"
+        return Snapshot(DOCUMENT, 1, Revision(self.furthest), self.epoch, mac, b"", b"", Rendered())
 
     async def load_readable(
         self, document_id: DocumentId, known: LoadedDocument | None = None

@@ -4,12 +4,15 @@ from typing import Any, cast
 
 import pytest
 
-from coedit.errors import DivergedError, UnavailableError
-from coedit.identifiers import DocumentId, Revision
-from coedit.protocol.log_entry import ChainKey
-from coedit.store.offers_stream import OffersStream
+from coedit.errors import CoeditError, DivergedError, UnavailableError
+from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
+from coedit.ot.commit import Commit
+from coedit.ot.delta import Delta
+from coedit.protocol.log_entry import ChainKey, commit_fields
+from coedit.protocol.messages import Offer
+from coedit.store.offers_stream import Given, OffersStream, Seen
 from services.gateway import open_document as open_document_module
-from services.gateway.connection import Connection
+from services.gateway.connection import Connection, Recalled
 from services.gateway.feed import Place
 from services.gateway.give_back import GiveBack
 from tests.unit.gateway.fakes import DOCUMENT, FakeStore
@@ -26,6 +29,19 @@ class Ahead:
 
     def recall(self, message: dict[str, Any]) -> None:
         self.recalls.append(message)
+
+
+class Taking:
+    """A connection that was asked."""
+
+    def __init__(self) -> None:
+        self.client_id = "ada"
+        self.recalled: dict[DocumentId, Recalled] = {}
+        self.given: frozenset[tuple[DocumentId, str]] = frozenset()
+        self.errors: list[str] = []
+
+    def send_error(self, error: CoeditError, _: str) -> None:
+        self.errors.append(error.code)
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +84,49 @@ async def test_client_that_is_still_ahead_has_another_history_only_if_nothing_is
     store.furthest = snapshot_revision
     with pytest.raises(error):
         await _asked(store, Ahead(*given))
+    # What the client says is no proof: the owner is told of what a snapshot has, and of nothing else.
+    seen = [Seen(DOCUMENT, 1, Revision(7), "1/7")] if snapshot_revision == 7 else []
+    assert store.offers == seen
+
+
+@pytest.mark.parametrize("first", [6, 1], ids=["is lost", "is a repetition"])
+async def test_only_what_the_server_lacks_is_passed_on(first: int) -> None:
+    """Whoever replays what Redis has, again and again, would fill it."""
+    store, connection, key = FakeStore(head=5), Taking(), ChainKey.derive(b"secret")
+    give_back = GiveBack(cast("OffersStream", store), key, 8)
+    connection.recalled[DOCUMENT] = Recalled(above=5)
+    offer = _offer(key, first, count=3, text="x")
+    await give_back.take(cast("Connection", connection), offer)
+    if first == 6:
+        assert [type(given) for given in store.offers] == [Given]
+        assert connection.errors == []
+    else:
+        assert (store.offers, connection.errors) == ([], ["unexpected-message"])
+
+
+async def test_no_more_is_taken_than_a_client_can_keep() -> None:
+    store, connection, key = FakeStore(head=5), Taking(), ChainKey.derive(b"secret")
+    give_back = GiveBack(cast("OffersStream", store), key, 8)
+    connection.recalled[DOCUMENT] = Recalled(above=5)
+    offer = _offer(key, 6, count=1, text="x" * 3 * 1024 * 1024)
+    for _ in range(12):
+        await give_back.take(cast("Connection", connection), offer)
+    assert len(store.offers) == 10
+    assert connection.errors == ["unexpected-message"] * 2
+
+
+def _offer(key: ChainKey, first: int, count: int, text: str) -> Offer:
+    before, commits = "", list[dict[str, Any]]()
+    for revision in range(first, first + count):
+        commit = Commit(
+            Revision(revision),
+            Delta().insert(text),
+            AuthorId("ada"),
+            ClientId("ada"),
+            ClientSequence(revision),
+            at=0,
+            epoch=1,
+        )
+        commits.append(commit_fields(sealed := key.seal(DOCUMENT, commit, before)))
+        before = sealed.mac
+    return Offer.model_validate({"type": "offer", "document": DOCUMENT, "before": "", "commits": commits})
