@@ -325,8 +325,11 @@ async def test_what_a_reader_makes_up_while_redis_comes_back_is_no_loss(
 ) -> None:
     system = make_system(gateways=1, transformers=1, settings=_NO_SNAPSHOTS | {"COEDIT_GATEWAY_OPEN": "0"})
     ada, eve = (
-        make_access_token(SECRET, Identity(AuthorId(name), {"notes": right}), int(time.time()) + 600)
-        for name, right in (("ada", "write"), ("eve", "read"))
+        make_access_token(SECRET, identity, int(time.time()) + 600)
+        for identity in (
+            Identity(AuthorId("ada"), {"notes": "write"}),
+            Identity(AuthorId("eve"), {"notes": "read"}),
+        )
     )
     transformer = system.processes["transformer-0"]
 
