@@ -17,6 +17,10 @@ BRIDGED = Counter("coedit_transformer_bridged_total", "Documents that were made 
 YJS = Counter(
     "coedit_transformer_yjs_updates_total", "Updates of Yjs clients, by what became of them.", ["outcome"]
 )
+CUT_CHARACTERS = Counter(
+    "coedit_transformer_cut_characters_total",
+    "Updates of Yjs clients that cut a character, or brought U+FFFD, and were put right.",
+)
 QUARANTINES = Counter(
     "coedit_transformer_quarantines_total",
     "Documents that this process found damaged, by reason.",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from coedit.crdt.whole_characters import Step
 from coedit.errors import CoeditError, DamagedError, NotTextError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.bridge import Bridge
@@ -14,12 +15,14 @@ from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument
 from services.transformer.large_updates import LargeUpdates
-from services.transformer.metrics import YJS
+from services.transformer.metrics import CUT_CHARACTERS, YJS
 from services.transformer.outcome import Outcome
 from services.transformer.yjs_side import Held, YjsSide
 
 DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""
+MENDER = ClientId("coedit-whole")
+"""By whom characters that a Yjs client cut are put right, beside what that client did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,30 +128,35 @@ class _InDocument:
         if not side.is_ready(update):
             side.hold(arrived, update)
             return self._held(arrived.submission)
-        became = self._apply(side, arrived)
-        for released in side.released():
-            self._apply(side, released)
+        became = self._apply(side, arrived, update)
+        for released, its_update in side.released():
+            self._apply(side, released, its_update)
         return became
 
-    def _apply(self, side: YjsSide, arrived: Held) -> str:
+    def _apply(self, side: YjsSide, arrived: Held, update: Update) -> str:
+        steps = side.apply(arrived.submission, update)
+        for step in steps:
+            self._commit(side, arrived, step)
+        if len(steps) > 1:
+            CUT_CHARACTERS.inc()
+        return "committed" if any(step.is_clients for step in steps) else self._taken(arrived.submission)
+
+    def _commit(self, side: YjsSide, arrived: Held, step: Step) -> None:
         submission, working = arrived.submission, self.working
-        taken = side.apply(submission)
-        if taken is None:
-            return self._taken(submission)
+        revision = Revision(working.authority.head + 1)
         commit = Commit(
-            revision=Revision(working.authority.head + 1),
-            delta=taken.delta,
+            revision=revision,
+            delta=step.taken.delta,
             author=submission.author,
-            client_id=submission.client_id,
-            client_sequence=submission.client_sequence,
+            client_id=submission.client_id if step.is_clients else MENDER,
+            client_sequence=submission.client_sequence if step.is_clients else ClientSequence(revision),
             at=arrived.at,
             epoch=working.authority.epoch,
             bridge="" if working.bridge else side.bridge.declaration(),
         )
         # Not before: an update that was refused, or did nothing, leaves a new document what it was.
         working.bridge, working.yjs = side.bridge, side
-        self._append(with_update(commit, taken.update), taken.document)
-        return "committed"
+        self._append(with_update(commit, step.taken.update), step.taken.document)
 
     def _append(self, commit: Commit, document: Delta) -> None:
         authority = self.working.authority

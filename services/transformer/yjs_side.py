@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coedit.crdt.document import Taken, YjsDocument, yjs_client_id
+from coedit.crdt.document import YjsDocument, yjs_client_id
+from coedit.crdt.whole_characters import Step, WholeCharacters
 from coedit.errors import (
     DamagedError,
     DocumentTooLargeError,
@@ -44,9 +45,10 @@ class SpoiledError(Exception):
 class YjsSide:
     """Decides what updates may be applied, and applies them; after `SpoiledError` it is to be dropped."""
 
-    def __init__(self, bridge: Bridge, yjs: YjsDocument, size_bytes: int = 0) -> None:
+    def __init__(self, bridge: Bridge, yjs: YjsDocument, whole_id: int, size_bytes: int = 0) -> None:
         self.bridge = bridge
         self._yjs = yjs
+        self._whole = WholeCharacters(yjs, whole_id)
         self.size_bytes = size_bytes
         """What the updates that made the document are together; about what one takes that is no text."""
         self._held: deque[tuple[Held, Update]] = deque()
@@ -63,7 +65,8 @@ class YjsSide:
         declaration = f"text {submission.root}" if is_text(update, submission.root) else "yjs "
         bridge = Bridge.declared(Revision(1), declaration)
         client_id = yjs_client_id(document_id, submission.epoch, incarnation)
-        return cls(bridge, YjsDocument(document_id, root=bridge.text_root, client_id=client_id))
+        yjs = YjsDocument(document_id, root=bridge.text_root, client_id=client_id)
+        return cls(bridge, yjs, _whole_id(document_id, submission.epoch, incarnation))
 
     @classmethod
     def load(
@@ -93,7 +96,7 @@ class YjsSide:
                 raise DamagedError(message, "fold", commit.revision)
         if yjs.content != loaded.document or yjs.render() != loaded.document:
             raise DamagedError("OT and Yjs made different documents of the same commits", "fold")
-        return cls(bridge, yjs, size_bytes)
+        return cls(bridge, yjs, _whole_id(document_id, loaded.epoch, incarnation), size_bytes)
 
     def derive(self, delta: Delta, after: Delta) -> bytes:
         """Return the update that an OT client's commit is, which makes ``after`` of the document.
@@ -102,6 +105,7 @@ class YjsSide:
             DamagedError: Yjs failed on it.
         """
         update = self._yjs.derive(delta, after)
+        self._whole.derived(update)
         self.size_bytes += len(update)
         return update
 
@@ -141,26 +145,25 @@ class YjsSide:
         self._held.append((held, update))
         self._held_bytes += len(held.submission.update)
 
-    def released(self) -> Iterator[Held]:
+    def released(self) -> Iterator[tuple[Held, Update]]:
         """Yield the submissions that need wait no longer; each is to be applied before the next is asked for."""
         while ready := self._next_ready():
             self._held.remove(ready)
             self._held_bytes -= len(ready[0].submission.update)
-            yield ready[0]
+            yield ready
 
-    def apply(self, submission: YjsSubmission) -> Taken | None:
-        """Apply an update that `check` let through; None: nothing in it is new.
+    def apply(self, submission: YjsSubmission, update: Update) -> list[Step]:
+        """Apply an update that `check` let through; return what came of it, which is nothing if nothing was new.
 
         Raises:
             SpoiledError: Yjs failed on it: nobody knows what the document is now.
         """
         try:
-            taken = self._yjs.take(submission.update)
+            steps = self._whole.take(submission.update, update)
         except (DamagedError, InvalidDeltaError) as error:
             raise SpoiledError(submission) from error
-        if taken is not None:
-            self.size_bytes += len(taken.update)
-        return taken
+        self.size_bytes += sum(len(step.taken.update) for step in steps)
+        return steps
 
     def _known(self) -> dict[int, int]:
         return decode_state_vector(self._yjs.state_vector())
@@ -176,6 +179,11 @@ class YjsSide:
             new = decode_update(self._yjs.lacking(packed))
             if length + _inserted(new) > max_units:
                 raise DocumentTooLargeError(f"the document would have more than {max_units} code units")
+
+
+def _whole_id(document_id: DocumentId, epoch: int, incarnation: str) -> int:
+    """Return the id under which whole characters come in the place of cut ones."""
+    return yjs_client_id(document_id, epoch, incarnation, "whole")
 
 
 def _names(submission: YjsSubmission) -> tuple[str, int]:

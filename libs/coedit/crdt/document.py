@@ -94,6 +94,11 @@ class YjsDocument:
         """The document that was loaded, after the deltas that were folded into it, by OT alone."""
         return self._content
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is one shared text, which `content` is then all of."""
+        return self._text is not None
+
     def fold(self, delta: Delta) -> None:
         """Apply the next commit's delta, making items of it.
 

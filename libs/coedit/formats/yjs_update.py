@@ -12,10 +12,11 @@ from typing import Any
 from pycrdt import Doc, Text, get_update
 
 from coedit.crdt.document import ROOT
-from coedit.errors import CoeditError, InvalidFormatError
+from coedit.errors import CoeditError, InvalidFormatError, InvalidUpdateError
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.ot.utf16 import from_units, utf8_length
+from coedit.protocol.yjs.whole import without_cuts
 
 _MIN_CLIENT_ID = 2**36
 """Above what Yjs clients draw, and what the server derives the documents themselves under."""
@@ -55,13 +56,15 @@ def _put_first(text: Text, op: Insert) -> None:
 def read_yjs(body: bytes, root: str = ROOT) -> Delta:
     """Return the text that an update holds under ``root``; of a document without one, nothing.
 
+    Where something in it comes between the halves of a character, U+FFFD stands for each, as Yjs shows it.
+
     Raises:
         InvalidFormatError: not a Yjs v1 update, one that needs others before it, or one whose text holds other than
             text and JSON.
         InvalidDeltaError: the text has no canonical form, such as one with halves of characters.
     """
     with _refusing("not a Yjs v1 update"):
-        return _text_of(body, root)
+        return _text_of(without_cuts(body), root)
 
 
 def _text_of(body: bytes, root: str) -> Delta:
@@ -82,6 +85,8 @@ def _refusing(what: str) -> Iterator[None]:
     """Turn whatever pycrdt raises into an `InvalidFormatError`."""
     try:
         yield
+    except InvalidUpdateError as error:
+        raise InvalidFormatError(f"{what}: {error}") from error
     except CoeditError:
         raise
     except (RuntimeError, ValueError, TypeError, ExceptionGroup) as error:

@@ -26,6 +26,11 @@ export class Client {
     this.editor.editSomewhere(wish);
   }
 
+  /** Edit at units of a plain text, whole characters or not. */
+  cut(edit) {
+    this.editor.cut(edit);
+  }
+
   /** What the editor shows, and what is in the shared type that it is bound to. */
   read() {
     return { shown: this.editor.shown, shared: this.editor.shared };

@@ -30,6 +30,14 @@ export class PlainText {
     else if (kind === "format" && size > 0) this.text.format(start, size, attributes);
   }
 
+  /** Edit at units that may lie inside a surrogate pair, as hand-written clients do. */
+  cut({ kind, start, length = 0, content, attributes }) {
+    if (kind === "insert") this.text.insert(start, content, attributes);
+    else if (kind === "embed") this.text.insertEmbed(start, content, attributes);
+    else if (kind === "delete") this.text.delete(start, length);
+    else this.text.format(start, length, attributes);
+  }
+
   select(anchor, head) {
     const place = (index) => Y.createRelativePositionFromTypeIndex(this.text, index);
     this.awareness.setLocalStateField("cursor", { anchor: place(anchor), head: place(head) });

@@ -17,8 +17,8 @@ def shadow(update: bytes) -> bytes:
     """
     parts: list[bytes] = []
     position = 0
-    for start, end, units in decode_update(update).strings:
-        parts += (update[position:start], write_bytes(b"x" * units))
-        position = end
+    for span in decode_update(update).strings:
+        parts += (update[position : span.start], write_bytes(b"x" * span.units))
+        position = span.end
     parts.append(update[position:])
     return b"".join(parts)

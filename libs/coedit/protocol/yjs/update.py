@@ -19,6 +19,9 @@ from coedit.protocol.yjs.lib0 import Reader, write_uint
 COLLECTED, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOCUMENT, SKIP = range(11)
 """The kinds of content."""
 
+REPLACED = "\ufffd"
+"""What stands in an update for half of a surrogate pair, which UTF-8 cannot say."""
+
 _MAX_CLOCK = 2**32 - 1
 """yrs counts in 32 bits."""
 _NAMED_TYPES = {3, 5}
@@ -63,6 +66,14 @@ class StringSpan(NamedTuple):
     start: int
     end: int
     units: int
+    at: Id
+    """Its first unit."""
+    right: Id | None
+    """Before which item it was written."""
+    has_pairs: bool
+    """Whether a character of it takes two units."""
+    has_replaced: bool
+    """Whether it holds U+FFFD, which is also what half of a pair is written as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,8 @@ class Update:
     embeds: tuple[Any, ...]
     marks: tuple[Mark, ...]
     strings: tuple[StringSpan, ...]
+    cuts: tuple[Id, ...]
+    """Before which items one has to begin, so that an item of the update finds its place beside it."""
 
     @property
     def is_empty(self) -> bool:
@@ -129,6 +142,7 @@ class _Decoder:
     embeds: list[Any] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     strings: list[StringSpan] = field(default_factory=list)
+    cuts: list[Id] = field(default_factory=list)
 
     def decode(self) -> Update:
         reader = Reader(self.data)
@@ -151,6 +165,7 @@ class _Decoder:
             tuple(self.embeds),
             tuple(self.marks),
             tuple(self.strings),
+            tuple(self.cuts),
         )
 
     def _read_block(self, reader: Reader, clients: set[int]) -> None:
@@ -183,11 +198,14 @@ class _Decoder:
             if info != kind:
                 raise InvalidUpdateError("a struct without content has no neighbours")
             return kind, reader.uint()
+        right: Id | None = None
         if info & (_HAS_ORIGIN | _HAS_RIGHT_ORIGIN):
             if info & _HAS_ORIGIN:
-                self._depend(at, reader)
+                left = self._depend(at, reader)
+                self.cuts.append(Id(left.client, left.clock + 1))
             if info & _HAS_RIGHT_ORIGIN:
-                self._depend(at, reader)
+                right = self._depend(at, reader)
+                self.cuts.append(right)
         elif reader.uint() == 1:
             self.roots.add(reader.text())
             if info & _HAS_KEY:
@@ -199,18 +217,19 @@ class _Decoder:
                 reader.text()
         if info & _HAS_KEY:
             self.is_nested = True
-        return kind, self._read_content(reader, kind)
+        return kind, self._read_string(reader, at, right) if kind == STRING else self._read_content(
+            reader, kind
+        )
 
-    def _depend(self, at: Id, reader: Reader) -> None:
+    def _depend(self, at: Id, reader: Reader) -> Id:
         on = Id(reader.uint(), _checked_clock(reader.uint()))
         if on.client == at.client and on.clock >= at.clock:
             raise InvalidUpdateError("an item rests on one that its author made later")
         self.dependencies.append(Dependency(at, on))
+        return on
 
     def _read_content(self, reader: Reader, kind: int) -> int:
         """Read the content; return its length in clocks."""
-        if kind == STRING:
-            return self._read_string(reader)
         if kind == DELETED:
             return reader.uint()
         if kind == FORMAT:
@@ -221,10 +240,13 @@ class _Decoder:
             return _skip_other(reader, kind)
         return 1
 
-    def _read_string(self, reader: Reader) -> int:
+    def _read_string(self, reader: Reader, at: Id, right: Id | None) -> int:
         start = reader.position
-        units = unit_length(reader.text())
-        self.strings.append(StringSpan(start, reader.position, units))
+        text = reader.text()
+        units = unit_length(text)
+        self.strings.append(
+            StringSpan(start, reader.position, units, at, right, units > len(text), REPLACED in text)
+        )
         return units
 
 

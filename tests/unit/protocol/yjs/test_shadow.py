@@ -49,8 +49,8 @@ def test_item_at_a_position_is_the_one_of_yjs(
 
 def test_shadow_says_the_same_but_for_the_text() -> None:
     real, made = decode_update(TEXT), decode_update(shadow(TEXT))
-    assert [units for _, _, units in made.strings] == [units for _, _, units in real.strings]
-    for name in ("blocks", "dependencies", "deleted", "roots", "kinds", "embeds", "marks"):
+    assert [span.units for span in made.strings] == [span.units for span in real.strings]
+    for name in ("blocks", "dependencies", "deleted", "roots", "kinds", "embeds", "marks", "cuts"):
         assert getattr(made, name) == getattr(real, name)
 
 

@@ -31,8 +31,13 @@ def test_text_is_read() -> None:
     assert update.kinds == {1, 4, 5, 6}
     assert update.embeds == ({"image": "😀"},)
     assert update.marks == (Mark("bold", True), Mark("bold", None))
-    assert [TEXT[start:end].decode()[1:] for start, end, _ in update.strings] == ["日👍本", "😀", "b", "漢c"]
-    assert [units for _, _, units in update.strings] == [4, 2, 1, 2]
+    assert [TEXT[span.start : span.end].decode()[1:] for span in update.strings] == [
+        "日👍本",
+        "😀",
+        "b",
+        "漢c",
+    ]
+    assert [span.units for span in update.strings] == [4, 2, 1, 2]
     assert {(needs.on.client, needs.on.clock) for needs in update.dependencies} == {
         (7, 0), (7, 1), (7, 2), (7, 3), (7, 4), (7, 7)
     }  # fmt: skip

@@ -1,0 +1,85 @@
+"""Applies what Yjs clients do to a document so that no character is cut: see `coedit.protocol.yjs.whole`."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from coedit.crdt.document import Taken, YjsDocument
+from coedit.ot.delta import Delta
+from coedit.ot.ops import Insert
+from coedit.protocol.yjs.pairs import Pairs
+from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
+from coedit.protocol.yjs.whole import Whole, whole, write_deletes, write_places
+
+_FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
+"""A character of two units, or what looks like one."""
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class Step(NamedTuple):
+    """One commit: what a client's update did, or the server beside it."""
+
+    taken: Taken
+    is_clients: bool
+
+
+class WholeCharacters:
+    """A document to which updates are applied with all that keeps its characters whole.
+
+    What the server adds are items of ``client_id``, which is not the one that the document derives its items under.
+    """
+
+    def __init__(self, yjs: YjsDocument, client_id: int) -> None:
+        self._yjs = yjs
+        self._client_id = client_id
+        self._pairs = Pairs()
+        if not yjs.is_text or _has_pairs(yjs.content):
+            self.derived(yjs.update())
+
+    def derived(self, data: bytes) -> None:
+        """Take note of an update that the server made and applied itself."""
+        if self._pairs or _FOUR_BYTES.search(data):
+            self._pairs.add(data, decode_update(data), {})
+
+    def take(self, data: bytes, update: Update) -> list[Step]:
+        """Apply what a Yjs client did, which was checked before; return what came of it, in order.
+
+        Raises:
+            DamagedError: Yjs failed on it, or the text has something now that no delta can hold.
+        """
+        known = decode_state_vector(self._yjs.state_vector())
+        plan = whole(data, update, self._pairs, known)
+        steps = [Step(taken, is_clients=False) for taken in self._before(plan, known)]
+        taken = self._yjs.take(plan.data)
+        if taken is None:
+            return steps
+        self._pairs.add(plan.data, plan.update, known)
+        steps.append(Step(taken, is_clients=True))
+        return steps + [Step(taken, is_clients=False) for taken in self._behind(plan)]
+
+    def _before(self, plan: Whole, known: dict[int, int]) -> Iterator[Taken]:
+        if not plan.deletes:
+            return
+        yield from self._add(write_deletes(plan.deletes))
+        if plan.again:
+            yield from self._add(write_places(self._client_id, known.get(self._client_id, 0), plan.again))
+
+    def _behind(self, plan: Whole) -> Iterator[Taken]:
+        if plan.replaces:
+            clock = decode_state_vector(self._yjs.state_vector()).get(self._client_id, 0)
+            gone, places = zip(*plan.replaces, strict=True)
+            yield from self._add(write_places(self._client_id, clock, places, gone))
+
+    def _add(self, data: bytes) -> Iterator[Taken]:
+        """Apply what the server adds."""
+        taken = self._yjs.take(data)
+        if taken is not None:
+            self._pairs.add(data, decode_update(data), {})
+            yield taken
+
+
+def _has_pairs(document: Delta) -> bool:
+    """Tell whether a character of a document takes two UTF-16 units."""
+    texts = (op.content for op in document.ops if type(op) is Insert)
+    return any(_HALF.search(text) is not None for text in texts if isinstance(text, str))

@@ -1,0 +1,140 @@
+"""What a Yjs client's cut of a character becomes, for the server, for whoever was here and for whoever comes later."""
+
+import json
+
+import pytest
+from pycrdt import Doc, Text
+
+from coedit.crdt.document import NOTHING, YjsDocument
+from coedit.crdt.whole_characters import WholeCharacters
+from coedit.identifiers import document_id
+from coedit.ot.apply import apply
+from coedit.ot.delta import Delta
+from coedit.ot.ops import Insert
+from coedit.ot.utf16 import from_units
+from coedit.protocol.yjs.lib0 import write_text, write_uint
+from coedit.protocol.yjs.update import decode_update
+
+NAME = document_id("notes")
+SERVER = 2**33
+AUTHOR, CUTTER = 5, 7
+
+SWIRL = "x🌀y"
+"""The text that is cut; the clocks of AUTHOR are x 0, the swirl 1 and 2, y 3."""
+
+
+def typed(text: str, client: int = AUTHOR) -> bytes:
+    """Return the update of a text that ``client`` typed."""
+    return b"\1\1" + write_uint(client) + b"\0\4\1" + write_text("content") + write_text(text) + b"\0"
+
+
+def between(left: int, right: int, content: bytes, *, deletes: bytes = b"\0") -> bytes:
+    """Return CUTTER's update of one item between two of AUTHOR's."""
+    return bytes((1, 1, CUTTER, 0, 0xC0 | content[0], AUTHOR, left, AUTHOR, right)) + content[1:] + deletes
+
+
+def gone(first: int, length: int) -> bytes:
+    """Return the update that deletes some of AUTHOR's items."""
+    return bytes((0, 1, AUTHOR, 1, first, length))
+
+
+LETTER = b"\4\1A"
+CUTS = {
+    "an insert": (between(1, 2, LETTER), "xA🌀y"),
+    "an embed": (between(1, 2, b"\5" + write_text('{"a":1}')), 'x{"a":1}🌀y'),
+    "the first half deleted": (gone(1, 1), "xy"),
+    "the second half deleted": (gone(2, 1), "xy"),
+    "up to the first half deleted": (gone(0, 2), "y"),
+    "from the second half on deleted": (gone(2, 2), "x"),
+    "an end of a format": (between(1, 2, b"\6" + write_text("b") + write_text("null")), "x🌀y"),
+    "a right origin alone": (
+        bytes((1, 1, CUTTER, 0, 0x44, AUTHOR, 2)) + b"\1A\0",
+        None,
+    ),
+    "an origin alone": (bytes((1, 1, CUTTER, 0, 0x84, AUTHOR, 1)) + b"\1A\0", None),
+    "a half replaced": (between(1, 2, b"\4" + write_text("\ufffd"), deletes=gone(2, 1)[1:]), "x\ufffdy"),
+    "an update of known items that begins inside": (
+        bytes((1, 2, AUTHOR, 2, 0xA, 2, 0x84, AUTHOR, 3, 1)) + b"z\0",
+        "x🌀yz",
+    ),
+    "collected items over it": (bytes((1, 2, AUTHOR, 2, 0, 2, 0x84, AUTHOR, 3, 1)) + b"z\0", "x🌀yz"),
+    "items over the end of what is known": (
+        b"\1\1\5\3\4\1" + write_text("content") + write_text("😀") + b"\0",
+        None,
+    ),
+}
+
+
+class Everybody:
+    """The server's document, one that was here, and one that comes when it is asked for."""
+
+    def __init__(self) -> None:
+        self.server = YjsDocument(NAME, client_id=SERVER)
+        self.whole = WholeCharacters(self.server, SERVER + 1)
+        self.follower = YjsDocument(NAME)
+        self.peer: Doc[Text] = Doc()
+        self.peer_text = self.peer.get("content", type=Text)
+
+    def take(self, update: bytes) -> None:
+        before = self.server.content
+        for step in self.whole.take(update, decode_update(update)):
+            before = apply(before, step.taken.delta)
+            assert before == step.taken.document
+            self._follow(step.taken.update, step.taken.delta)
+
+    def derive(self, delta: Delta) -> None:
+        update = self.server.derive(delta, apply(self.server.content, delta))
+        self.whole.derived(update)
+        if update != NOTHING:
+            self._follow(update, delta)
+
+    def _follow(self, update: bytes, delta: Delta) -> None:
+        self.follower.follow(update, delta)
+        self.peer.apply_update(update)
+
+    def content(self) -> Delta:
+        """Return the text that all of them have."""
+        content = self.server.content
+        peer = Delta(Insert(content, attributes) for content, attributes in self.peer_text.diff())
+        joiner = YjsDocument(NAME, self.server.update())
+        for other in (self.server.render(), self.follower.content, self.follower.render(), peer):
+            assert other == content
+        assert joiner.content == content
+        assert joiner.state_vector() == self.server.state_vector() == self.follower.state_vector()
+        return content
+
+
+@pytest.mark.parametrize("kind", CUTS)
+def test_everybody_has_one_text_of_what_cuts_a_character(kind: str) -> None:
+    update, becomes = CUTS[kind]
+    everybody = Everybody()
+    everybody.take(typed(SWIRL))
+    everybody.take(update)
+    content = everybody.content()
+    if becomes is not None:
+        assert shown(content) == becomes
+    everybody.take(update)
+    assert everybody.content() == content
+    everybody.derive(Delta().insert("😀"))
+    everybody.content()
+
+
+@pytest.mark.parametrize("kind", CUTS)
+def test_a_document_that_is_loaded_again_cuts_no_character_either(kind: str) -> None:
+    update, becomes = CUTS[kind]
+    everybody = Everybody()
+    everybody.take(typed(SWIRL))
+    everybody.server = YjsDocument(NAME, everybody.server.update(), client_id=SERVER)
+    everybody.whole = WholeCharacters(everybody.server, SERVER + 1)
+    everybody.take(update)
+    content = everybody.content()
+    assert becomes is None or shown(content) == becomes
+
+
+def shown(content: Delta) -> str:
+    """Return a text without formats, embeds as JSON."""
+    parts = [op.content for op in content.ops if isinstance(op, Insert)]
+    return "".join(
+        from_units(part) if isinstance(part, str) else json.dumps(part, separators=(",", ":"))
+        for part in parts
+    )
