@@ -8,10 +8,8 @@ from collections.abc import Awaitable
 from aiohttp import web
 from redis.asyncio import Redis
 
-from coedit.errors import ForbiddenError, UnsupportedVersionError
 from coedit.protocol.codec import Codec, choose_codec
 from coedit.protocol.log_entry import ChainKey
-from coedit.protocol.server_session import CloseCode
 from coedit.runtime.health import add_health_routes
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
@@ -45,8 +43,9 @@ from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
-from services.gateway.sockets import Sockets
+from services.gateway.sockets import Begun, Sockets
 from services.gateway.submit import Submitter
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_routes import YjsRoutes
@@ -156,18 +155,17 @@ class Gateway:
         settings = self._settings
         if self._is_draining:
             return web.Response(status=503, text="shutting down")
-        # Above this bound the parser ends the connection; up to there we answer, and the client learns why.
-        socket = await self._sockets.accept(request, _OFFERED, 4 * settings.gateway_frame_bytes)
+        origin, host = request.headers.get("Origin"), request.host
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        try:
-            self._access.check_origin(request.headers.get("Origin"), request.host)
+
+        def begin(socket: ServerSocket) -> Begun:
+            self._access.check_origin(origin, host)
             codec = choose_codec([name.strip() for name in offered])
-        except ForbiddenError as error:
-            return await self._sockets.refuse(socket, CloseCode.FORBIDDEN, str(error))
-        except UnsupportedVersionError as error:
-            return await self._sockets.refuse(socket, CloseCode.UNSUPPORTED_VERSION, str(error))
-        connection = Connection(socket, codec, settings)
-        return self._sockets.serve(connection, connection.run(self._desk))
+            connection = Connection(socket, codec, settings)
+            return connection, connection.run(self._desk)
+
+        # Above this bound the parser ends the connection; up to there we answer, and the client learns why.
+        return await self._sockets.take(request, _OFFERED, 4 * settings.gateway_frame_bytes, begin)
 
     async def _drain(self) -> None:
         """Let what was submitted be answered, then ask every client to come back elsewhere; bounded."""

@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from coedit.errors import ForbiddenError, UnauthorizedError
+from coedit.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
 from coedit.identifiers import AuthorId, ClientId, author_id
 from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, check_resume_token, read_access_token
 from coedit.runtime.settings import SettingsError
@@ -62,13 +62,21 @@ class Access:
 
         Raises:
             ForbiddenError: the origin is not allowed.
+            InvalidRequestError: the origin or the host is none.
         """
-        if self._is_open and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if self._is_open and not is_loopback(_split(f"//{host}").hostname or ""):
             raise ForbiddenError("in open mode this server answers only to a loopback address")
         if origin is None or "*" in self._origins or origin in self._origins:
             return
-        if self._origins or urlsplit(origin).netloc != host:
-            raise ForbiddenError(f"the origin {origin} is not allowed")
+        if self._origins or _split(origin).netloc != host:
+            raise ForbiddenError("the page's origin is not allowed")
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # brackets that hold no address, characters that would be others when normalized
+        raise InvalidRequestError("the origin or the host is no address") from None
 
 
 def is_loopback(host: str) -> bool:

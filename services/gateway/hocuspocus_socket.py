@@ -13,7 +13,7 @@ from coedit.errors import CoeditError, ForbiddenError, TooLargeError, Unauthoriz
 from coedit.identifiers import document_id
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
-from coedit.protocol.server_session import CloseCode
+from coedit.protocol.server_session import CloseCode, close_code_of
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.hocuspocus import (
     Authenticate,
@@ -37,7 +37,7 @@ from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_frames import YjsFrame
-from services.gateway.yjs_seat import YjsSeat, close_code_of
+from services.gateway.yjs_seat import YjsSeat
 from services.gateway.yjs_wire import SILENCE_SECONDS, YjsWire, root_of
 
 _MOST_WAITING_MESSAGES = 1_000

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from aiohttp import EofStream, WebSocketError, WSMsgType, web
 
-from coedit.protocol.frames import control_frame
+from coedit.protocol.frames import close_payload, control_frame
 
 _CLOSE_SECONDS = 10.0
 """How long a peer may take to answer a close frame."""
@@ -96,7 +96,7 @@ class ServerSocket(asyncio.Protocol):
                 self._end()
                 return None
             except WebSocketError as error:
-                await self.close(error.code, b"")
+                await self.close(error.code, "")
                 return None
             if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
                 payload: bytes | str = message.data
@@ -109,11 +109,11 @@ class ServerSocket(asyncio.Protocol):
                 self._end()
         return None
 
-    async def close(self, code: int, reason: bytes) -> None:
+    async def close(self, code: int, reason: str) -> None:
         """Send what was written and a close frame, wait for the peer's, and end the connection."""
         if self._is_closed:
             return
-        self._write(WSMsgType.CLOSE, pack("!H", code) + reason)
+        self._write(WSMsgType.CLOSE, close_payload(code, reason))
         self._is_closed = True
         try:
             await self._until_drained()

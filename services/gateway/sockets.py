@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from coedit.protocol.server_session import CloseCode
-from services.gateway.metrics import CONNECTIONS
+from coedit.errors import CoeditError, InternalError
+from coedit.protocol.server_session import CloseCode, close_code_of
+from services.gateway.metrics import CONNECTIONS, ERRORS
 from services.gateway.server_socket import HandedOver, ServerSocket
 from services.gateway.turns import Turns
 from services.gateway.wire import Wire
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 _LOOKS_A_PING = 6
 """So many times between two pings of a silent connection it is looked whether one is due."""
 _LOOKED_AT_ONCE = 500
+_REFUSED_BUFFER_BYTES = 16 * 1024
+
+Begun: TypeAlias = tuple[Wire, Coroutine[Any, Any, None]]
+"""A connection, and what serves it until it ends."""
 
 
 class Sockets:
@@ -31,24 +36,36 @@ class Sockets:
         self._is_leaving = False
         self._on_end = self._ended
 
-    async def accept(self, request: web.Request, protocols: tuple[str, ...], most_bytes: int) -> ServerSocket:
-        """Return a new socket; raises as `ServerSocket.accept` does."""
-        async with self._arrivals:
-            return await ServerSocket.accept(request, protocols, most_bytes)
+    async def take(
+        self,
+        request: web.Request,
+        protocols: tuple[str, ...],
+        most_bytes: int,
+        begin: Callable[[ServerSocket], Begun],
+    ) -> HandedOver:
+        """Take over the connection of an upgrade, and serve it; return what the handler of its request returns.
 
-    def serve(self, wire: Wire, serving: Coroutine[Any, Any, None]) -> HandedOver:
-        """Let ``serving`` run for as long as the connection lasts; return what the handler of its request returns."""
+        What ``begin`` raises is the answer to the client: once taken over, a connection is counted, timed, and ended
+        here, whatever happens. Raises as `ServerSocket.accept` does.
+        """
+        async with self._arrivals:
+            socket = await ServerSocket.accept(request, protocols, most_bytes)
+        try:
+            wire, serving = begin(socket)
+        except CoeditError as error:
+            wire, serving = _refused(socket, error)
+        except Exception:
+            logger.exception("a defect in beginning a connection", extra={"event": "defect"})
+            wire, serving = _refused(socket, InternalError("a defect of the server; it is logged there"))
+        return self._serve(wire, serving)
+
+    def _serve(self, wire: Wire, serving: Coroutine[Any, Any, None]) -> HandedOver:
         task = asyncio.get_running_loop().create_task(serving)
         self._wires[task] = wire
         task.add_done_callback(self._on_end)
         CONNECTIONS.inc()
         if self._is_leaving:
             _send_away(wire)
-        return HandedOver()
-
-    async def refuse(self, socket: ServerSocket, code: CloseCode, reason: str) -> HandedOver:
-        """Close a new socket; return what the handler of its request returns."""
-        await socket.close(code, reason.encode()[:120])
         return HandedOver()
 
     async def ping_step(self) -> None:
@@ -81,6 +98,18 @@ class Sockets:
         CONNECTIONS.dec()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a defect in a connection", extra={"event": "defect"}, exc_info=error)
+
+
+def _refused(socket: ServerSocket, error: CoeditError) -> Begun:
+    ERRORS.labels(error.code).inc()
+    wire = Wire(socket, _REFUSED_BUFFER_BYTES)
+    wire.close(close_code_of(error), str(error))
+    return wire, _say_goodbye(wire)
+
+
+async def _say_goodbye(wire: Wire) -> None:
+    await wire.say_goodbye()
+    wire.finish()
 
 
 def _send_away(wire: Wire) -> None:

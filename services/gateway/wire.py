@@ -125,7 +125,7 @@ class Wire:
         try:
             # It waits until what was written has drained, which with a peer that is gone may take for ever.
             async with asyncio.timeout(seconds):
-                await self._socket.close(code, reason.encode()[:120])
+                await self._socket.close(code, reason)
         except TimeoutError:
             self.abort()
 

@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from coedit.errors import CoeditError
 from coedit.protocol.tokens import Identity
 from services.gateway.auth import Access
 from services.gateway.hocuspocus_socket import HocuspocusSocket
 from services.gateway.metrics import YJS_CONNECTIONS
 from services.gateway.rest import DOCUMENT
+from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
-from services.gateway.sockets import Sockets
+from services.gateway.sockets import Begun, Sockets
 from services.gateway.yjs_desk import YjsDesk
-from services.gateway.yjs_seat import close_code_of
 from services.gateway.yjs_socket import PATH, YjsSocket
 
 Identify = Callable[[str], Identity]
@@ -57,13 +56,13 @@ class YjsRoutes:
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         # An application may give its provider some: a browser gives up where none of them is chosen.
         protocols = tuple(name.strip() for name in offered if name.strip())
-        socket = await self._sockets.accept(request, protocols, settings.gateway_yjs_frame_bytes)
-        try:
+
+        def begin(socket: ServerSocket) -> Begun:
             self._access.check_origin(request.headers.get("Origin"), request.host)
             wire = kind(socket, request, settings, self._desk, self._identify_for(request))
-        except CoeditError as error:
-            return await self._sockets.refuse(socket, close_code_of(error), str(error))
-        return self._sockets.serve(wire, _counted(wire))
+            return wire, _counted(wire)
+
+        return await self._sockets.take(request, protocols, settings.gateway_yjs_frame_bytes, begin)
 
     def _identify_for(self, request: web.Request) -> Identify:
         """Return how to tell whom a token names; the author of the query is looked at in open mode alone."""

@@ -220,13 +220,3 @@ async def _decoded(update: bytes) -> Update:
     if len(update) < _LONG_BYTES:
         return decode_update(update)
     return await asyncio.to_thread(decode_update, update)
-
-
-def close_code_of(error: CoeditError) -> CloseCode:
-    """Return with which code a document is ended for a client that said, or asked for, what it may not."""
-    if isinstance(error, LostItemsError):
-        return CloseCode.LOST_ITEMS
-    codes = {"unauthorized": CloseCode.UNAUTHORIZED, "forbidden": CloseCode.FORBIDDEN}
-    if error.code in codes:
-        return codes[error.code]
-    return CloseCode.REFUSED if error.definite else CloseCode.SYNC_AGAIN

@@ -8,7 +8,7 @@ from aiohttp import web
 from coedit.errors import CoeditError
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
-from coedit.protocol.server_session import CloseCode
+from coedit.protocol.server_session import CloseCode, close_code_of
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.sync import read_messages, write_awareness, write_denied
 from services.gateway.connection import as_answer
@@ -17,7 +17,7 @@ from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_frames import YjsFrame
-from services.gateway.yjs_seat import YjsSeat, close_code_of
+from services.gateway.yjs_seat import YjsSeat
 from services.gateway.yjs_wire import SILENCE_SECONDS, YjsWire, root_of
 
 PATH = "/yjs/"

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
+from coedit.errors import ForbiddenError
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.serving import serve
-from services.gateway.sockets import Sockets
+from services.gateway.server_socket import ServerSocket
+from services.gateway.sockets import Begun, Sockets
 from services.gateway.wire import Wire
 from tests.ports import free_port
 from tests.system import eventually
@@ -49,11 +51,17 @@ class Server:
         """Whether it receives."""
         self.hears.set()
         self.ended = 0
+        self.failure: Exception | None = None
+        """What beginning to serve runs into."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        socket = await self.sockets.accept(request, ("echo",), MOST_BYTES)
+        return await self.sockets.take(request, ("echo",), MOST_BYTES, self._begin)
+
+    def _begin(self, socket: ServerSocket) -> Begun:
+        if self.failure is not None:
+            raise type(self.failure)(*self.failure.args)  # a new one: it keeps what it passed through
         self.wires.append(Wire(socket, BUFFER_BYTES))
-        return self.sockets.serve(self.wires[-1], self._echo(self.wires[-1]))
+        return self.wires[-1], self._echo(self.wires[-1])
 
     async def _echo(self, wire: Wire) -> None:
         try:
@@ -193,6 +201,22 @@ async def test_what_is_against_the_protocol_ends_the_connection_with_its_code(se
         assert await client.at_end()
         await eventually(lambda: server.ended == 1, "its task has ended")
         assert server.told == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(ValueError("a defect"), 4500), (ForbiddenError("\udcff" + "é" * 100), 4403)]
+)
+async def test_what_fails_after_the_upgrade_ends_the_socket(failure: Exception, code: int) -> None:
+    async with serving() as server, connected(server) as client:
+        server.failure = failure
+        async with connected(server) as refused:
+            closing = await refused.receive()
+            assert closing.close_code == code
+            assert closing.payload[2:].decode()  # whole characters
+            assert await refused.at_end()  # though it never answers
+        server.failure = None
+        client.send(TEXT, b"me too")
+        assert await client.receive() == Frame(TEXT, b"me too")
 
 
 async def test_close_of_the_client_is_answered() -> None:

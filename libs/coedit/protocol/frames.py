@@ -5,11 +5,18 @@ from struct import pack
 from coedit.protocol.codec import Codec
 
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
+_MOST_REASON_BYTES = 120
 
 
 def control_frame(kind: int, payload: bytes) -> bytes:
     """Return a control frame (RFC 6455, 5.5) of at most 125 bytes."""
     return pack("!BB", _FINAL | kind, len(payload)) + payload
+
+
+def close_payload(code: int, reason: str) -> bytes:
+    """Return the payload of a close frame: whole characters of ``reason`` that are UTF-8, as many as fit."""
+    whole = reason.encode("utf-8", "replace")[:_MOST_REASON_BYTES].decode("utf-8", "ignore")
+    return pack("!H", code) + whole.encode()
 
 
 def encode_frame(codec: Codec, payload: bytes) -> bytes:

@@ -28,6 +28,20 @@ class CloseCode(enum.IntEnum):
     SYNC_AGAIN = 4510
 
 
+_CODES = {
+    "lost-items": CloseCode.LOST_ITEMS,
+    "unauthorized": CloseCode.UNAUTHORIZED,
+    "forbidden": CloseCode.FORBIDDEN,
+    "unsupported-version": CloseCode.UNSUPPORTED_VERSION,
+    "internal": CloseCode.INTERNAL,
+}
+
+
+def close_code_of(error: CoeditError) -> CloseCode:
+    """Return with which code a connection, or a document, is ended for whom ``error`` is the answer to."""
+    return _CODES.get(error.code) or (CloseCode.REFUSED if error.definite else CloseCode.SYNC_AGAIN)
+
+
 @dataclass
 class Refusal(Exception):  # noqa: N818 - it is raised to end a step, and answered
     """A frame that is answered with an error; with a close code, the connection ends as well."""

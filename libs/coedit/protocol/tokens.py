@@ -64,6 +64,9 @@ def read_access_token(secret: str, token: str) -> Identity:
         return Identity(author_id(claims["sub"]), grants, name, float(claims["exp"]))
     except (jwt.InvalidTokenError, TypeError) as error:
         raise UnauthorizedError(f"the token is not valid: {error}") from error
+    except (ValueError, OverflowError, RecursionError):
+        # No UTF-8, no number, a tower of brackets. What such an error says may hold the token: it goes no further.
+        raise UnauthorizedError("the token is not valid: it cannot be read") from None
     except UnauthorizedError:
         raise
     except CoeditError as error:
