@@ -12,22 +12,27 @@ from typing import Any, cast
 from pycrdt import Doc, Text, get_update
 
 from coedit.crdt.byte_cursor import ByteCursor, size_bytes
+from coedit.crdt.derivation import derived_update
 from coedit.crdt.panics import panics_caught
+from coedit.crdt.sequence import items_in_order
 from coedit.identifiers import DocumentId
 from coedit.ot.apply import apply
 from coedit.ot.attributes import Attributes, compose_attributes
 from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert, Op, Retain
+from coedit.ot.ops import Delete, Insert, Op, Retain
 from coedit.ot.utf16 import from_units
 from coedit.ot.values import canonical_object, same
 from coedit.ot.wire import checked_op
 from coedit.ot.writer import OpWriter
 from coedit.protocol.yjs.ids import server_id
-from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
+from coedit.protocol.yjs.update import Id, decode_state_vector, encode_state_vector
 
 ROOT = "content"
 """The name of the shared text that holds the document."""
+
+FEW_CALLS = 256
+"""Up to so many places are found one by one, in yrs; where there are more, all items are read once, in Python."""
 
 NOTHING = b"\x00\x00"
 """The Yjs update that does nothing."""
@@ -75,14 +80,14 @@ class YjsDocument:
         Raises:
             DamagedError: ``update`` cannot be read, or needs others before it.
         """
+        self._root = root
         self._text = None if root is None else Text()
+        self._client_id = yjs_client_id(document_id) if client_id is None else client_id
         self._updates: list[bytes] = []
         """What the transaction that ended last made, once somebody listens."""
         self._listens = False
         with panics_caught("the Yjs update cannot be loaded"):
-            self._doc: Doc[Any] = Doc(
-                client_id=yjs_client_id(document_id) if client_id is None else client_id
-            )
+            self._doc: Doc[Any] = Doc(client_id=self._client_id)
             if root is not None:
                 self._doc[root] = self._text
             if update:
@@ -107,8 +112,12 @@ class YjsDocument:
             DamagedError: Yjs failed on it.
         """
         after = apply(self._content, delta)
-        with panics_caught("Yjs cannot follow a commit"), self._doc.transaction():
-            self._write(delta.ops)
+        with panics_caught("Yjs cannot follow a commit"):
+            if _is_large(delta):
+                self._doc.apply_update(self._written(delta))
+            else:
+                with self._doc.transaction():
+                    self._write(delta.ops)
         self._content = after
 
     def derive(self, delta: Delta, after: Delta) -> bytes:
@@ -118,10 +127,16 @@ class YjsDocument:
             DamagedError: Yjs failed on it.
         """
         self._listen()
-        with panics_caught("Yjs cannot follow a commit"), self._doc.transaction():
-            self._write(delta.ops)
+        with panics_caught("Yjs cannot follow a commit"):
+            if _is_large(delta):
+                update = self._written(delta)
+                self._doc.apply_update(update)
+            else:
+                with self._doc.transaction():
+                    self._write(delta.ops)
+                update = self._updates[-1] if self._updates else NOTHING
         self._content = after
-        return self._updates[-1] if self._updates else NOTHING
+        return update
 
     def follow(self, update: bytes, delta: Delta) -> None:
         """Apply the next commit of a bridged document: its Yjs update, which is its delta too.
@@ -211,6 +226,14 @@ class YjsDocument:
                 writer.retain(units, None)
         return Delta.from_normal(writer.finish()[0])
 
+    def _written(self, delta: Delta) -> bytes:
+        """Return the update that a delta is; the cost is the sum of its ops and the items, not their product."""
+        assert self._root is not None  # noqa: S101 - only a text has deltas
+        first = Id(self._client_id, decode_state_vector(self._doc.get_state()).get(self._client_id, 0))
+        return derived_update(
+            items_in_order(self._doc.get_update(), self._root), delta.ops, self._root, first
+        )
+
     def _write(self, ops: Sequence[Op]) -> None:
         assert self._text is not None  # noqa: S101 - only a text has deltas
         before = OpCursor(self._content.ops)
@@ -252,6 +275,14 @@ class YjsDocument:
         assert self._text is not None  # noqa: S101 - only a text has deltas
         for name in sorted(attributes):
             self._text.format(start, end, {name: attributes[name]})
+
+
+def _is_large(delta: Delta) -> bool:
+    """Tell whether as many calls of pycrdt, each of which finds its place anew, cost more than to read all items.
+
+    What is made of a delta depends on which way it goes, so this must not depend on who asks.
+    """
+    return sum([1 if type(op) is Delete else 1 + len(op.attributes or ()) for op in delta.ops]) > FEW_CALLS
 
 
 def _changed(have: Attributes | None, wanted: Attributes) -> Attributes | None:
