@@ -69,9 +69,11 @@ deploy-compose:
 
 deploy-k8s:
 	@scripts/secret.sh $(OVERLAY)/secret.env
+	@if grep -q redis.env $(OVERLAY)/kustomization.yaml; then \
+		scripts/secret.sh $(OVERLAY)/redis.env deploy/redis/passwords.env.example; fi
 	kubectl apply -k $(OVERLAY)
 
-.env: ## write the settings of compose, with a random secret
+.env: ## write the settings of compose, with a random secret and random passwords
 	@scripts/secret.sh .env .env.example
 
 health: ## ask every part that runs here whether it is ready

@@ -36,6 +36,15 @@ _ENV_HEAD = """\
 
 # Where the load balancer of docker-compose.yml listens; read by nothing else.
 # PUBLISH=127.0.0.1:8000
+
+# The Redis of docker-compose.yml: what its data may take of memory, and what its process may while it writes a copy;
+# its disk has to have room for four times the former.
+# REDIS_MAXMEMORY=1gb
+# REDIS_MEMORY_LIMIT=2g
+
+# The passwords of its users, which deploy/redis/users.acl defines. With another Redis (COEDIT_REDIS_URL) whose address
+# names no user leave them empty.
+{passwords}
 """
 
 
@@ -61,7 +70,9 @@ def settings_of(owner: type[SharedSettings]) -> list[Setting]:
 
 def env_example() -> str:
     """Return the content of ``.env.example``."""
-    lines = [_ENV_HEAD]
+    users = (ROOT / "deploy/redis/passwords.env.example").read_text().splitlines()
+    own = [line for line in users if line.endswith("=") and "REPLICA" not in line and "SENTINEL" not in line]
+    lines = [_ENV_HEAD.format(passwords="\n".join(own))]
     for title, owner in _owners():
         lines.append(f"\n# {title}\n")
         for setting in settings_of(owner):

@@ -43,8 +43,8 @@ def make_system(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One real system for the tests of a module, which use documents of different names."""
-    system = System(tmp_path_factory.mktemp("system"))
+    """One real system, whose services have few rights, for the tests of a module, which use documents of their own."""
+    system = System(tmp_path_factory.mktemp("system"), acl=True)
     system.start()
     yield system
     system.stop()

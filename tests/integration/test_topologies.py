@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from coedit.client import connect
@@ -20,6 +21,7 @@ from coedit.identifiers import DocumentId
 from coedit.ot import Delta
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
+from coedit.runtime.settings import SharedSettings
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard, shard_of
 from coedit.store.redis_connection import TROUBLE
@@ -27,8 +29,9 @@ from coedit.store.topology import Nodes
 from coedit.testing.fault_proxy import FaultProxy
 from services.gateway.channels import Channels
 from tests.conftest import MakeSystem
+from tests.redis_acl import login
 from tests.redis_topologies import Cluster, Sentinels, Server, Single, Topology
-from tests.system import ServerKind, System, eventually
+from tests.system import SECRET, ServerKind, System, eventually
 from tests.writers import Ledger, Writer, settle_all
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
@@ -135,11 +138,13 @@ def run(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[To
         topology.start()
 
     yield start
+    refusals = [refusal for topology in started for refusal in topology.refusals()]
     for topology in started:
         topology.stop()
         report = getattr(request.node, "report", None)
         if report is not None and report.failed:
             print(topology.logs())
+    assert refusals == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,7 +154,7 @@ async def test_subscriptions_follow_their_shards(
     """To wherever they move, and each is told that it may have missed something."""
     cluster = Cluster(tmp_path, kind)
     run(cluster)
-    nodes = connect_nodes(cluster.url)
+    nodes = connect_nodes(_as_gateway(cluster.url))
     await nodes.refresh()
     shards = [Shard(number) for number in range(_SHARDS)]
     async with _subscribed(nodes, shards) as ear:
@@ -210,7 +215,7 @@ async def _are_followed(nodes: Nodes, cluster: Cluster, shards: list[Shard]) -> 
     """
     for shard in shards:
         with suppress(*TROUBLE):
-            await nodes.at(shard).exists(shard.cursor)
+            await nodes.at(shard).exists(shard.barrier)
     places = [nodes.at(shard).connection_pool.connection_kwargs["port"] for shard in shards]
     return places == [cluster.owner(shard).port for shard in shards]
 
@@ -244,7 +249,7 @@ async def test_single_server_through_trouble(
     server = single.servers[0]
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         system = await asyncio.to_thread(
-            make_system, redis_url=f"redis://127.0.0.1:{proxy.port}/0", settings=_QUICK
+            make_system, redis_url=f"redis://127.0.0.1:{proxy.port}/0", settings=_QUICK, acl=True
         )
         async with typing(system, seed) as load:
             await load.through("restart", server.process.stop, server.start)
@@ -260,7 +265,7 @@ async def test_sentinel_through_trouble(
 ) -> None:
     sentinels = Sentinels(tmp_path, kind)
     run(sentinels)
-    system = await asyncio.to_thread(make_system, redis_url=sentinels.url, settings=_REPLICATED)
+    system = await asyncio.to_thread(make_system, redis_url=sentinels.url, settings=_REPLICATED, acl=True)
     async with typing(system, seed) as load:
         master = sentinels.master()
         await load.through(
@@ -275,7 +280,7 @@ async def test_cluster_through_trouble(
 ) -> None:
     cluster = Cluster(tmp_path, kind)
     run(cluster)
-    system = await asyncio.to_thread(make_system, redis_url=cluster.url, settings=_REPLICATED)
+    system = await asyncio.to_thread(make_system, redis_url=cluster.url, settings=_REPLICATED, acl=True)
     shard = shard_of(DocumentId(_NAMES[0]), _SHARDS)
     async with typing(system, seed) as load:
         master = cluster.owner(shard)
@@ -289,6 +294,16 @@ async def test_cluster_through_trouble(
         await load.through("a shard moves", *_move(cluster, shard, others[0]))
         asleep = cluster.owner(shard)
         await load.through("a master asleep", _sleeps(asleep), _returns_as_replica(cluster, asleep))
+
+
+def _as_gateway(url: str) -> str:
+    user = login("gateway")
+    return SharedSettings(
+        secret=SecretStr(SECRET),
+        redis_url=url,
+        redis_user=user["COEDIT_REDIS_USER"],
+        redis_password=SecretStr(user["COEDIT_REDIS_PASSWORD"]),
+    ).redis_url
 
 
 def _sleeps(server: Server) -> Callable[[], None]:

@@ -32,13 +32,16 @@ SHARDS = 8
 
 async def coedit(system: System, *words: str) -> tuple[int, str]:
     """Run the command as an operator does; return its exit code and what it printed."""
+    redis: dict[str, Any] = {
+        name: value for name, value in system.environment.items() if name.startswith("COEDIT_REDIS_")
+    }
     done = await asyncio.to_thread(
         run,
         *words,
         COEDIT_SECRET=SECRET,
-        COEDIT_REDIS_URL=system.redis_url,
         COEDIT_OBJECT_STORE_URL=system.object_store_url,
         COEDIT_SHARD_COUNT=str(SHARDS),
+        **redis,
     )
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return done.returncode, done.stdout.decode()

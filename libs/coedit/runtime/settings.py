@@ -1,18 +1,29 @@
 """Settings from the environment: one frozen class per service, all with the prefix ``COEDIT_``."""
 
 import os
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, TypeAdapter
+from pydantic import Field, SecretStr, TypeAdapter, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "COEDIT_"
 SERVICES = ("GATEWAY", "TRANSFORMER", "PRESENCE", "SNAPSHOTTER")
 _OTHERS = frozenset(
     # what Makefile, compose and the tests read, and no service does
-    {"COEDIT_REQUIRE", "COEDIT_TRACES", "COEDIT_VECTORS", "COEDIT_URL", "COEDIT_TOKEN", "COEDIT_DATA"}
+    {
+        "COEDIT_REQUIRE",
+        "COEDIT_TRACES",
+        "COEDIT_VECTORS",
+        "COEDIT_URL",
+        "COEDIT_TOKEN",
+        "COEDIT_DATA",
+        "COEDIT_ACL",
+    }
 )
 
+_REDIS_URL = "redis://127.0.0.1:6379/0"
+_LOGIN = {"redis_url": _REDIS_URL, "redis_user": "", "redis_password": ""}
 Durability = Literal["memory", "fsync", "replicated"]
 
 
@@ -31,8 +42,12 @@ class SharedSettings(BaseSettings):
     """Signs tokens and chains commits; the same in every process, and kept apart from Redis's data."""
     old_secrets: SecretStr = SecretStr("")
     """A secret that was used before, or a JSON list of several: what it signed and chained is still accepted."""
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: str = _REDIS_URL
     """``redis://``, ``rediss://`` (TLS), ``unix://``, ``redis+sentinel://`` or ``redis+cluster://``."""
+    redis_user: str = ""
+    """The user of Redis's ACL, where the URL names none; empty: ``default``."""
+    redis_password: SecretStr = SecretStr("")
+    """That user's password, where the URL names none; empty: nobody logs in."""
     object_store_url: str = "file:///var/lib/coedit/objects"
     """Where snapshots and history go: ``file://``, ``s3://``, ``gs://``, ``az://``, ``memory://``."""
     object_store_endpoint: str = ""
@@ -51,6 +66,19 @@ class SharedSettings(BaseSettings):
     """A process whose event loop stands still for so long ends itself, to be started again; 0: it never does."""
     health_host: str = "127.0.0.1"
     """Where a service without a port of its own answers health and metrics."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _log_in(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Put user and password into Redis's URL, so that whoever connects is that user."""
+        url, user, password = (given.get(name, default) for name, default in _LOGIN.items())
+        if isinstance(password, SecretStr):
+            password = password.get_secret_value()
+        parts = urlsplit(url)
+        if not password or "@" in parts.netloc:
+            return given
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return given | {"redis_url": urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))}
 
     def chain_secrets(self) -> tuple[bytes, list[bytes]]:
         """Return the secret that chains commits, and those that did so before."""

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,12 +32,51 @@ def test_a_service_is_started_and_asked_where_it_answers(service: str) -> None:
     assert part["healthcheck"]["test"][-1] == str(SERVICES[service].model_fields[field].default)
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_has_no_rights_that_it_does_not_need(service: str) -> None:
-    part = PARTS[service]
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_bounds_and_no_rights_that_it_does_not_need(name: str) -> None:
+    part = PARTS[name]
     assert part["read_only"] is True
     assert part["cap_drop"] == ["ALL"]
-    assert "ports" not in part
+    assert part["security_opt"] == ["no-new-privileges:true"]
+    assert part["mem_limit"]
+    assert "ports" not in part or name == "loadbalancer"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_take_as_much_memory_as_in_a_cluster(service: str) -> None:
+    manifest = (ROOT / f"deploy/k8s/base/{service}.yaml").read_text()
+    (deployment,) = [one for one in yaml.safe_load_all(manifest) if one["kind"] == "Deployment"]
+    limits = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert PARTS[service]["mem_limit"] == limits["memory"].removesuffix("i").lower()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_its_own_user_of_redis_and_knows_nobody_elses_password(service: str) -> None:
+    environment = PARTS[service]["environment"]
+    assert environment["COEDIT_REDIS_USER"] == f"coedit-{service}"
+    assert environment["COEDIT_REDIS_PASSWORD"] == f"${{REDIS_{service.upper()}_PASSWORD}}"
+    given = PARTS["redis"]["environment"]
+    assert {name: environment.get(name) for name in given} == dict.fromkeys(given, "")
+
+
+def test_redis_has_the_users_of_the_one_file() -> None:
+    redis = PARTS["redis"]
+    assert "./deploy/redis:/etc/coedit:ro" in redis["volumes"]
+    assert redis["command"].startswith("sh /etc/coedit/start.sh ")
+    users = (ROOT / "deploy/redis/users.acl").read_text()
+    unused = {"REDIS_REPLICA_PASSWORD", "REDIS_SENTINEL_PASSWORD"}
+    assert set(re.findall(r">(REDIS_\w+)", users)) == set(redis["environment"]) | unused
+
+
+def test_the_default_user_may_only_ask_whether_redis_lives() -> None:
+    users = (ROOT / "deploy/redis/users.acl").read_text()
+    assert "\nuser default on nopass resetchannels -@all +ping\n" in users
+
+
+def test_redis_is_out_of_memory_before_the_kernel_ends_it() -> None:
+    command = PARTS["redis"]["command"]
+    assert "--maxmemory ${REDIS_MAXMEMORY:-1gb}" in command
+    assert PARTS["redis"]["mem_limit"] == "${REDIS_MEMORY_LIMIT:-2g}"
 
 
 def test_without_a_secret_nothing_starts() -> None:
@@ -52,9 +92,35 @@ def test_only_the_load_balancer_is_published_and_only_to_this_machine() -> None:
 
 def test_redis_keeps_what_it_acknowledges() -> None:
     command = PARTS["redis"]["command"]
-    for setting in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+    for setting in (
+        "--dir /data",
+        "--appendonly yes",
+        "--appendfsync always",
+        "--maxmemory-policy noeviction",
+    ):
         assert setting in command
     assert "redis:/data" in PARTS["redis"]["volumes"]
+
+
+def test_secrets_are_written_once_and_added_where_they_are_missing(tmp_path: Path) -> None:
+    template, file = ROOT / ".env.example", tmp_path / "settings"
+
+    def write() -> dict[str, str]:
+        subprocess.run(["sh", ROOT / "scripts/secret.sh", file, template], check=True, capture_output=True)
+        lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+        return dict(line.split("=", 1) for line in lines)
+
+    first = write()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert {"COEDIT_SECRET", *PARTS["redis"]["environment"]} == first.keys()
+    assert len({*first.values()}) == len(first)
+    assert all(len(value) == 64 for value in first.values())
+    assert write() == first
+    file.write_text("COEDIT_SECRET=an old one\nREDIS_ADMIN_PASSWORD=")  # of a version that had no passwords
+    second = write()
+    assert (second["COEDIT_SECRET"], second["REDIS_ADMIN_PASSWORD"]) == ("an old one", "")
+    assert second.keys() == first.keys()
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_part_is_given_longer_to_end_than_its_service_takes() -> None:

@@ -5,6 +5,7 @@ No cluster is asked; what only one could show (scheduling, probes, rollouts) is 
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -29,10 +30,12 @@ HEALTH_PATHS = ("/healthz", "/readyz")
 @pytest.fixture(scope="module", params=OVERLAYS)
 def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     require("kubectl", shutil.which("kubectl") is not None, "it renders the manifests")
-    copy = tmp_path_factory.mktemp("k8s") / "k8s"
-    shutil.copytree(ROOT / "deploy/k8s", copy, ignore=shutil.ignore_patterns("secret.env"))
-    overlay = copy / "overlays" / request.param
+    copy = tmp_path_factory.mktemp("k8s") / "deploy"
+    shutil.copytree(ROOT / "deploy", copy, ignore=shutil.ignore_patterns("secret.env", "redis.env"))
+    overlay = copy / "k8s/overlays" / request.param
     (overlay / "secret.env").write_text("COEDIT_SECRET=only-for-this-test-0123\n")
+    passwords = (ROOT / "deploy/redis/passwords.env.example").read_text()
+    (overlay / "redis.env").write_text(passwords.replace("=\n", "=only-for-this-test\n"))
     done = subprocess.run(
         ["kubectl", "kustomize", overlay], capture_output=True, text=True, timeout=60, check=False
     )
@@ -60,6 +63,7 @@ def test_the_base_holds_no_secret() -> None:
         ["git", "ls-files", "deploy"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "secret.env" not in tracked.stdout
+    assert "/redis.env" not in tracked.stdout
 
 
 def test_a_workload_selects_its_own_pods(manifests: list[Manifest]) -> None:
@@ -199,6 +203,34 @@ def test_redis_keeps_what_it_acknowledges(manifests: list[Manifest]) -> None:
         assert redis["spec"]["volumeClaimTemplates"]
 
 
+def test_each_service_is_the_user_of_redis_that_is_meant_for_it(manifests: list[Manifest]) -> None:
+    if not of_kind(manifests, "StatefulSet"):
+        return  # its Redis is elsewhere
+    for deployment in of_kind(manifests, "Deployment"):
+        service = deployment["metadata"]["name"]
+        found = variables(manifests, deployment)
+        assert found["COEDIT_REDIS_USER"] == f"coedit-{service}"
+        assert found["COEDIT_REDIS_PASSWORD"] == "only-for-this-test"
+        assert not [name for name in found if name.startswith("REDIS_")], (
+            "a service gets its own password alone"
+        )
+        assert settings_in(manifests, deployment).redis_url.startswith(f"redis://coedit-{service}:")
+
+
+def test_redis_has_the_users_of_the_one_file(manifests: list[Manifest]) -> None:
+    for redis in of_kind(manifests, "StatefulSet"):
+        pod = redis["spec"]["template"]["spec"]
+        folders = {volume["name"]: volume for volume in pod["volumes"]}
+        (users,) = [mount for mount in container(redis)["volumeMounts"] if mount["name"] == "users"]
+        assert container(redis)["command"] == ["sh", f"{users['mountPath']}/start.sh"]
+        files = named(manifests, {"kind": "ConfigMap", "name": folders["users"]["configMap"]["name"]})["data"]
+        for name in ("users.acl", "start.sh"):
+            assert files[name] == (ROOT / "deploy/redis" / name).read_text()
+        assert folders["tmp"]["emptyDir"]["medium"] == "Memory", "where the hashes are"
+        passwords = variables(manifests, redis)
+        assert set(re.findall(r">(REDIS_\w+)", files["users.acl"])) == set(passwords)
+
+
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
     return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
@@ -248,10 +280,19 @@ def variables(manifests: list[Manifest], workload: Manifest) -> dict[str, str]:
     for source in container(workload)["envFrom"]:
         ((kind, reference),) = source.items()
         wanted = {"configMapRef": "ConfigMap", "secretRef": "Secret"}[kind]
-        held = named(manifests, {"kind": wanted, "name": reference["name"]})["data"]
-        decode = kind == "secretRef"
-        found |= {name: base64.b64decode(value).decode() if decode else value for name, value in held.items()}
+        found |= held(manifests, wanted, reference["name"])
+    for variable in container(workload).get("env", []):
+        secret = variable.get("valueFrom", {}).get("secretKeyRef")
+        value = held(manifests, "Secret", secret["name"])[secret["key"]] if secret else variable["value"]
+        found[variable["name"]] = value
     return found
+
+
+def held(manifests: list[Manifest], kind: str, name: str) -> dict[str, str]:
+    values: dict[str, str] = named(manifests, {"kind": kind, "name": name})["data"]
+    if kind == "Secret":
+        return {key: base64.b64decode(value).decode() for key, value in values.items()}
+    return values
 
 
 def settings_in(manifests: list[Manifest], workload: Manifest) -> Any:

@@ -1,5 +1,5 @@
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
 from services.gateway.auth import Access
@@ -23,6 +23,26 @@ def test_secret_has_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COEDIT_SECRET", raising=False)
     with pytest.raises(ValidationError, match="secret"):
         SharedSettings()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host:1/0?a=b", "redis://gate%40:p%2F%3Aw@host:1/0?a=b"),
+        ("redis+sentinel://a:1,b:2/main/0", "redis+sentinel://gate%40:p%2F%3Aw@a:1,b:2/main/0"),
+        ("unix:///run/redis.sock", "unix://gate%40:p%2F%3Aw@/run/redis.sock"),
+        ("redis://own:word@host:1/0", "redis://own:word@host:1/0"),
+    ],
+)
+def test_whoever_connects_to_redis_is_the_user(
+    url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"URL": url, "USER": "gate@", "PASSWORD": "p/:w"}
+    for name, value in named.items():
+        monkeypatch.setenv(f"COEDIT_REDIS_{name}", value)
+    assert SharedSettings(secret=SecretStr("x" * 16)).redis_url == expected
+    monkeypatch.setenv("COEDIT_REDIS_PASSWORD", "")
+    assert SharedSettings(secret=SecretStr("x" * 16)).redis_url == url
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
