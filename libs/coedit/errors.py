@@ -229,6 +229,13 @@ class DocumentTooLargeError(CoeditError):
     definite = True
 
 
+class TooCostlyError(CoeditError):
+    """To decide about the edit takes too long, or ended the process that tried: others would wait for it."""
+
+    code = "too-costly"
+    definite = True
+
+
 class QuarantinedError(CoeditError):
     """The document is damaged and takes no writes until an operator has looked at it."""
 

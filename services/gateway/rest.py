@@ -42,6 +42,7 @@ _STATUS = {
     "revision-too-old": 410,
     "too-large": 413,
     "document-too-large": 413,
+    "too-costly": 413,
     "history-too-long": 422,
 }
 _PAGE_HEADERS = {

@@ -4,11 +4,12 @@ One document's trouble is its own: it is answered with a rejection, and the othe
 """
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-
-import msgpack
+from dataclasses import dataclass
+from functools import partial
 
 from coedit.errors import (
     CoeditError,
@@ -16,26 +17,27 @@ from coedit.errors import (
     DivergedError,
     FutureRevisionError,
     InternalError,
-    InvalidUpdateError,
+    TooCostlyError,
     UnavailableError,
 )
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
-from coedit.protocol.events import HeadAt, Repeated, encode_events
+from coedit.ot.delta import Delta
+from coedit.ot.rebase import Rebase
+from coedit.protocol.events import HeadAt, Repeated
 from coedit.protocol.log_entry import ChainKey, with_update
-from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.runtime.logs import Sparse
-from coedit.store.commit_script import BatchWrite, DocumentWrite
-from coedit.store.document_log import Position
+from coedit.store.commit_script import BatchWrite
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStoreError
-from coedit.store.ops_stream import Entry, decode_entry
+from coedit.store.ops_stream import Addressed, Entry, decode_entry, packed_entry
 from coedit.store.redis_connection import TROUBLE
 from services.transformer.aside import Aside
 from services.transformer.documents import WorkingDocument, WorkingDocuments
 from services.transformer.metrics import ERRORS, REFUSED, REPEATS
-from services.transformer.outcome import Arrived, Outcome
+from services.transformer.pace import HEAVY_WEIGHT, Pace, at_its_pace, beside_the_loop
+from services.transformer.part import AnySubmission, Part, Refusal, refused
 from services.transformer.yjs_decide import YjsDecider
 from services.transformer.yjs_side import SpoiledError
 
@@ -46,7 +48,15 @@ _LONG_STEPS = 20_000
 """What a rebase may take while the others of its batch wait: some hundredths of a second."""
 _ASIDE_STEPS = 100_000
 """The same of one that was carried on aside: the document goes on meanwhile, and this has to come to an end."""
-_NOWHERE = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A commit, its entry of the log, and the document with it."""
+
+    commit: Commit
+    entry: bytes
+    document: Delta
 
 
 class BatchDecider:
@@ -61,116 +71,148 @@ class BatchDecider:
         self._aside = aside
         self._rejections = Sparse(_LOG_SECONDS, time.monotonic)
 
-    async def decide(self, shard: Shard, cursor: str, entries: Sequence[Entry]) -> BatchWrite:
-        """Return what to write for ``entries``; the documents in memory then stand where the write will put them.
+    async def decide(
+        self, shard: Shard, cursor: str, entries: Sequence[Entry], until: float = math.inf
+    ) -> BatchWrite:
+        """Return what to write for the first of ``entries``: at least one, and no more after ``until``.
+
+        The documents in memory then stand where the write will put them. ``until`` is by `time.monotonic`.
 
         Raises:
             RedisError, OSError: Redis cannot be read now; nothing was decided that counts.
         """
-        refused: list[bytes] = []
-        arrived = _by_document(entries, refused)
-        writes = [
-            await self._decide_document(document_id, waiting) for document_id, waiting in arrived.items()
-        ]
-        return BatchWrite(shard, cursor, entries[-1].entry_id, writes, refused)
+        undecodable: list[bytes] = []
+        parts: dict[DocumentId, Part] = {}
+        pace = Pace(until)
+        count = 0
+        for entry in entries:
+            for addressed in await decoded(entry, undecodable):
+                await self._decide(parts, addressed, entry.at)
+                await pace.breathe()
+            count += 1
+            if pace.is_over:
+                break
+        writes = [part.write() for part in parts.values()]
+        return BatchWrite(shard, cursor, entries[count - 1].entry_id, writes, undecodable, count)
 
-    async def _decide_document(self, document_id: DocumentId, waiting: Sequence[Arrived]) -> DocumentWrite:
+    async def refuse(self, shard: Shard, cursor: str, entry: Entry, *, is_blind: bool) -> BatchWrite:
+        """Return what to write to refuse an entry to its authors, and to set it apart.
+
+        ``is_blind``: it is not even decoded; its authors hear nothing, send again, and are refused one day or not.
+        """
+        REFUSED.inc()
+        facts = {"event": "entry-refused", "entry_id": entry.entry_id, "shard": shard.number}
+        logger.error("an entry of ops that ended whoever decided it is set apart", extra=facts)
+        by_document: dict[DocumentId, list[AnySubmission]] = defaultdict(list)
+        set_apart = [packed_entry(entry)]
+        for addressed in [] if is_blind else await decoded(entry, []):
+            by_document[addressed.document_id].append(addressed.submission)
+        error = TooCostlyError("what came with this edit ended the processes that decided about it")
+        writes = [
+            refused(document_id, submissions, lambda _: error)
+            for document_id, submissions in by_document.items()
+        ]
+        return BatchWrite(shard, cursor, entry.entry_id, writes, set_apart, 1)
+
+    async def _decide(self, parts: dict[DocumentId, Part], addressed: Addressed, at: int) -> None:
+        part = parts.get(addressed.document_id)
+        if part is None:
+            part = parts[addressed.document_id] = await self._begin(addressed.document_id)
+        part.submissions.append(addressed.submission)
+        if part.refusal is not None or part.working is None:
+            return
         try:
-            return await self._decide_all(document_id, waiting)
+            await self._decide_in(part, part.working, addressed.submission, at)
         except TROUBLE:
             raise
-        except Exception:
-            ERRORS.labels("decide").inc()
-            logger.exception("a defect in deciding", extra={"event": "defect", "document_id": document_id})
-            self._documents.drop(document_id)
-            return _refuse_all(
-                document_id, waiting, InternalError("a defect of the server; it is logged there")
-            )
+        except Exception as error:  # noqa: BLE001 - one document's trouble is its own
+            part.refusal = await self._failed(part.document_id, error)
 
-    async def _decide_all(self, document_id: DocumentId, waiting: Sequence[Arrived]) -> DocumentWrite:
+    async def _begin(self, document_id: DocumentId) -> Part:
         try:
-            working = await self._documents.get(document_id)
+            return Part.begin(document_id, await self._documents.get(document_id))
         except CoeditError as error:
             self._documents.drop(document_id)
-            return _refuse_all(document_id, waiting, _as_answer(error))
-        outcome = Outcome(working.stored)
-        try:
-            for arrival in waiting:
-                submission = arrival.submission
-                if isinstance(submission, YjsSubmission) and submission.epoch != working.authority.epoch:
-                    self._put_off(document_id, working, submission, outcome)
-                elif isinstance(submission, YjsSubmission):
-                    self._yjs.decide(document_id, working, submission, arrival.at, outcome)
-                else:
-                    self._decide_one(document_id, working, submission, arrival.at, outcome)
-        except DamagedError as error:
-            # What was accepted of this batch before is given up with the rest: none of it is written yet.
-            await self._documents.quarantine(document_id, error)
-            return _refuse_all(document_id, waiting, error)
-        except SpoiledError as spoiled:
-            ERRORS.labels("yjs").inc()
-            facts = {"event": "yjs-spoiled", "document_id": document_id, "error": repr(spoiled.__cause__)}
-            logger.warning(
-                "Yjs failed on an update, which is refused; the document is read again", extra=facts
-            )
-            self._documents.drop(document_id)
-            return _refuse_spoiled(document_id, waiting, spoiled.submission)
-        return DocumentWrite(
-            document_id,
-            outcome.before,
-            working.stands_at(),
-            encode_events(outcome.events) if outcome.events else b"",
-            tuple(outcome.commits),
-            tuple(outcome.ended),
-        )
+            return Part.unreadable(document_id, _as_answer(error))
+        except TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - one document's trouble is its own
+            return Part.unreadable(document_id, self._defect(document_id, error))
 
-    def _decide_one(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        submission: Submission,
-        at: int,
-        outcome: Outcome,
+    async def _failed(self, document_id: DocumentId, error: Exception) -> Refusal:
+        """Return with what to refuse everything of a document, which is in an unknown state and is forgotten."""
+        self._documents.drop(document_id)
+        if isinstance(error, DamagedError):
+            await self._documents.quarantine(document_id, error)
+            return lambda _: error
+        if isinstance(error, SpoiledError):
+            ERRORS.labels("spoiled").inc()
+            facts = {
+                "event": "spoiled",
+                "document_id": document_id,
+                "error": repr(error.__cause__ or error.answer),
+            }
+            logger.warning("one submission is refused, and its document read again", extra=facts)
+            return partial(_refuse_to_blame, error)
+        defect = self._defect(document_id, error)
+        return lambda _: defect
+
+    def _defect(self, document_id: DocumentId, error: Exception) -> CoeditError:
+        ERRORS.labels("decide").inc()
+        facts = {"event": "defect", "document_id": document_id}
+        logger.error("a defect in deciding", extra=facts, exc_info=error)
+        self._documents.drop(document_id)
+        return InternalError("a defect of the server; it is logged there")
+
+    async def _decide_in(
+        self, part: Part, working: WorkingDocument, submission: AnySubmission, at: int
     ) -> None:
-        authority = working.authority
+        if isinstance(submission, Submission):
+            await self._decide_one(part, working, submission, at)
+        elif submission.epoch != working.authority.epoch:
+            self._put_off(part, working, submission)
+        else:
+            await self._yjs.decide(part.document_id, working, submission, at, part.outcome)
+
+    async def _decide_one(
+        self, part: Part, working: WorkingDocument, submission: Submission, at: int
+    ) -> None:
+        document_id, outcome = part.document_id, part.outcome
         try:
-            decision = self._decision(document_id, working, submission)
+            decision = await self._decision(document_id, working, submission, at)
         except (FutureRevisionError, DivergedError):
-            self._put_off(document_id, working, submission, outcome)
-            return
+            self._put_off(part, working, submission)
         except DamagedError:
             raise
         except CoeditError as error:
-            answer = _as_answer(error)
-            outcome.reject(submission, answer)
-            if answer.definite and authority.end(submission.client_id):
-                outcome.ended.append(submission.client_id)
-            if count := self._rejections.count(error.code):
-                facts = {"event": "reject", "code": error.code, "count": count, "document_id": document_id}
-                logger.info("submission rejected", extra=facts | {"client_id": submission.client_id})
-            return
-        if decision is None:
-            return
-        if isinstance(decision, AlreadyCommitted):
-            REPEATS.inc()
-            outcome.events.append(
-                Repeated(submission.client_id, submission.client_sequence, decision.revision)
-            )
-            return
-        commit = _commit(authority, submission, at, decision)
-        if working.yjs is not None:
-            commit = with_update(commit, working.yjs.derive(decision.delta, decision.document))
-        sealed, entry = self._chain_key.seal_entry(document_id, commit, authority.mac)
-        authority.append(sealed, decision.document)
-        outcome.commit(entry)
+            self._reject(part, working, submission, _as_answer(error))
+        else:
+            if isinstance(decision, AlreadyCommitted):
+                REPEATS.inc()
+                outcome.events.append(
+                    Repeated(submission.client_id, submission.client_sequence, decision.revision)
+                )
+            elif decision is not None:
+                working.authority.append(decision.commit, decision.document)
+                outcome.commit(decision.entry)
 
-    def _put_off(
-        self,
-        document_id: DocumentId,
-        working: WorkingDocument,
-        submission: Submission | YjsSubmission,
-        outcome: Outcome,
+    def _reject(
+        self, part: Part, working: WorkingDocument, submission: Submission, answer: CoeditError
     ) -> None:
+        part.outcome.reject(submission, answer)
+        if answer.definite and working.authority.end(submission.client_id):
+            part.outcome.ended.append(submission.client_id)
+        if count := self._rejections.count(answer.code):
+            facts = {
+                "event": "reject",
+                "code": answer.code,
+                "count": count,
+                "document_id": part.document_id,
+                "client_id": submission.client_id,
+            }
+            logger.info("submission rejected", extra=facts)
+
+    def _put_off(self, part: Part, working: WorkingDocument, submission: AnySubmission) -> None:
         """Have a submission sent again that was made above the head, or in another epoch.
 
         No gateway lets a client submit on what it was not told: it is we who have lost something, or an epoch has begun
@@ -178,16 +220,20 @@ class BatchDecider:
         would be carried over by its client as well, and be there twice.
         """
         authority = working.authority
-        outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
-        self._documents.drop(document_id)
-        outcome.reject(
+        part.outcome.events.append(HeadAt(authority.epoch, authority.head, authority.mac))
+        self._documents.drop(part.document_id)
+        part.outcome.reject(
             submission, UnavailableError("the document is not what the edit was made on; wait for it")
         )
 
-    def _decision(
-        self, document_id: DocumentId, working: WorkingDocument, submission: Submission
-    ) -> Accepted | AlreadyCommitted | None:
-        """Return what becomes of a submission, or None if it waits or is carried on aside, and comes again."""
+    async def _decision(
+        self, document_id: DocumentId, working: WorkingDocument, submission: Submission, at: int
+    ) -> _Made | AlreadyCommitted | None:
+        """Return what becomes of a submission, or None if it waits or is carried on aside, and comes again.
+
+        Raises:
+            SpoiledError: it took too long; nobody knows what the document in memory is now.
+        """
         if self._yjs.is_put_off(document_id, working, submission):
             return None
         authority = working.authority
@@ -199,21 +245,39 @@ class BatchDecider:
         if rebase.repeated is None and (recent is None or not ahead.over(recent, may_take)):
             self._aside.take(document_id, rebase, working.stored_head())
             return None
-        return authority.conclude(ahead)
-
-
-def _by_document(entries: Sequence[Entry], refused: list[bytes]) -> dict[DocumentId, list[Arrived]]:
-    arrived: dict[DocumentId, list[Arrived]] = defaultdict(list)
-    for entry in entries:
         try:
-            for addressed in decode_entry(entry):
-                arrived[addressed.document_id].append(Arrived(addressed.submission, entry.at))
-        except CoeditError as error:
-            REFUSED.inc()
-            facts = {"event": "entry-refused", "entry_id": entry.entry_id, "error": str(error)}
-            logger.warning("an entry of ops cannot be decoded and is set apart", extra=facts)
-            refused.append(msgpack.packb([entry.entry_id, entry.fields]))
-    return arrived
+            return await at_its_pace(
+                working, submission.weight, self._concluded, document_id, working, ahead, at
+            )
+        except TooCostlyError as error:
+            raise SpoiledError(submission, error) from error
+
+    def _concluded(
+        self, document_id: DocumentId, working: WorkingDocument, ahead: Rebase, at: int
+    ) -> _Made | AlreadyCommitted:
+        """Return what becomes of a submission that was carried to the head; changes the Yjs side alone."""
+        authority = working.authority
+        decision = authority.conclude(ahead)
+        if isinstance(decision, AlreadyCommitted):
+            return decision
+        commit = _commit(authority, ahead.submission, at, decision)
+        if working.yjs is not None:
+            commit = with_update(commit, working.yjs.derive(decision.delta, decision.document))
+        return _Made(*self._chain_key.seal_entry(document_id, commit, authority.mac), decision.document)
+
+
+async def decoded(entry: Entry, undecodable: list[bytes]) -> list[Addressed]:
+    """Return what is in an entry; one that cannot be decoded is added to ``undecodable``, as it is set apart."""
+    try:
+        if sum(map(len, entry.fields.values())) <= HEAVY_WEIGHT:
+            return decode_entry(entry)
+        return await beside_the_loop(decode_entry, entry)
+    except CoeditError as error:
+        REFUSED.inc()
+        facts = {"event": "entry-refused", "entry_id": entry.entry_id, "error": str(error)}
+        logger.warning("an entry of ops cannot be decoded and is set apart", extra=facts)
+        undecodable.append(packed_entry(entry))
+        return []
 
 
 def _commit(authority: Authority, submission: Submission, at: int, accepted: Accepted) -> Commit:
@@ -237,22 +301,6 @@ def _as_answer(error: CoeditError) -> CoeditError:
     return error
 
 
-def _refuse_spoiled(
-    document_id: DocumentId, waiting: Sequence[Arrived], spoiling: YjsSubmission
-) -> DocumentWrite:
-    """Refuse one update for good; what came with it is not to blame, and may be sent again."""
-    outcome = Outcome(_NOWHERE)
-    for arrival in waiting:
-        is_to_blame = arrival.submission is spoiling
-        error = (
-            InvalidUpdateError("Yjs cannot apply it") if is_to_blame else UnavailableError("send it again")
-        )
-        outcome.reject(arrival.submission, error)
-    return DocumentWrite(document_id, _NOWHERE, _NOWHERE, encode_events(outcome.events))
-
-
-def _refuse_all(document_id: DocumentId, waiting: Sequence[Arrived], error: CoeditError) -> DocumentWrite:
-    outcome = Outcome(_NOWHERE)
-    for arrival in waiting:
-        outcome.reject(arrival.submission, error)
-    return DocumentWrite(document_id, _NOWHERE, _NOWHERE, encode_events(outcome.events))
+def _refuse_to_blame(spoiled: SpoiledError, submission: AnySubmission) -> CoeditError:
+    """Refuse one submission for good; what came with it is not to blame, and may be sent again."""
+    return spoiled.answer if submission is spoiled.submission else UnavailableError("send it again")

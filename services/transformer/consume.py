@@ -26,6 +26,7 @@ from coedit.store.commit_script import (
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Entry
 from coedit.store.stream_reader import StreamReader
+from services.transformer.attempts import Attempts
 from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 START = "0-0"
 _BLOCK_MS = 1000
 _MISFIT_SECONDS = 0.02
+_BATCH_SECONDS = 0.25
+"""After so long what is decided is written, however much else waits."""
 _MAX_BATCH_SUBMISSION_BYTES = 8 * 1024 * 1024
 
 
@@ -57,6 +60,7 @@ class Consumer:
         self._documents = documents
         self._decider = decider
         self._script = script
+        self._attempts = Attempts(reader.redis, script.token)
         self._heads = heads
         self._shard_of = shard_of
         self._batch_entries = batch_entries
@@ -100,10 +104,7 @@ class Consumer:
                 self._awake.clear()
             return
         started = time.perf_counter()
-        batches = [
-            await self._decider.decide(self._shards[name], self._cursors[name], entries)
-            for name, entries in arrived.items()
-        ]
+        batches = await self._decided(arrived)
         before_commit = time.perf_counter()
         outcomes = await self._script.run(batches)
         now = time.perf_counter()
@@ -112,6 +113,27 @@ class Consumer:
         for batch, outcome in zip(batches, outcomes, strict=True):
             await self._conclude(batch, outcome)
         self._documents.drop_excess()
+
+    async def _decided(self, arrived: dict[bytes, list[Entry]]) -> list[BatchWrite]:
+        """Return what to write for the first shards that brought something, as many as the time allows."""
+        until = time.monotonic() + _BATCH_SECONDS
+        batches: list[BatchWrite] = []
+        for name, entries in arrived.items():
+            batches.append(await self._decided_in(name, entries, until))
+            if time.monotonic() > until:
+                break
+        if len(batches) < len(arrived):
+            for batch in batches:  # those that had no turn come first the next time
+                name = batch.shard.ops.encode()
+                self._cursors[name] = self._cursors.pop(name)
+        return batches
+
+    async def _decided_in(self, name: bytes, entries: list[Entry], until: float) -> BatchWrite:
+        shard, cursor = self._shards[name], self._cursors[name]
+        care = await self._attempts.begin(shard, cursor)
+        if care.is_refused:
+            return await self._decider.refuse(shard, cursor, entries[0], is_blind=care.is_blind)
+        return await self._decider.decide(shard, cursor, entries[:1] if care.is_apart else entries, until)
 
     def recover(self) -> list[Remembered]:
         """After an error: forget what is in memory; the next step begins with each shard as if it were gained.
@@ -150,9 +172,11 @@ class Consumer:
             cursor = await self._stored_cursor(shard)
             name = shard.ops.encode()
             self._cursors[name], self._shards[name] = cursor, shard
+            self._attempts.gained(shard)
         self._followed = wanted
 
-    def _leave(self, shard: Shard) -> None:
+    def _leave(self, shard: Shard, *, is_fenced: bool = False) -> None:
+        self._attempts.lost(shard, is_fenced=is_fenced)
         name = shard.ops.encode()
         self._cursors.pop(name, None)
         self._shards.pop(name, None)
@@ -182,6 +206,7 @@ class Consumer:
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
         match outcome:
             case Committed():
+                await self._attempts.finish(batch.shard, batch.entry_count)
                 self._cursors[batch.shard.ops.encode()] = batch.new_cursor
                 for write in batch.documents:
                     self._note_written(write)
@@ -204,7 +229,7 @@ class Consumer:
             case Fenced():
                 self._drop_batch(batch)
                 MISFITS.labels("fenced").inc()
-                self._leave(batch.shard)
+                self._leave(batch.shard, is_fenced=True)
                 self._wanted -= {batch.shard}
                 logger.warning(
                     "the shard is somebody else's", extra={"event": "fenced", "shard": batch.shard.number}

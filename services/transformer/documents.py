@@ -35,6 +35,8 @@ class WorkingDocument:
     """As what Yjs clients open it, once that is declared."""
     yjs: YjsSide | None = None
     """Its other side; of a document that is being made ready for Yjs clients not there yet."""
+    is_slow: bool = False
+    """Whether the last decision took long: the next one may, too, and is made in a thread."""
     counted_bytes: int = 0
     """What it was last counted as, by who keeps it."""
 

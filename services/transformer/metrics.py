@@ -7,7 +7,10 @@ REJECTIONS = Counter("coedit_transformer_rejections_total", "Submissions refused
 REPEATS = Counter(
     "coedit_transformer_repeats_total", "Submissions that came again and were committed already."
 )
-REFUSED = Counter("coedit_transformer_refused_entries_total", "Entries of ops that could not be decoded.")
+REFUSED = Counter(
+    "coedit_transformer_refused_entries_total",
+    "Entries of ops that nobody could decode or decide; set apart.",
+)
 MISFITS = Counter(
     "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]
 )

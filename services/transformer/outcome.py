@@ -11,14 +11,6 @@ from coedit.store.document_log import Position
 from services.transformer.metrics import REJECTIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A submission, and when Redis took it (ms since 1970)."""
-
-    submission: Submission | YjsSubmission
-    at: int
-
-
 @dataclass(slots=True)
 class Outcome:
     """What becomes of one document's submissions: events in the order they were decided, and the new commits."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from coedit.crdt.whole_characters import Step
-from coedit.errors import CoeditError, DamagedError, NotTextError
+from coedit.errors import CoeditError, DamagedError, NotTextError, TooCostlyError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit, Submission
@@ -17,7 +17,8 @@ from services.transformer.documents import WorkingDocument
 from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import CUT_CHARACTERS, YJS
 from services.transformer.outcome import Outcome
-from services.transformer.yjs_side import Held, YjsSide
+from services.transformer.pace import at_its_pace
+from services.transformer.yjs_side import Held, SpoiledError, YjsSide
 
 DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""
@@ -56,7 +57,7 @@ class YjsDecider:
             self._parts.bridging.hold(document_id, working.bridge, submission)
         return working.yjs is None
 
-    def decide(
+    async def decide(
         self,
         document_id: DocumentId,
         working: WorkingDocument,
@@ -67,10 +68,10 @@ class YjsDecider:
         """Add to ``outcome`` what becomes of an update.
 
         Raises:
-            SpoiledError: Yjs failed on it, and the document is to be dropped.
+            SpoiledError: Yjs failed on it, or took too long, and the document is to be dropped.
         """
         try:
-            became = _InDocument(self._parts, document_id, working, outcome).decide(submission, at)
+            became = await _InDocument(self._parts, document_id, working, outcome).decide(submission, at)
         except DamagedError:
             raise
         except CoeditError as error:
@@ -88,7 +89,7 @@ class _InDocument:
     working: WorkingDocument
     outcome: Outcome
 
-    def decide(self, submission: YjsSubmission, at: int) -> str:
+    async def decide(self, submission: YjsSubmission, at: int) -> str:
         """Return, for the metric, what became of an update."""
         working = self.working
         if working.bridge is None and working.authority.head > 0:
@@ -101,6 +102,13 @@ class _InDocument:
         update = self.parts.large.decoded(self.document_id, submission)
         if update is None:
             return "put-off"
+        try:
+            return await at_its_pace(working, submission.weight, self._decided, submission, update, at)
+        except TooCostlyError as error:
+            raise SpoiledError(submission, error) from error
+
+    def _decided(self, submission: YjsSubmission, update: Update, at: int) -> str:
+        working = self.working
         side = working.yjs or YjsSide.begin(self.document_id, submission, update, working.stored.incarnation)
         if side is None:
             return self._held(submission)

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from coedit.crdt.document import YjsDocument, yjs_client_id
 from coedit.crdt.whole_characters import Step, WholeCharacters
 from coedit.errors import (
+    CoeditError,
     DamagedError,
     DocumentTooLargeError,
     InvalidDeltaError,
+    InvalidUpdateError,
     OverloadedError,
     WrongRootError,
 )
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
+from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.yjs.gate import check_ids, check_text, is_text, lacks
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
@@ -37,9 +40,11 @@ class Held:
 class SpoiledError(Exception):
     """A submission was applied, in part or not at all; what was to be written with it cannot be."""
 
-    def __init__(self, submission: YjsSubmission) -> None:
-        super().__init__("Yjs failed on an update")
+    def __init__(self, submission: Submission | YjsSubmission, answer: CoeditError) -> None:
+        super().__init__("nobody knows what a submission made of its document")
         self.submission = submission
+        self.answer = answer
+        """What its author is told."""
 
 
 class YjsSide:
@@ -161,7 +166,7 @@ class YjsSide:
         try:
             steps = self._whole.take(submission.update, update)
         except (DamagedError, InvalidDeltaError) as error:
-            raise SpoiledError(submission) from error
+            raise SpoiledError(submission, InvalidUpdateError("Yjs cannot apply it")) from error
         self.size_bytes += sum(len(step.taken.update) for step in steps)
         return steps
 

@@ -52,9 +52,9 @@ class RawClient:
         else:
             await self.socket.send_bytes(payload)
 
-    async def receive(self) -> Message | int:
+    async def receive(self, seconds: float = 15) -> Message | int:
         """Return the next message, or the close code."""
-        frame = await asyncio.wait_for(self.socket.receive(), 15)
+        frame = await asyncio.wait_for(self.socket.receive(), seconds)
         if frame.type is aiohttp.WSMsgType.TEXT:
             message: Message = json.loads(frame.data)
             return message

@@ -6,15 +6,14 @@ comparing then mean what they mean in a browser. Text of any other kind is a pla
 ASCII and BMP text is the same in both.
 """
 
-import sys
-from array import array
+from array import array, typecodes
 
-_WIDE = "w" if sys.version_info >= (3, 13) else "u"
+_WIDE = "w" if "w" in typecodes else "u"
 """The type of an array of four bytes for each character, which is how text gets past the codecs: they call an error
 handler for every surrogate, also for those that are pairs."""
 _CODEC, _FIRST, _SECOND, _PLANE = (
     ("utf-16-le", slice(0, None, 4), slice(1, None, 4), slice(2, None, 4))
-    if sys.byteorder == "little"
+    if array("H", [1]).tobytes()[0]
     else ("utf-16-be", slice(2, None, 4), slice(3, None, 4), slice(1, None, 4))
 )
 """How UTF-16 is written here, and which of the four bytes are its two, and which tells of a character beyond it."""

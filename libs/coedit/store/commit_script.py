@@ -32,13 +32,15 @@ class DocumentWrite:
 
 @dataclass(frozen=True, slots=True)
 class BatchWrite:
-    """What a batch does to a shard; ``refused`` are entries that could not be decoded."""
+    """What a batch does to a shard; ``refused`` are entries that nobody could decode or decide."""
 
     shard: Shard
     old_cursor: str
     new_cursor: str
     documents: Sequence[DocumentWrite] = ()
     refused: Sequence[bytes] = field(default=())
+    entry_count: int = 0
+    """How many entries lie between the cursors."""
 
 
 class Committed:
@@ -79,7 +81,7 @@ class CommitScript:
 
     def __init__(self, redis: Redis, token: str, durability: Durability | None = None) -> None:
         self._redis = redis
-        self._token = token
+        self.token = token
         self._durability = durability or Durability()
         self._connection = QuickConnection(redis)
         self._source = source("commit.lua")
@@ -131,7 +133,7 @@ class CommitScript:
 
     def _arguments(self, batch: BatchWrite) -> list[str | bytes | int]:
         arguments: list[str | bytes | int] = [
-            self._token,
+            self.token,
             batch.old_cursor,
             batch.new_cursor,
             0 if self._durability.must_wait else 1,

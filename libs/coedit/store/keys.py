@@ -9,7 +9,8 @@ key                     type        what
 ops:{s}                 stream      submissions on their way in; trimmed behind the cursor
 owner:{s}               string      the token of the transformer that owns the shard; expires
 cursor:{s}              string      id of the last entry of ops:{s} that was dealt with
-refused:{s}             stream      entries of ops:{s} that could not be decoded; bounded
+refused:{s}             stream      entries of ops:{s} that nobody could decode or decide; bounded
+begun:{s}               hash        by an owner's token: where it began, as long as nothing there is finished; expires
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
 idle:{s}                sorted set  documents that their snapshots cover, by time of the last commit (ms), or later
 document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes
@@ -76,8 +77,13 @@ class Shard:
 
     @property
     def refused(self) -> str:
-        """The stream of entries that could not be decoded."""
+        """The stream of entries that nobody could decode or decide."""
         return f"refused:{self.tag}"
+
+    @property
+    def begun(self) -> str:
+        """Where owners began with the shard, and did not finish."""
+        return f"begun:{self.tag}"
 
     @property
     def changed(self) -> str:

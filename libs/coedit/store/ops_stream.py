@@ -30,6 +30,8 @@ from coedit.store.resp import pack
 from coedit.store.topology import Nodes, NowhereError
 
 _FIELD = b"submissions"
+_MAX_SET_APART_BYTES = 64 * 1024
+"""What is kept of each field of an entry that nobody could decide: a thousand of them must fit into Redis."""
 _MULTI, _EXEC = pack((b"MULTI",)), pack((b"EXEC",))
 
 
@@ -127,6 +129,13 @@ def decode_entry(entry: Entry) -> list[Addressed]:
         return [_addressed(fields) for fields in msgpack.unpackb(entry.fields[_FIELD])]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidDeltaError(f"not an entry of submissions: {error!r}") from error
+
+
+def packed_entry(entry: Entry) -> bytes:
+    """Return an entry as it is set apart in ``refused:{s}``: its id and its fields, of which long ones are cut."""
+    fields = {name: value[:_MAX_SET_APART_BYTES] for name, value in entry.fields.items()}
+    packed: bytes = msgpack.packb([entry.entry_id, fields])
+    return packed
 
 
 def _fields(addressed: Addressed) -> dict[str, Any]:

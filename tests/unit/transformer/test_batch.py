@@ -17,6 +17,7 @@ from services.transformer.batch import BatchDecider
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument, WorkingDocuments
 from services.transformer.large_updates import LargeUpdates
+from services.transformer.pace import HEAVY_WEIGHT
 from services.transformer.yjs_decide import YjsDecider
 
 DOCUMENT = DocumentId("notes")
@@ -99,3 +100,26 @@ async def test_base_above_the_head_is_taken_for_a_loss_of_our_own() -> None:
     assert isinstance(rejected, Rejected)
     assert (rejected.code, rejected.definite, rejected.retryable) == ("unavailable", False, True)
     assert documents.is_dropped
+
+
+async def test_batch_ends_where_its_time_is_up() -> None:
+    """However many entries wait: what is decided is written, and the next batch begins behind it."""
+    documents = OneDocument()
+    entries = [
+        _entry(number, _submission(f"client-{number}", Delta().delete(1), base=0)) for number in (1, 2, 3)
+    ]
+    batch = await _decider(documents).decide(Shard(0), "0-0", entries, until=0.0)
+    assert (batch.new_cursor, batch.entry_count) == ("1-0", 1)
+    assert [len(write.commits) for write in batch.documents] == [1]
+
+
+async def test_heavy_edit_is_decided_as_any_other_is() -> None:
+    documents = OneDocument()
+    long = _submission("writer", Delta().retain(5, {"note": "x" * HEAVY_WEIGHT}))
+    heavy, light = (_decider(documents) for _ in range(2))
+    batches = [
+        await heavy.decide(Shard(0), "0-0", [_entry(1, long)]),
+        await light.decide(Shard(0), "1-0", [_entry(2, _submission("other", Delta().insert("f")))]),
+    ]
+    assert [len(batch.documents[0].commits) for batch in batches] == [1, 1]
+    assert documents.working.authority.head == 2

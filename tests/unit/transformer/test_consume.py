@@ -1,6 +1,7 @@
 """The consuming loop after an error: nothing that may have been written stays untold."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,8 +9,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.commit_script import CommitScript
+from coedit.store.commit_script import BatchWrite, CommitScript, Committed
 from coedit.store.keys import Shard
+from coedit.store.ops_stream import Entry
 from coedit.store.stream_reader import StreamReader
 from services.transformer.batch import BatchDecider
 from services.transformer.consume import Consumer
@@ -30,11 +32,39 @@ class FakeRedis:
     async def get(self, key: str) -> bytes:
         return self.cursors[key]
 
+    async def hgetall(self, _: str) -> dict[bytes, bytes]:
+        return {}
+
+    async def delete(self, _: str) -> None:
+        pass
+
+    def pipeline(self, **_: Any) -> "FakePipeline":
+        return FakePipeline()
+
     async def xread(self, streams: dict[bytes, str], **_: Any) -> list[Any]:
         if self.is_away:
             raise RedisConnectionError("gone")
         self.read.append(dict(streams))
         return []
+
+
+class FakePipeline:
+    """Takes notes of what is begun."""
+
+    async def __aenter__(self) -> "FakePipeline":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def hset(self, *_: object) -> None:
+        pass
+
+    def expire(self, *_: object) -> None:
+        pass
+
+    async def execute(self) -> None:
+        pass
 
 
 class FakeHeads:
@@ -57,6 +87,8 @@ class FakeDocuments:
 
 
 class NoScript:
+    token = "tester"
+
     def close(self) -> None:
         pass
 
@@ -153,3 +185,52 @@ class SleepingReader:
         finally:
             self.is_reading.clear()
         return {}
+
+
+async def test_shard_that_had_no_turn_comes_first_the_next_time() -> None:
+    """One with heavy edits, always waiting, would otherwise take every batch's time."""
+    reader = BusyReader()
+    decider = SlowDecider()
+    consumer = Consumer(
+        cast("StreamReader", reader),
+        cast("WorkingDocuments", FakeDocuments()),
+        cast("BatchDecider", decider),
+        cast("CommitScript", AgreeingScript()),
+        cast("HeadAnnouncer", FakeHeads()),
+        lambda _: Shard(0),
+        10,
+    )
+    consumer.own(SHARDS)
+    for _ in range(4):
+        await consumer.step()
+    assert [shard.number for shard in decider.decided] in ([0, 1, 0, 1], [1, 0, 1, 0])
+
+
+class BusyReader:
+    """Both shards always have something."""
+
+    def __init__(self) -> None:
+        self.redis = FakeRedis()
+
+    async def read(self, places: dict[bytes, str], **_: Any) -> dict[bytes, Any]:
+        return {name: [(b"2-0", {b"submissions": b""})] for name in places}
+
+
+class SlowDecider:
+    """Takes all the time that a batch has."""
+
+    def __init__(self) -> None:
+        self.decided: list[Shard] = []
+
+    async def decide(self, shard: Shard, cursor: str, entries: list[Entry], until: float) -> BatchWrite:
+        self.decided.append(shard)
+        while time.monotonic() <= until:
+            await asyncio.sleep(0.01)
+        return BatchWrite(shard, cursor, entries[-1].entry_id, entry_count=len(entries))
+
+
+class AgreeingScript:
+    token = "tester"
+
+    async def run(self, batches: list[BatchWrite]) -> list[Committed]:
+        return [Committed() for _ in batches]

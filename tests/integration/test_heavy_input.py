@@ -1,0 +1,200 @@
+"""What one client sends must not stop what others write: heavy edits, and edits that end whoever decides them."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+import coedit
+from coedit.protocol.codec import Codec
+from coedit.store.keys import Shard
+from coedit.store.redis_connection import connect
+from services.transformer.attempts import Attempts, Care
+from tests.integration.raw_client import Message, RawClient
+from tests.poisoned import POISON
+from tests.redis_server import redis_server
+from tests.system import System, eventually
+
+_ANSWER_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = System(tmp_path_factory.mktemp("system"), transformers=2)
+    system.start()
+    yield system
+    system.stop()
+
+
+@asynccontextmanager
+async def bystander(url: str, document: str) -> AsyncIterator[list[int]]:
+    """Type into a document of one's own, one edit after the other's ack; yields the revisions that were acked."""
+    acked: list[int] = []
+
+    async def type_on() -> None:
+        async with coedit.connect(url, author="bystander") as session:
+            notes = await session.open(document)
+            while True:
+                await notes.insert(0, "x")
+                await notes.settle()
+                acked.append(notes.revision)
+
+    typing = asyncio.create_task(type_on())
+    try:
+        await eventually(lambda: bool(acked), "the bystander has its first ack")
+        yield acked
+    finally:
+        typing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await typing
+
+
+async def _submit_one(url: str, document: str, ops: list[Message]) -> Message:
+    """Submit one edit to a document as somebody new; return the ack, or the error."""
+    async with RawClient(url, Codec.MSGPACK) as client:
+        await client.hello()
+        opened = await client.open(document)
+        await client.send(
+            {
+                "type": "submit",
+                "document": document,
+                "epoch": opened["epoch"],
+                "client_sequence": 1,
+                "base_revision": opened["revision"],
+                "delta": ops,
+            }
+        )
+        while True:
+            message = await client.receive(_ANSWER_SECONDS)
+            assert isinstance(message, dict), f"closed with {message}"
+            if message["type"] in ("ack", "error"):
+                return message
+
+
+@pytest.mark.parametrize("letter", ["😀", "é", "a\U0001f600"])
+async def test_long_inserts_stop_nobody(system: System, letter: str) -> None:
+    text = letter * (900_000 // len(letter))
+    async with bystander(system.url, f"beside long inserts of {letter}") as acked:
+        answers = await asyncio.gather(
+            *(_submit_one(system.url, f"long {letter} {n}", [{"insert": text}]) for n in range(4))
+        )
+        assert [answer["type"] for answer in answers] == ["ack"] * 4
+        await _goes_on(acked)
+
+
+async def test_most_ops_that_a_delta_may_have_stop_nobody(system: System) -> None:
+    ops = [{"insert": "ab", "attributes": {"bold": True} if n % 2 else {"italic": n}} for n in range(20_000)]
+    async with bystander(system.url, "beside many ops") as acked:
+        answers = await asyncio.gather(*(_submit_one(system.url, f"many ops {n}", ops) for n in range(3)))
+        assert [answer["type"] for answer in answers] == ["ack"] * 3
+        await _goes_on(acked)
+
+
+async def _goes_on(acked: list[int]) -> None:
+    before = len(acked)
+    await eventually(lambda: len(acked) > before + 3, "the bystander goes on")
+
+
+async def test_edit_that_ends_its_transformer_is_refused_at_last(tmp_path: Path) -> None:
+    """A batch that is begun again the same way ends every owner: nobody's edits would be written any more."""
+    system = System(tmp_path, settings={"COEDIT_TRANSFORMER_LEASE_SECONDS": "0.5"})
+    transformer = system.processes["transformer-0"]
+    transformer.command = [sys.executable, "-m", "tests.poisoned", "transformer"]
+    system.start()
+    deaths = 0
+    try:
+        async with bystander(system.url, "beside poison") as acked:
+            attack = asyncio.create_task(_submit_one(system.url, "poison", [{"insert": POISON}]))
+
+            async def start_again() -> None:
+                nonlocal deaths
+                while not attack.done():
+                    if not transformer.is_running:
+                        deaths += 1
+                        transformer.start()
+                    await asyncio.sleep(0.05)
+
+            await asyncio.gather(attack, start_again())
+            assert attack.result()["code"] == "too-costly"
+            assert deaths > 0
+            await _goes_on(acked)
+        redis = connect(system.redis_url)
+        set_apart = [await redis.xlen(Shard(number).refused) for number in range(8)]
+        assert sum(set_apart) == 1
+        await redis.aclose()
+        assert (await _submit_one(system.url, "poison", [{"insert": "harmless"}]))["type"] == "ack"
+    finally:
+        system.stop()
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
+    with redis_server(tmp_path / "redis") as url:
+        client = connect(url)
+        yield client
+        await client.aclose()
+
+
+async def test_what_two_owners_did_not_finish_is_decided_one_by_one(redis: Redis) -> None:
+    shard = Shard(3)
+    cares = []
+    for owner in "abcdef":
+        attempts = Attempts(redis, owner)
+        attempts.gained(shard)
+        cares.append(await attempts.begin(shard, "5-0"))
+    assert cares == [
+        Care(),
+        Care(),
+        Care(is_apart=True),
+        Care(is_apart=True),
+        Care(is_apart=True, is_refused=True),
+        Care(is_apart=True, is_refused=True, is_blind=True),
+    ]
+
+
+async def test_owner_that_met_trouble_itself_is_no_witness(redis: Redis) -> None:
+    """A Redis that goes away again and again says nothing about the edits."""
+    attempts = Attempts(redis, "a")
+    for _ in range(5):
+        attempts.gained(Shard(3))
+        assert await attempts.begin(Shard(3), "5-0") == Care()
+
+
+async def test_owner_that_is_fenced_while_it_decides_is_one(redis: Redis) -> None:
+    attempts = Attempts(redis, "a")
+    for expected in (Care(), Care(), Care(is_apart=True)):
+        attempts.gained(Shard(3))
+        assert await attempts.begin(Shard(3), "5-0") == expected
+        attempts.lost(Shard(3), is_fenced=True)
+
+
+async def test_what_is_finished_counts_no_more(redis: Redis) -> None:
+    for owner in "abc":
+        attempts = Attempts(redis, owner)
+        attempts.gained(Shard(3))
+        assert await attempts.begin(Shard(3), "5-0") == Care()
+        await attempts.finish(Shard(3), 1)
+        assert await attempts.begin(Shard(3), "6-0") == Care()  # proved: it is not noted any more
+    assert not await redis.exists(Shard(3).begun)
+
+
+async def test_entries_stay_apart_until_the_one_that_is_to_blame(redis: Redis) -> None:
+    """Several in one batch again, the next owners would have to find out anew how far it is to it."""
+    for owner in "ab":
+        attempts = Attempts(redis, owner)
+        attempts.gained(Shard(3))
+        await attempts.begin(Shard(3), "5-0")
+    attempts = Attempts(redis, "c")
+    attempts.gained(Shard(3))
+    for place in ("5-0", "6-0", "7-0"):
+        assert (await attempts.begin(Shard(3), place)).is_apart
+        await attempts.finish(Shard(3), 1)
+    assert (await attempts.begin(Shard(3), "8-0")).is_apart
+    successor = Attempts(redis, "d")
+    successor.gained(Shard(3))
+    assert (await successor.begin(Shard(3), "8-0")).is_apart
