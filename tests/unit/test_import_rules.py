@@ -14,7 +14,7 @@ _MAY_IMPORT = {
     "ot": _LEAVES | {"ot"},
     "presence": _LEAVES | {"ot", "presence"},
     "crdt": _LEAVES | {"ot", "protocol", "crdt"},
-    "formats": _LEAVES | {"ot", "crdt", "formats"},
+    "formats": _LEAVES | {"ot", "protocol", "crdt", "formats"},
     "protocol": _LEAVES | {"ot", "presence", "protocol"},
     "store": _LEAVES | {"ot", "protocol", "presence", "crdt", "store"},
     "client": _LEAVES | {"ot", "protocol", "presence", "crdt", "store", "client", "doctor"},
