@@ -2,7 +2,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PORT ?= 8000
 TARGET ?= compose
-DURATION ?= 90
+DURATION ?= 240
 LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
@@ -37,7 +37,7 @@ test-seaweedfs: install ## the object store's tests against a real SeaweedFS, wh
 	@scripts/seaweedfs.sh
 	COEDIT_REQUIRE=seaweedfs $(BIN)/python -m pytest -q -m seaweedfs tests/unit/store tests/integration
 
-chaos: install ## faults under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=a,b REPORT=file
+chaos: install ## faults and attackers under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=people,machines REPORT=file
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \
 		$(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 

@@ -37,6 +37,7 @@ def main() -> int:
         kinds=tuple(filter(None, arguments.faults.split(","))),
         no_packet_filter=no_packet_filter,
         bug=arguments.bug,
+        is_timed=not arguments.safety_only,
     )
     outcome = asyncio.run(run(options))
     print(outcome.report)
@@ -64,10 +65,13 @@ def _keep(outcome: Outcome, folder: Path, arguments: argparse.Namespace) -> None
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--duration", type=float, default=90, help="seconds of faults")
+    parser.add_argument("--duration", type=float, default=240, help="seconds of faults")
     parser.add_argument("--level", choices=["memory", "fsync", "replicated"], default="fsync")
     parser.add_argument("--server", choices=["valkey", "redis7"], default="valkey")
-    parser.add_argument("--faults", default="", help="kinds, separated by commas; all if empty")
+    parser.add_argument(
+        "--faults", default="", help="kinds, separated by commas, or people, or machines; all if empty"
+    )
+    parser.add_argument("--safety-only", action="store_true", help="judge no times, for a busy machine")
     parser.add_argument("--bug", default="", help="plant a bug, see tests/chaos/bugged.py")
     parser.add_argument("--folder", type=Path, help="where history and logs go")
     parser.add_argument(namespace.FLAG, action="store_true", help=argparse.SUPPRESS)

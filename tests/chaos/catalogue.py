@@ -10,6 +10,7 @@ from tests.chaos import (
     faults_store,
 )
 from tests.chaos.faults import FAULTS
+from tests.chaos.people import person
 
 MODULES = (
     faults_loss,
@@ -19,6 +20,7 @@ MODULES = (
     faults_redis,
     faults_replica,
     faults_store,
+    person,
 )
 """Having been imported, they have registered their kinds."""
 

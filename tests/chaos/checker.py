@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tests.chaos.evidence import Evidence, Name, name_of, place_of
 from tests.chaos.history import Record
 from tests.chaos.judge_content import content_violations
+from tests.chaos.judge_people import people_violations
 from tests.chaos.violation import Violation
 
 
@@ -197,6 +198,7 @@ _CHECKS: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     _replicas_follow,
     _log_is_whole,
     content_violations,
+    people_violations,
     _only_what_nobody_held_is_lost,
     _everybody_got_through,
 )

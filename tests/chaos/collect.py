@@ -13,6 +13,7 @@ from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, commit_fields, decode_commit
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
+from coedit.store.keys import Shard
 from coedit.store.object_store import open_object_store
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshots
@@ -40,7 +41,15 @@ class Collector:
     async def collect(self, names: tuple[str, ...]) -> None:
         """Record the end of the documents ``names``."""
         await asyncio.gather(*(self._collect(DocumentId(name)) for name in names))
+        await self._quarantined()
         await self._redis.aclose()
+
+    async def _quarantined(self) -> None:
+        """Of all documents, also those that the crowd does not know."""
+        for number in range(SHARDS):
+            marked: dict[Any, Any] = await self._redis.hgetall(Shard(number).damaged)
+            for name, damage in marked.items():
+                self._history.add("quarantined", document=_text(name), damage=_text(damage)[:300])
 
     async def _collect(self, document_id: DocumentId) -> None:
         try:
@@ -129,6 +138,10 @@ def _render(update: bytes) -> list[dict[str, Any]]:
         {"insert": content, "attributes": attributes} if attributes else {"insert": content}
         for content, attributes in text.diff()
     ]
+
+
+def _text(stored: bytes | str) -> str:
+    return stored.decode(errors="replace") if isinstance(stored, bytes) else stored
 
 
 def _fetch(url: str) -> Any:

@@ -7,10 +7,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from coedit.client import Acknowledged, Change, Document, DocumentError, Session, Submitted, connect
 from coedit.client.events import Event, Listener
 from coedit.errors import CoeditError
+from coedit.identifiers import DocumentId
 from coedit.protocol.client_session import Loss
 from coedit.protocol.codec import Codec
 from tests.chaos.history import History
 from tests.chaos.load import Load
+from tests.chaos.people.scene import MIXED
 from tests.chaos.replay import inserted_text
 from tests.chaos.yjs_typist import YjsTypist
 from tests.system import eventually
@@ -30,11 +32,12 @@ _EDITS_PER_SECOND = 1.5
 class Crowd:
     """Everybody who edits; ``doors`` are the addresses that clients know."""
 
-    def __init__(self, doors: list[str], history: History, seed: int) -> None:
+    def __init__(self, doors: list[str], history: History, seed: int, *, with_people: bool = False) -> None:
         self._doors = doors
+        self._bridged = (BRIDGED, MIXED) if with_people else (BRIDGED,)
         self._history = history
         self._rng = random.Random(f"crowd {seed}")
-        self._ledgers = {name: Ledger(seed + number) for number, name in enumerate((*NAMES, BRIDGED))}
+        self._ledgers = {name: Ledger(seed + number) for number, name in enumerate(self.documents)}
         self._load = Load(1 / _EDITS_PER_SECOND, lambda writer: writer.step(undoes=True), self._note_failure)
         self._names: dict[Writer, str] = {}
         self._stack = AsyncExitStack()
@@ -53,10 +56,14 @@ class Crowd:
                 name = NAMES[(number + offset) % len(NAMES)]
                 self._load.add(await self._writer(session, f"stays {number}", name))
             if number % len(NAMES) == 0:
-                self._load.add(await self._writer(session, f"stays {number}", BRIDGED))
-        self._history.add("bridged", document=BRIDGED)
-        for number in range(YJS_TYPISTS):
-            self._begin_typist(number)
+                for name in self._bridged:
+                    self._load.add(await self._writer(session, f"stays {number}", name))
+        for name in self._bridged:
+            self._history.add("bridged", document=name)
+            for number in range(YJS_TYPISTS):
+                self._begin_typist(number, name)
+        if MIXED in self._bridged:
+            self._history.add("mixed", document=MIXED)
         self._visits = [asyncio.create_task(self._visit_again(number)) for number in range(VISITORS)]
         return self
 
@@ -66,6 +73,11 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*self._typing, return_exceptions=True)
         await self._stack.aclose()
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The documents that somebody of the crowd edits."""
+        return (*NAMES, *self._bridged)
 
     @property
     def writers(self) -> list[Writer]:
@@ -92,13 +104,13 @@ class Crowd:
         for writer in self.writers:
             self._note_end(writer)
 
-    def _begin_typist(self, number: int) -> None:
+    def _begin_typist(self, number: int, name: str) -> None:
         rng = random.Random(self._rng.random())
         typist = YjsTypist(
-            f"yjs {number}",
-            BRIDGED,
+            f"yjs {number}" if name == BRIDGED else f"yjs {number} of {name}",
+            name,
             lambda: rng.choice(self._doors),
-            self._ledgers[BRIDGED],
+            self._ledgers[name],
             self._history,
             rng,
         )
@@ -108,20 +120,25 @@ class Crowd:
 
     async def _finish_typists(self, seconds: float) -> None:
         """Wait until the Yjs clients have what an OT client of their document has, which has everything."""
-        ours = next(
-            writer.document for writer in self.writers if writer.document.state.document_id == BRIDGED
-        )
-        for typist in self._typists:
-            try:
-                await eventually(lambda typist=typist: typist.content == ours.content, "it has all", seconds)
-            except AssertionError:
-                self._history.add("stuck", client=typist.client, document=BRIDGED, revision=ours.revision)
+        ours = {writer.document.state.document_id: writer.document for writer in self.writers}
+        waits = (self._wait_for(each, ours[DocumentId(each.document)], seconds) for each in self._typists)
+        await asyncio.gather(*waits)
         # Only now, since what one of them still had to say changes what the others have.
         with suppress(AssertionError, DocumentError):
             await settle_all([writer.document for writer in self.writers], seconds)
         for typist in self._typists:
-            facts = {"revision": ours.revision, "content": typist.content.to_json()}
-            self._history.add("replica", client=typist.client, document=BRIDGED, **facts)
+            self._note_typist_end(typist, ours[DocumentId(typist.document)].revision)
+
+    async def _wait_for(self, typist: YjsTypist, ours: Document, seconds: float) -> None:
+        try:
+            await eventually(lambda: typist.content == ours.content, "it has all", seconds)
+        except AssertionError:
+            facts = {"client": typist.client, "document": typist.document}
+            self._history.add("stuck", **facts, revision=ours.revision)
+
+    def _note_typist_end(self, typist: YjsTypist, revision: int) -> None:
+        about = {"client": typist.client, "document": typist.document}
+        self._history.add("replica", **about, revision=revision, content=typist.content.to_json())
 
     def _connect(self, number: int) -> AbstractAsyncContextManager[Session]:
         codec = [Codec.MSGPACK, Codec.JSON][number % 2]
@@ -147,7 +164,7 @@ class Crowd:
     async def _visit(self, client: str, number: int) -> None:
         """Come late, write for some seconds, and leave: half the time without waiting for the last ack."""
         async with self._connect(number) as session:
-            writer = await self._writer(session, client, self._rng.choice((*NAMES, BRIDGED)))
+            writer = await self._writer(session, client, self._rng.choice(self.documents))
             self._load.add(writer)
             is_settled = False
             try:

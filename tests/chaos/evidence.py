@@ -59,8 +59,14 @@ class Evidence:
     """Of each document its commits, by revision."""
     losses: set[Loss] = field(default_factory=set)
     """What coedit itself says is lost."""
+    reported: list[Record] = field(default_factory=list)
+    """The same, as it was told to clients."""
+    ended_at: float = 0.0
+    """When the last thing happened."""
     bridged: set[str] = field(default_factory=set)
     """The documents that Yjs clients have open too: they are told no acks."""
+    mixed: set[str] = field(default_factory=set)
+    """The documents that attackers edit too: what is typed there is not all known."""
     others: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """All other records, by what they are."""
 
@@ -99,7 +105,13 @@ class Evidence:
         """The newest revision of a document in the end."""
         return max((r["head"] for r in self.others["document"] if r["document"] == document), default=0)
 
+    def phase_at(self, moment: float) -> str:
+        """Return in which phase a moment was; empty before the first."""
+        begun = [record["name"] for record in self.others["phase"] if record["at"] <= moment]
+        return begun[-1] if begun else ""
+
     def _sort(self, record: Record) -> None:
+        self.ended_at = record["at"]
         match record["what"]:
             case "run":
                 self.run = record
@@ -111,7 +123,10 @@ class Evidence:
                 self.log[record["document"]][record["revision"]] = record
             case "bridged":
                 self.bridged.add(record["document"])
+            case "mixed":
+                self.mixed.add(record["document"])
             case "reported":
+                self.reported.append(record)
                 self.losses.add(Loss(record["document"], record["epoch"], record["first"], record["last"]))
             case "opened" | "acked" | "seen" | "reset" as what:
                 self.followed[Replica(record["client"], record["document"])].append(record)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from tests.chaos.world import Level, World
 
-Lane = Literal["servers", "network"]
+Lane = Literal["servers", "network", "people"]
 """Faults of one lane come one after the other; the lanes run side by side, so that faults meet."""
 
 

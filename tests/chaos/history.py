@@ -15,6 +15,12 @@ rejected    client, document, code: refused for good, in the end of a client's l
 failed      client, document, error: the document, or the client, could not go on
 left        client, document, settled: whether it waited for everything to be acknowledged
 afresh      client, document: a Yjs client had items that were lost, and dropped all that it had
+phase       name: what happens from here on, see `tests.chaos.plan`
+mixed       document: attackers edit it too
+attacked    kind, rounds, answers, error: what came of an attack; an error is the attacker's own
+memory      process, phase, bytes: it and its children, whenever it reaches a new height in the phase
+lag         process, phase, seconds: its loop stood still for longer; whenever it is a new height in the phase
+no lag      process, phase: it does not say how long its loop stands still
 fault       kind, target, phase (begin or end)
 exit        process, code, reason: a process that ended though nobody had told it to
 reported    document, epoch, first, last: what coedit itself says is lost; the epoch is the one that began since
@@ -31,6 +37,8 @@ commit      document, epoch, revision, id, sequence, mac, holds, delta: from the
 forked      document, revision: stored twice, and not the same
 snapshot    document, number, revision, content, yjs: the newest one, rendered and as Yjs shows it
 unreadable  document, error: what is stored of it cannot be read
+quarantined document, damage: marked as damaged
+leaked      connections, counted, clients, error: more connections than clients, when all others had gone
 ==========  =========================================================================================
 
 ``id`` is the client id that the server knows; ``client`` is the name of a person's program in this run; ``me``, with

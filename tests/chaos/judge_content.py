@@ -19,7 +19,8 @@ def content_violations(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("replay", document, f"the log does not replay: {error}")
             continue
         yield from _others_agree(evidence, document, replayed)
-        yield from _characters(evidence, document, text_of(replayed.cells))
+        if document not in evidence.mixed:
+            yield from _characters(evidence, document, text_of(replayed.cells))
 
 
 @dataclass(slots=True)

@@ -2,24 +2,34 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.plan import Plan, Planned
+from tests.chaos.plan import SETTLING, Phase, Planned
 from tests.chaos.world import World
 
 
 class Nemesis:
-    """Injects and heals faults, and records both."""
+    """Injects and heals faults, and records both, phase by phase."""
 
-    def __init__(self, world: World, plan: Plan) -> None:
+    def __init__(self, world: World, phases: Sequence[Phase]) -> None:
         self._world = world
-        self._plan = plan
+        self._phases = phases
 
     async def run(self) -> None:
-        """Carry out the plan."""
-        async with asyncio.TaskGroup() as tasks:
-            for planned in self._plan.lanes.values():
-                tasks.create_task(self._follow(planned))
+        """Carry out the plans of all phases; each lasts as long as it was planned, or as its faults take."""
+        for phase in self._phases:
+            self._begin(phase.name)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(asyncio.sleep(phase.seconds))
+                for planned in phase.plan.lanes.values():
+                    tasks.create_task(self._follow(planned))
+            await self._world.heal()
+        self._begin(SETTLING)
+
+    def _begin(self, phase: str) -> None:
+        self._world.phase = phase
+        self._world.history.add("phase", name=phase)
 
     async def _follow(self, planned: list[Planned]) -> None:
         for each in planned:

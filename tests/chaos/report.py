@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tests.chaos.checker import Verdict
 from tests.chaos.history import Record
+from tests.chaos.report_people import people_lines
 from tests.chaos.timing import felt_by_kind, injected, longest_silence, longest_wait, waits
 
 _SHOWN_VIOLATIONS = 20
@@ -20,6 +21,7 @@ def render(records: Sequence[Record], verdict: Verdict, uncovered: Sequence[str]
         "",
         *_faults(records),
         "",
+        *people_lines(records),
         *_verdict(verdict, uncovered),
     ]
     return "\n".join(lines) + "\n"

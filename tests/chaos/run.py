@@ -8,15 +8,19 @@ from typing import Any
 from tests.chaos.catalogue import FAULTS
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.collect import Collector
-from tests.chaos.crowd import BRIDGED, NAMES, Crowd
+from tests.chaos.crowd import Crowd
 from tests.chaos.faults import Fault
 from tests.chaos.history import History
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.plan import Plan, make_plan
+from tests.chaos.plan import MACHINES, PEOPLE, Phase, left_out, make_phases
 from tests.chaos.report import is_passed, render
 from tests.chaos.timing import injected
+from tests.chaos.watch import Watch
 from tests.chaos.world import Level, World
-from tests.system import ServerKind
+from tests.system import ServerKind, eventually
+
+_PROBES = 2
+"""Connections of those who ask for metrics, which may be there at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Options:
     """How long everything may take to be acknowledged, once the last fault is healed."""
     no_packet_filter: str = "not in a network namespace of its own"
     """Why packets cannot be lost here; empty if they can."""
+    is_timed: bool = True
+    """Whether times are judged; without it only what must not happen at any speed, for machines that are busy."""
     bug: str = ""
     """The bug that is planted in the services, see `tests.chaos.bugged`."""
 
@@ -66,14 +72,14 @@ async def run(options: Options) -> Outcome:
         no_packet_filter=options.no_packet_filter,
     )
     kinds = _wanted(options, world)
-    plan = make_plan(kinds, options.seconds, options.seed)
+    phases = make_phases(kinds, options.seconds, options.seed)
     facts: dict[str, Any] = {"seed": options.seed, "level": options.level, "server": options.server}
     may_lose = sorted(kind for kind, fault in kinds.items() if options.level in fault.may_lose)
-    facts |= {"kinds": sorted(kinds), "may_lose": may_lose, "bug": options.bug}
+    facts |= {"kinds": sorted(kinds), "may_lose": may_lose, "bug": options.bug, "is_timed": options.is_timed}
     history.add("run", seconds=options.seconds, **facts)
-    if plan.left_out:
-        print(f"{options.seconds:.0f} s are too short for: {', '.join(plan.left_out)}")
-    await _perform(world, history, plan, options)
+    if missed := left_out(kinds, phases):
+        print(f"{options.seconds:.0f} s are too short for: {', '.join(missed)}")
+    await _perform(world, history, phases, options)
     history.close()
     verdict = judge(history.records)
     uncovered = sorted(set(kinds) - {fault.kind for fault in injected(history.records)})
@@ -81,28 +87,52 @@ async def run(options: Options) -> Outcome:
     return Outcome(verdict, report, is_passed(verdict, uncovered), history.path)
 
 
-async def _perform(world: World, history: History, plan: Plan, options: Options) -> None:
+async def _perform(world: World, history: History, phases: list[Phase], options: Options) -> None:
+    with_people = any(phase.plan.lanes.get(PEOPLE) for phase in phases)
     async with world:
-        async with Crowd(world.door_urls, history, options.seed) as crowd:
-            await Nemesis(world, plan).run()
-            await world.heal()
+        async with (
+            Crowd(world.door_urls, history, options.seed, with_people=with_people) as crowd,
+            Watch(world),
+        ):
+            await Nemesis(world, phases).run()
             # What somebody sent before leaving may still be on its way, and the end is read only once.
-            await world.connected(await crowd.end_visits(), options.settle_seconds)
+            clients = await crowd.end_visits()
+            await _gone(world, clients, options.settle_seconds)
             await crowd.finish(options.settle_seconds)
-        await Collector(world, history, options.settle_seconds).collect((*NAMES, BRIDGED))
+        await Collector(world, history, options.settle_seconds).collect(crowd.documents)
+
+
+async def _gone(world: World, clients: int, seconds: float) -> None:
+    """Wait until only ``clients`` are connected; record what stays open beyond that."""
+    try:
+        await world.connected(clients, seconds)
+        await eventually(
+            lambda: sum(world.sockets().values()) <= clients + _PROBES, "others have gone", seconds
+        )
+    except AssertionError as error:
+        facts = {"connections": world.sockets(), "counted": world.connections(), "clients": clients}
+        world.history.add("leaked", **facts, error=str(error))
 
 
 def _wanted(options: Options, world: World) -> dict[str, type[Fault]]:
-    unknown = set(options.kinds) - FAULTS.keys()
+    kinds = [kind for named in options.kinds for kind in _expanded(named)]
+    unknown = set(kinds) - FAULTS.keys()
     if unknown:
         raise ValueError(f"no such faults: {sorted(unknown)}; there are {sorted(FAULTS)}")
     wanted: dict[str, type[Fault]] = {}
-    for kind in options.kinds or sorted(FAULTS):
+    for kind in kinds or sorted(FAULTS):
         reason = FAULTS[kind].missing(world)
         if not reason:
             wanted[kind] = FAULTS[kind]
-        elif options.kinds:
+        elif kind in options.kinds:
             raise ValueError(f"{kind} cannot be injected here: {reason}")
         else:
             print(f"skipped {kind}: {reason}")
     return wanted
+
+
+def _expanded(named: str) -> list[str]:
+    """Return the kinds that a name stands for: ``people`` for all attackers, ``machines`` for all else."""
+    if named not in (PEOPLE, MACHINES):
+        return [named]
+    return sorted(kind for kind, fault in FAULTS.items() if (fault.lane == PEOPLE) == (named == PEOPLE))

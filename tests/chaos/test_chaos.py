@@ -18,8 +18,17 @@ _SECONDS = "75"
 @pytest.mark.timeout(400)
 async def test_every_kind_of_faults_leaves_every_promise_kept(tmp_path: Path) -> None:
     seed = os.environ.get("COEDIT_SEED", _SEED)
-    print(f"COEDIT_SEED={seed}; again with: make chaos SEED={seed} DURATION={_SECONDS}")
-    arguments = ("--seed", seed, "--duration", _SECONDS, "--folder", str(tmp_path / "run"))
+    print(f"COEDIT_SEED={seed}; again with: make chaos SEED={seed} DURATION={_SECONDS} FAULTS=machines")
+    arguments = (
+        "--seed",
+        seed,
+        "--duration",
+        _SECONDS,
+        "--faults",
+        "machines",
+        "--folder",
+        str(tmp_path / "run"),
+    )
     command = (sys.executable, "-m", "tests.chaos", *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     assert await process.wait() == 0

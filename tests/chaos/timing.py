@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from tests.chaos.evidence import name_of
+from tests.chaos.evidence import Evidence, name_of
 from tests.chaos.history import Record
 
 _AFTER_SECONDS = 3.0
@@ -45,6 +45,27 @@ def waits(records: Sequence[Record]) -> list[Wait]:
         Wait(submitted[name_of(record)], record["at"])
         for record in records
         if record["what"] == "acked" and name_of(record) in submitted
+    ]
+
+
+def waits_between(evidence: Evidence, began_at: float, ended_at: float) -> list[Wait]:
+    """Return how long each edit took that was sent within a time; one that was never answered, to the end of it.
+
+    Whoever left, was refused or loaded another history waits no more.
+    """
+    acked = {name_of(record): record["at"] for record in evidence.acked}
+    left = ("left", "rejected", "failed", "stuck")
+    gone = {(record["client"], record.get("document")) for what in left for record in evidence.others[what]}
+    gone |= {
+        replica
+        for replica, records in evidence.followed.items()
+        if any(record["what"] == "reset" for record in records)
+    }
+    return [
+        Wait(record["at"], acked.get(name, ended_at))
+        for name, record in evidence.submitted.items()
+        if began_at <= record["at"] < ended_at
+        and (name in acked or (record["client"], name.document) not in gone)
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from coedit.testing.fault_proxy import Address, FaultProxy
+from tests.chaos.footprint import sockets_at
 from tests.chaos.history import History
 from tests.chaos.replicated import ReplicatedSystem
 from tests.system import Process, ServerKind, System, eventually
@@ -56,6 +57,8 @@ class World:
         self.no_packet_filter = no_packet_filter
         """Why packets cannot be lost here; empty if they can."""
         self.history = history
+        self.phase = ""
+        """The part of the run that it is in, as the plan names it."""
         self.level = level
         kind = ReplicatedSystem if level == "replicated" else System
         self.system: System = kind(
@@ -153,13 +156,19 @@ class World:
         """
 
         async def is_reached() -> bool:
-            return await asyncio.to_thread(self._connections) == count
+            return sum((await asyncio.to_thread(self.connections)).values()) == count
 
         await eventually(is_reached, f"the gateways have {count} connections", seconds)
 
-    def _connections(self) -> int:
-        pages = [self.system.metrics(name) for name in self.names("gateway")]
-        return sum(int(float(number)) for page in pages for number in _CONNECTIONS.findall(page))
+    def sockets(self) -> dict[str, int]:
+        """Return how many connections each gateway has, by what the kernel says."""
+        ports = zip(self.names("gateway"), map(urlsplit, self.system.gateways), strict=True)
+        return {name: sockets_at(int(url.port or 0)) for name, url in ports}
+
+    def connections(self) -> dict[str, int]:
+        """Return how many connections each gateway has, by what it says itself."""
+        pages = {name: self.system.metrics(name) for name in self.names("gateway")}
+        return {name: sum(map(int, map(float, _CONNECTIONS.findall(page)))) for name, page in pages.items()}
 
     def _make_folders(self) -> None:
         folder = self.system.folder
