@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-seaweedfs: install ## the object store's tests against a real SeaweedFS, wh
 chaos: install ## faults and attackers under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=people,machines REPORT=file
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \
 		$(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
+
+fuzz: install ## frames at all four doors and requests to REST that nobody would send: SEED=n DURATION=s REPORT=file
+	@$(BIN)/python -m tests.fuzz --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
 yjs-sessions: install ## random sessions of OT and Yjs clients, each to end with one document: SEEDS=200 SEED=n KILL=1 REPORT=file
 	@scripts/page.sh yjs
