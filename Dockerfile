@@ -32,5 +32,5 @@ COPY services services
 RUN python -m compileall -q services
 COPY --from=page /src/clients/js/dist clients/js/dist
 USER 10001:10001
-EXPOSE 8000 8081 8082 8083
+EXPOSE 8000 8081 8082 8083 8084
 CMD ["python", "-m", "services.gateway"]

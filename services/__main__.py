@@ -195,8 +195,7 @@ def _environment(data: Path) -> dict[str, str]:
         "COEDIT_GATEWAY_OPEN": "1",
     }
     for name in _SERVICES:
-        if name != "gateway":
-            defaults[f"COEDIT_{name.upper()}_HEALTH_PORT"] = str(free_port())
+        defaults[f"COEDIT_{name.upper()}_HEALTH_PORT"] = str(free_port())
     if "COEDIT_SECRET" not in os.environ:
         defaults["COEDIT_SECRET"] = _kept_secret(data / "secret")
     return defaults | dict(os.environ)

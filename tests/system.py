@@ -107,7 +107,7 @@ class System:
         self.folder = folder
         self.has_users = os.environ.get("COEDIT_ACL") == "1" and not redis_url if acl is None else acl
         self.processes: dict[str, Process] = {}
-        self._ready_ports: dict[str, int] = {}
+        self._health_ports: dict[str, int] = {}
         redis_port = free_port()
         self.redis_url = redis_url or f"redis://127.0.0.1:{redis_port}/0"
         self.object_store_url = (folder / "objects").as_uri()
@@ -133,7 +133,7 @@ class System:
         for name, process in self.processes.items():
             if name != "redis":
                 process.start()
-        for name in self._ready_ports:
+        for name in self._health_ports:
             self.wait_ready(name)
 
     def _start_redis(self) -> None:
@@ -143,7 +143,7 @@ class System:
 
     def wait_ready(self, name: str, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until a service says that it is ready."""
-        url = f"http://127.0.0.1:{self._ready_ports[name]}/readyz"
+        url = f"http://127.0.0.1:{self._health_ports[name]}/readyz"
         until(lambda: _answers(url), f"{name} is ready", self.logs, seconds)
 
     def restart(self, name: str) -> None:
@@ -168,7 +168,7 @@ class System:
     def metrics(self, name: str) -> str:
         """Return what a service counts, as Prometheus text."""
         with urllib.request.urlopen(
-            f"http://127.0.0.1:{self._ready_ports[name]}/metrics", timeout=5
+            f"http://127.0.0.1:{self._health_ports[name]}/metrics", timeout=5
         ) as answer:
             text: str = answer.read().decode()
             return text
@@ -213,11 +213,14 @@ class System:
         }
 
     def _add_service(self, service: str, number: int) -> str:
+        """Add one; return where clients reach it, if it is a gateway."""
         port = free_port()
-        setting = "COEDIT_GATEWAY_PORT" if service == "gateway" else f"COEDIT_{service.upper()}_HEALTH_PORT"
         name = f"{service}-{number}"
-        self._ready_ports[name] = port
-        more = {setting: str(port)} | (login(service) if self.has_users else {})
+        self._health_ports[name] = free_port()
+        ports = {f"COEDIT_{service.upper()}_HEALTH_PORT": str(self._health_ports[name])}
+        if service == "gateway":
+            ports["COEDIT_GATEWAY_PORT"] = str(port)
+        more = ports | (login(service) if self.has_users else {})
         self._add(name, [sys.executable, "-m", f"services.{service}"], more)
         return f"http://127.0.0.1:{port}"
 

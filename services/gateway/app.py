@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from coedit.protocol.codec import Codec, choose_codec
 from coedit.protocol.log_entry import ChainKey
-from coedit.runtime.health import add_health_routes
+from coedit.runtime.health import add_health_routes, serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.serving import serve
@@ -41,6 +41,7 @@ from services.gateway.kept import KeptContents
 from services.gateway.metrics import LOOP_ERRORS
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
+from services.gateway.open_mode import refuse_other_pages
 from services.gateway.presences import Presences
 from services.gateway.rest import DocumentRoutes, add_page
 from services.gateway.server_socket import ServerSocket
@@ -109,6 +110,7 @@ class Gateway:
         settings = self._settings
         await self._durability.check(self._nodes)
         server = await serve(self._application(), settings.gateway_host, settings.gateway_port)
+        health = await serve_health(self._ready, settings.health_host, settings.gateway_health_port)
         facts = {"event": "started", "host": settings.gateway_host, "port": settings.gateway_port}
         logger.info("gateway started", extra=facts)
         loops = {
@@ -135,13 +137,16 @@ class Gateway:
                 task.cancel()
             lines.end_all()
         await server.cleanup()
+        await health.cleanup()
         self._channels.close()
         self._ops.close()
         await self._nodes.aclose()
         logger.info("gateway stopped", extra={"event": "stopped"})
 
     def _application(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(
+            middlewares=[refuse_other_pages(self._access)] if self._settings.gateway_open else []
+        )
         add_health_routes(app, self._ready)
         app.router.add_get("/v1/ws", self._serve_socket)
         DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
@@ -185,7 +190,7 @@ class Gateway:
         try:
             await self._nodes.ping()
         except TROUBLE as error:
-            return f"Redis: {error!r}"
+            return f"Redis: {type(error).__name__}"  # no more: clients can ask, too
         return ""
 
 

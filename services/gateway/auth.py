@@ -1,12 +1,12 @@
 """Who speaks, and from where."""
 
 from contextlib import suppress
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from coedit.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
 from coedit.identifiers import AuthorId, ClientId, author_id
 from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, check_resume_token, read_access_token
+from coedit.runtime.foreign_pages import is_loopback
 from coedit.runtime.settings import SettingsError
 from services.gateway.settings import GatewaySettings
 
@@ -77,13 +77,3 @@ def _split(address: str) -> SplitResult:
         return urlsplit(address)
     except ValueError:  # brackets that hold no address, characters that would be others when normalized
         raise InvalidRequestError("the origin or the host is no address") from None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

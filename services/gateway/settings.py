@@ -11,7 +11,9 @@ class GatewaySettings(SharedSettings):
     gateway_host: str = "127.0.0.1"
     """Where it listens; 0.0.0.0 in a container."""
     gateway_port: int = 8000
-    """Clients, the page, health and metrics."""
+    """Clients and the page; ``/healthz`` and ``/readyz`` too, for load balancers."""
+    gateway_health_port: int = Field(default=8084, ge=0, le=65535)
+    """Health and metrics, on ``COEDIT_HEALTH_HOST``."""
     gateway_open: bool = False
     """Open development mode: no token is asked for. Refused on an address that is not loopback."""
     gateway_origins: str = ""

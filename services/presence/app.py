@@ -4,13 +4,11 @@ import asyncio
 import logging
 from functools import partial
 
-from aiohttp import web
 from redis.asyncio import Redis
 
-from coedit.runtime.health import add_health_routes
+from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
-from coedit.runtime.serving import serve
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
 from coedit.store.lease_thread import LeaseThread
@@ -49,9 +47,9 @@ class PresenceService:
         """
         metrics.SHARDS.set_function(lambda: len(self._rosters()))
         metrics.CLIENTS.set_function(lambda: sum(len(rosters) for rosters in self._rosters()))
-        health = web.Application()
-        add_health_routes(health, self._why_not_ready)
-        runner = await serve(health, self._settings.health_host, self._settings.presence_health_port)
+        runner = await serve_health(
+            self._why_not_ready, self._settings.health_host, self._settings.presence_health_port
+        )
         logger.info("the presence service runs", extra={"event": "start", "token": self._leases.token[:4]})
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -5,13 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from aiohttp import web
-
 from coedit.identifiers import DocumentId
 from coedit.protocol.log_entry import ChainKey
-from coedit.runtime.health import add_health_routes
+from coedit.runtime.health import serve_health
 from coedit.runtime.lifecycle import survive, until_stopped
-from coedit.runtime.serving import serve
 from coedit.store.archive import Archive
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
@@ -102,9 +99,7 @@ class Snapshotter:
         """Work until ``stop``, then finish the documents at hand and give the shards back."""
         settings = self._settings
         await self._durability.check(self._nodes)
-        app = web.Application()
-        add_health_routes(app, self._ready)
-        health = await serve(app, settings.health_host, settings.snapshotter_health_port)
+        health = await serve_health(self._ready, settings.health_host, settings.snapshotter_health_port)
         logger.info("snapshotter started", extra={"event": "started", "token": self._leases.token[:6]})
         try:
             connect = partial(connect_nodes, settings.redis_url)

@@ -5,14 +5,12 @@ import logging
 import time
 from functools import partial
 
-from aiohttp import web
 from redis.asyncio import Redis
 
 from coedit.protocol.log_entry import ChainKey
-from coedit.runtime.health import add_health_routes
+from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
-from coedit.runtime.serving import serve
 from coedit.store.archive import Archive
 from coedit.store.commit_script import CommitScript
 from coedit.store.discovery import connect_nodes
@@ -130,9 +128,7 @@ class Transformer:
         settings = self._settings
         await self._durability.check(self._nodes)
         await self._incarnations.begin_deployment()
-        app = web.Application()
-        add_health_routes(app, self._ready)
-        health = await serve(app, settings.health_host, settings.transformer_health_port)
+        health = await serve_health(self._ready, settings.health_host, settings.transformer_health_port)
         logger.info("transformer started", extra={"event": "started", "token": self._leases.token[:6]})
         connect = partial(connect_nodes, settings.redis_url)
         with LeaseThread(self._leases, connect, ERRORS.labels("lease-thread").inc):

@@ -1,16 +1,35 @@
-"""The three questions that an operator's machines ask of every process: alive, ready, and how much of what."""
+"""The three questions that an operator's machines ask of every process: alive, ready, and how much of what.
+
+They have a listener of their own: what it tells is not for whoever can reach the clients' one.
+"""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from coedit.runtime.foreign_pages import is_loopback, why_foreign
+from coedit.runtime.serving import serve
 
 Ready = Callable[[], Awaitable[str]]
 """Answers the empty string when the process can serve, otherwise why not."""
 
 
+async def serve_health(ready: Ready, host: str, port: int) -> web.AppRunner:
+    """Serve ``/healthz``, ``/readyz`` and ``/metrics`` until the returned runner is cleaned up.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    app = web.Application(middlewares=[_refuse_pages(is_loopback(host))])
+    add_health_routes(app, ready)
+    app.router.add_get("/metrics", _metrics)
+    return await serve(app, host, port)
+
+
 def add_health_routes(app: web.Application, ready: Ready) -> None:
-    """Serve ``/healthz`` (200 while the process runs), ``/readyz`` (200 or 503) and ``/metrics``."""
+    """Serve ``/healthz`` (200 while the process runs) and ``/readyz`` (200 or 503)."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -21,9 +40,19 @@ def add_health_routes(app: web.Application, ready: Ready) -> None:
             return web.json_response({"status": "not ready", "reason": reason}, status=503)
         return web.json_response({"status": "ready"})
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
+
+
+async def _metrics(_: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _refuse_pages(is_loopback_only: bool) -> Middleware:
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if why := why_foreign(request, is_loopback_only=is_loopback_only):
+            raise web.HTTPForbidden(text=why)
+        return await handler(request)
+
+    return refuse

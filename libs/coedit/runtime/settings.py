@@ -65,7 +65,7 @@ class SharedSettings(BaseSettings):
     stall_seconds: float = Field(default=60.0, ge=0)
     """A process whose event loop stands still for so long ends itself, to be started again; 0: it never does."""
     health_host: str = "127.0.0.1"
-    """Where a service without a port of its own answers health and metrics."""
+    """Where a service answers health and metrics, at a port of its own: nothing for clients to reach."""
 
     @model_validator(mode="before")
     @classmethod

@@ -125,14 +125,34 @@ def test_the_ingress_leads_to_a_port_of_a_service_and_hides_the_metrics(manifest
 def test_each_service_is_asked_for_its_health_where_it_answers(manifests: list[Manifest]) -> None:
     for deployment in of_kind(manifests, "Deployment"):
         settings = settings_in(manifests, deployment)
-        (port,) = container(deployment)["ports"]
-        assert port["containerPort"] == port_setting(settings)
+        ports = {port["name"]: port["containerPort"] for port in container(deployment)["ports"]}
+        assert ports == ports_of(settings)
+        assert {probe["httpGet"]["port"] for probe in probes(deployment)} == {"health"}
         assert settings.health_host == "0.0.0.0"  # the kubelet asks from outside of the pod
         spec = container(deployment)
         assert (
             spec["livenessProbe"]["httpGet"]["path"] == "/healthz"
         )  # never /readyz: no restart for Redis's sake
         assert spec["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_metrics_are_for_who_monitors_alone(manifests: list[Manifest]) -> None:
+    for service in of_kind(manifests, "Service"):
+        assert "health" not in {port["targetPort"] for port in service["spec"]["ports"]}
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        for rule in policy["spec"]["ingress"]:
+            if "health" in {port["port"] for port in rule["ports"]}:
+                (source,) = rule["from"]
+                assert (
+                    source["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == "monitoring"
+                )
+
+
+def test_prometheus_finds_each_service_by_a_port_that_it_has(manifests: list[Manifest]) -> None:
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/scrape.yml").read_text())["scrape_configs"]
+    (kept,) = [rule for rule in job["relabel_configs"] if rule.get("action") == "keep"]
+    for deployment in of_kind(manifests, "Deployment"):
+        assert kept["regex"] in {port["name"] for port in container(deployment)["ports"]}
 
 
 def test_services_know_every_variable_that_they_get(manifests: list[Manifest]) -> None:
@@ -305,11 +325,10 @@ def settings_in(manifests: list[Manifest], workload: Manifest) -> Any:
         return SERVICES[workload["metadata"]["name"]]()
 
 
-def port_setting(settings: Any) -> int:
-    if isinstance(settings, GatewaySettings):
-        return settings.gateway_port
+def ports_of(settings: Any) -> dict[str, int]:
     (name,) = [name for name in type(settings).model_fields if name.endswith("_health_port")]
-    return int(getattr(settings, name))
+    ports = {"health": int(getattr(settings, name))}
+    return ports | ({"http": settings.gateway_port} if isinstance(settings, GatewaySettings) else {})
 
 
 def test_overlays_are_found() -> None:
