@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
-from coedit.errors import CoeditError, InternalError, UnavailableError
+from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.messages import ClientMessage, Hello, error_message
 from coedit.protocol.server_session import CloseCode, Refusal, ServerSession
 from coedit.protocol.tokens import Identity
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.redis_connection import TROUBLE, told
 from services.gateway.catchup import CatchUp, Source
 from services.gateway.metrics import ERRORS, RECEIVED
 from services.gateway.server_socket import ServerSocket
@@ -233,7 +233,7 @@ def as_answer(error: BaseException) -> CoeditError:
     if isinstance(error, CoeditError):
         return error
     if isinstance(error, TROUBLE):
-        return UnavailableError("a store cannot be reached at the moment; try again in a while")
+        return told(error)
     return InternalError("a defect of the server; it is logged there")
 
 

@@ -5,13 +5,14 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable
 
-from coedit.errors import CoeditError, OverloadedError, UnavailableError
+from coedit.errors import CoeditError, OverloadedError
 from coedit.identifiers import DocumentId
 from coedit.ot.commit import Submission
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.document_log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, OpsStream
+from coedit.store.redis_connection import told
 from services.gateway.metrics import SUBMITTED
 
 logger = logging.getLogger(__name__)
@@ -94,8 +95,8 @@ class Submitter:
 
     def _tell_failed(self, waiting: list[tuple[Addressed, OnError]], failed: dict[Shard, Exception]) -> None:
         for addressed, on_error in waiting:
-            if self._log.shard(addressed.document_id) in failed:
-                on_error(UnavailableError("Redis cannot be reached at the moment; send again in a while"))
+            if (trouble := failed.get(self._log.shard(addressed.document_id))) is not None:
+                on_error(told(trouble))
         errors = sorted({repr(error) for error in failed.values()})
         logger.warning("submissions not taken", extra={"event": "submit-error", "errors": errors})
 

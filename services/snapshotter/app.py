@@ -25,6 +25,7 @@ from coedit.store.quarantine import Quarantine
 from coedit.store.snapshots import Snapshot, Snapshots
 from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
+from services.snapshotter.room import Room
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.settings import SnapshotterSettings
 from services.snapshotter.trim import Trimmer
@@ -107,6 +108,8 @@ class Snapshotter:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keep_leases(stop))
                     tasks.create_task(self._scan(stop))
+                    room = Room(self._nodes, stop)
+                    tasks.create_task(survive("room", room.step, stop, ERRORS.labels("room").inc))
         finally:
             await self._leases.leave()
             await health.cleanup()

@@ -17,6 +17,14 @@ FAILURES = Counter(
 ERRORS = Counter("coedit_snapshotter_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 SHARDS = Gauge("coedit_snapshotter_shards", "Shards that this process works on.")
 CHANGED = Gauge("coedit_snapshotter_changed", "Documents in these shards with commits above their snapshot.")
+USED_MEMORY = Gauge(
+    "coedit_snapshotter_redis_memory_share",
+    "Which share of its maxmemory (without one: of the machine's memory) the fullest Redis master uses.",
+)
+AOF_BYTES = Gauge(
+    "coedit_snapshotter_redis_file_bytes",
+    "What the largest append-only file of the Redis masters takes on disk.",
+)
 SECONDS = Histogram(
     "coedit_snapshotter_seconds",
     "From reading a document's position to the end of its trimming.",

@@ -29,8 +29,9 @@ export function signOf(status: Status, document: DocumentSession, savingForMs: n
     const text = document.access === "read" ? "Read only" : "Saved";
     return { kind: "saved", text: text + lossOf(document), short: text };
   }
-  const text = savingForMs < SLOW_AFTER_MS ? "Saving…" : `Saving… ${unsaved} not saved yet`;
-  return { kind: "saving", text, short: "Saving…" };
+  if (savingForMs < SLOW_AFTER_MS) return { kind: "saving", text: "Saving…", short: "Saving…" };
+  const why = document.trouble === "" ? "" : ` – ${document.trouble}`;
+  return { kind: "saving", text: `Saving… ${unsaved} not saved yet${why}`, short: "Saving…" };
 }
 
 function offline(document: DocumentSession, unsaved: string): Sign {

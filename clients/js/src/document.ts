@@ -47,6 +47,8 @@ export class DocumentSession {
   loaded = false;
   /** What the server lost and nobody could give back, if it ever did. */
   losses: readonly Loss[] = [];
+  /** Why the server has not taken yet what is in flight, in its words; empty: it did not say. */
+  trouble = "";
   readonly kept = new KeptCommits();
   /** One's own edits, to undo and redo; empty again after the document was loaded afresh. */
   readonly history = new UndoHistory();
@@ -350,6 +352,7 @@ export class DocumentSession {
     this.replica = this.replica.ack()[0];
     this.held = { epoch: Math.max(held.epoch, before?.epoch ?? 0), revision, mac };
     this.submission = null;
+    this.trouble = "";
     this.rejections = 0;
     this.unsaved = this.saved ? 0 : this.unsaved - this.unsavedInFlight;
   }
@@ -386,6 +389,7 @@ export class DocumentSession {
         return [];
       case "submit-later":
         if (this.submission !== null) this.submission = later(this.submission, now);
+        this.trouble = refusal.message;
         return [];
       case "submit-once-more":
         if (this.submission !== null) this.submission = { ...later(this.submission, now), failed: true };

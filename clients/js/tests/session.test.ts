@@ -95,9 +95,9 @@ function opened(server = new FakeServer()): Client {
   return client;
 }
 
-function reject(client: Client, code: string, definite = true, retryable = false): void {
+function reject(client: Client, code: string, definite = true, retryable = false, message = ""): void {
   const sequence = client.document["submission"]?.sequence;
-  client.tell({ type: "error", document: "notes", client_sequence: sequence, code, message: "", definite, retryable });
+  client.tell({ type: "error", document: "notes", client_sequence: sequence, code, message, definite, retryable });
 }
 
 describe("a session", () => {
@@ -307,6 +307,19 @@ describe("a session", () => {
     }
     client.tick(4_000);
     expect(client.count("submit")).toBe(2);
+  });
+
+  test("why something is not saved is said until it is", () => {
+    const client = opened();
+    client.type(0, "a");
+    reject(client, "unavailable", false, true, "the server is full");
+    const sign = () => signOf({ kind: "online" }, client.document, 10_000).text;
+    expect(sign()).toBe("Saving… 1 edit not saved yet – the server is full");
+    client.tick(client.document.dueAt!);
+    client.settle();
+    expect([client.document.saved, client.document.trouble, sign()]).toEqual([true, "", "Saved"]);
+    client.type(0, "b");
+    expect(sign()).toBe("Saving… 1 edit not saved yet");
   });
 
   test("a refused resume token costs the client id, not the edit, and no edit is committed twice", () => {

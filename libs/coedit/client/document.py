@@ -36,6 +36,7 @@ class Document:
         self._events: set[Listener[Event]] = set()
         self._submitted_at = 0.0
         self._error: CoeditError | None = None
+        self._trouble = ""
 
     @property
     def content(self) -> Delta:
@@ -56,6 +57,11 @@ class Document:
     def saved(self) -> bool:
         """Whether the server has acknowledged every edit, and has not found the document damaged since."""
         return self.state.saved and not self.state.damaged
+
+    @property
+    def trouble(self) -> str:
+        """Why the server has not taken yet what is not saved, in its words; empty: it did not say, or all is saved."""
+        return "" if self.state.saved else self._trouble
 
     @property
     def damaged(self) -> bool:
@@ -196,6 +202,7 @@ class Document:
         revision, sequence = self.revision, self.state.client_sequence
         messages = self.state.receive_ack(message)
         if self.revision != revision:
+            self._trouble = ""
             self._tell(Acknowledged(sequence, self.revision, time.monotonic() - self._submitted_at))
         self._note_submission(sequence)
         self._send(messages)
@@ -208,6 +215,11 @@ class Document:
                 listener.put(change)
         async with self._progress:
             self._progress.notify_all()
+
+    async def announce_trouble(self, trouble: str) -> None:
+        """Take in why a submission has to be sent again; the connection calls this."""
+        self._trouble = trouble
+        await self.announce()
 
     async def announce_loss(self, loss: Loss) -> None:
         """Tell of revisions that are lost for good; the connection calls this."""

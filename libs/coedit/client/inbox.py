@@ -100,7 +100,7 @@ class Inbox:
 
     async def _on_error(self, document: Document, message: Message) -> None:
         if "client_sequence" in message:
-            self._on_refused_submission(document, message)
+            await self._on_refused_submission(document, message)
         elif not message["definite"]:
             facts = {"event": "not-yet", "code": message["code"], "document_id": document.state.document_id}
             logger.info("the document is to be opened later", extra=facts | {"error": message["message"]})
@@ -116,7 +116,7 @@ class Inbox:
             facts = {"event": "refused", "code": message["code"], "document_id": document.state.document_id}
             logger.info("a message was refused", extra=facts)
 
-    def _on_refused_submission(self, document: Document, message: Message) -> None:
+    async def _on_refused_submission(self, document: Document, message: Message) -> None:
         state = document.state
         if not state.is_open or state.saved or message["client_sequence"] != state.client_sequence:
             return  # an answer to what was answered before
@@ -126,6 +126,7 @@ class Inbox:
             self._reject(document, message)
         elif message["retryable"]:
             self._submit_later(document)
+            await document.announce_trouble(message["message"])
         # Otherwise, being unanswered, it is sent again.
 
     def _submit_later(self, document: Document) -> None:

@@ -12,9 +12,10 @@ from typing import Literal, cast
 
 import msgpack
 
-from coedit.errors import CoeditError
+from coedit.errors import CoeditError, UnavailableError
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStore
+from coedit.store.redis_connection import TROUBLE
 from coedit.store.scripts import Script
 from coedit.store.server_pin import Server
 from coedit.store.topology import Nodes
@@ -75,15 +76,11 @@ class Incarnations:
 
         Raises:
             ShardCountError: it was begun with another number of shards.
-            RedisError, OSError, ObjectStoreError: a store cannot do it now.
+            UnavailableError: a store cannot do it now.
         """
         marker = await self._objects.read(MARKER)
         if marker is None:
-            await self._nodes.each(
-                [Shard(number) for number in range(self._shard_count)],
-                lambda shard: shard,
-                lambda pipe, shard: pipe.hsetnx(shard.incarnation, "id", secrets.token_hex(8)),
-            )
+            await self._incarnate_all()
             await self._objects.create(MARKER, msgpack.packb({"format": 1, "shard_count": self._shard_count}))
             marker = await self._objects.read(MARKER)
         begun_with = msgpack.unpackb(marker or b"\x80").get("shard_count")
@@ -92,6 +89,16 @@ class Incarnations:
                 f"this deployment was begun with {begun_with} shards, and COEDIT_SHARD_COUNT is {self._shard_count}: "
                 "documents would not be found; set it back"
             )
+
+    async def _incarnate_all(self) -> None:
+        try:
+            await self._nodes.each(
+                [Shard(number) for number in range(self._shard_count)],
+                lambda shard: shard,
+                lambda pipe, shard: pipe.hsetnx(shard.incarnation, "id", secrets.token_hex(8)),
+            )
+        except TROUBLE as error:
+            raise UnavailableError(f"the deployment cannot be begun in Redis now: {error}") from error
 
     async def examine(self, shard: Shard, server: Server) -> Incarnation | None:
         """Return what a shard that was just gained is, on this ``server``; None if it is not ours.

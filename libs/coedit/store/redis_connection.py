@@ -6,10 +6,11 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError
+from redis.exceptions import AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from coedit.errors import UnavailableError
 from coedit.store.server_pin import Pins, ServerPin
 
 TROUBLE = (RedisError, OSError, TimeoutError)
@@ -22,6 +23,20 @@ _DOUBTFUL = (AskError, ClusterDownError, ReadOnlyError, RedisConnectionError, Re
 def shakes_topology(error: Exception) -> bool:
     """Return whether an error says, or may say, that what was asked for lies elsewhere."""
     return isinstance(error, _DOUBTFUL)
+
+
+def told(trouble: BaseException) -> UnavailableError:
+    """Return what people are told of trouble with Redis: why nothing is saved. Their programs try again."""
+    if isinstance(trouble, OutOfMemoryError):
+        return UnavailableError("the server is full: edits are saved once there is room")
+    for code, reason in _REASONS.items():
+        if code in str(trouble):
+            return UnavailableError(f"the server cannot {reason}: edits are saved once it can")
+    return UnavailableError("the server's store cannot be reached at the moment: edits are saved once it can")
+
+
+_REASONS = {"MISCONF": "write to its disk", "NOREPLICAS": "reach its replicas"}
+"""By the code of Redis's error, for which redis-py has no class."""
 
 
 OnDoubt = Callable[[], None]

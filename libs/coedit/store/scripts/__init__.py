@@ -1,4 +1,8 @@
-"""The Lua scripts that Redis runs for coedit; each compares everything before its first write."""
+"""The Lua scripts that Redis runs for coedit; each compares everything before its first write.
+
+Those that free memory (``allow-oom`` in their first line) are run where Redis is full, too: they make the room that the
+others wait for.
+"""
 
 from collections.abc import Sequence
 from hashlib import sha1

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take a document that nobody edits out of Redis: it opens from its snapshot, and comes back with its next commit.
 --
 -- KEYS  folder, document, log, changed, idle, damaged

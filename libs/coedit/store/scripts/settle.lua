@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Forget that a document changed, if a snapshot covers all of it, or if it is not there any more; it is idle then.
 --
 -- KEYS  document, changed, idle

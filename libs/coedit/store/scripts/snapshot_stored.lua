@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take note of a snapshot that is in the object store, and tell who has the document open.
 --
 -- KEYS  document, events, log

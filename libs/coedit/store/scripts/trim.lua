@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Cut off the beginning of a document's log, which the archive holds.
 --
 -- KEYS  folder, document, log
