@@ -21,7 +21,7 @@ class Content:
 
     def __init__(self, document_id: DocumentId, loaded: LoadedDocument) -> None:
         # Without the commits that were read on the way: the feed keeps what is asked for, within bounds.
-        self.loaded = replace(loaded, recent=(), update=b"")
+        self.loaded = replace(loaded, recent=(), entries=(), update=b"")
         rendered = loaded.rendered
         self.ops: list[dict[str, Any]] = []
         inline_bytes, packed = 0, b""

@@ -77,9 +77,11 @@ class Healer:
 def _offers(feed: Feed, revision: int) -> list[Offer]:
     """Return where the feed is, and what it keeps of the way there above ``revision``."""
     before, recent = feed.recent_above(revision)
-    offers: list[Offer] = [Seen(feed.document_id, feed.epoch, feed.head, feed.mac)]
+    offers: list[Offer] = []
     for start in range(0, len(recent), _GIVEN_COMMITS):
         commits = tuple(commit.commit() for commit in recent[start : start + _GIVEN_COMMITS])
         offers.append(Given(feed.document_id, before, commits))
         before = commits[-1].mac
+    # Last of all: whoever reads the offers in parts would take what is yet to come for lost.
+    offers.append(Seen(feed.document_id, feed.epoch, feed.head, feed.mac))
     return offers

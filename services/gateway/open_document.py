@@ -20,7 +20,6 @@ from coedit.errors import (
 )
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import ClientCameBack
-from coedit.protocol.log_entry import encode_commit
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
@@ -130,7 +129,7 @@ class OpenDocument:
         if loaded.bridge is not None and loaded.recent:
             left_off = max(0, len(loaded.recent) - MAX_RECENT_COMMITS)
             before = loaded.recent[left_off - 1].mac if left_off else loaded.recent_before
-            commits = [Logged.read(encode_commit(commit)) for commit in loaded.recent[left_off:]]
+            commits = [Logged.read(entry) for entry in loaded.entries[left_off:]]
             self.feed.keep_below(commits, before)
 
     def content_to_keep(self) -> Content | None:

@@ -1,4 +1,5 @@
-"""Which documents are due: those that went quiet, those with many commits above their snapshot, those with large logs.
+"""Which documents are due: those that went quiet, that have many commits above their snapshot, or large logs, or that
+somebody asked for.
 
 The lists of changed documents are only a hint, written by the commit script; where a document really stands is
 read again when it is dealt with. All times are those of the Redis that has the document.
@@ -77,21 +78,22 @@ class Schedule:
             grown,
             lambda item: item.shard,
             lambda pipe, item: pipe.hmget(
-                item.shard.document(item.document_id), ["head", "snapshot", "log_bytes"]
+                item.shard.document(item.document_id), ["head", "snapshot", "log_bytes", "wanted"]
             ),
             raise_on_error=False,
         )
         return [item for item, found in zip(grown, positions, strict=True) if self._is_long(found)]
 
     def _is_long(self, found: Any) -> bool:
-        """Return whether there are enough commits, or bytes, by the reply of Redis.
+        """Return, by the reply of Redis, whether there are enough commits, or bytes, or a snapshot is wanted.
 
         What cannot be read is due: whoever deals with the document finds out what is wrong with it.
         """
         try:
-            head, snapshot, log_bytes = found
+            head, snapshot, log_bytes, wanted = found
             is_long = int(head or 0) - int(snapshot or 0) >= self._commits
-            return is_long or int(log_bytes or 0) > self._max_bytes
+            is_wanted = int(wanted or 0) > int(snapshot or 0)
+            return is_long or is_wanted or int(log_bytes or 0) > self._max_bytes
         except (TypeError, ValueError):
             return True
 

@@ -41,7 +41,9 @@ from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import ERRORS, SHARDS
 from services.transformer.recheck import Recheck
 from services.transformer.recover import Recovery
+from services.transformer.saved import Saved
 from services.transformer.settings import TransformerSettings
+from services.transformer.unsaved import Unsaved
 from services.transformer.yjs_decide import YjsDecider
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ class Transformer:
         )
         keeper = HistoryKeeper(self._log, archive, self._chain_key)
         maker = SnapshotMaker(self._reader, snapshots, keeper, self._chain_key, lambda *_: None)
-        scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
+        scripts = self._scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         self._large = LargeUpdates(ops, self._log.shard)
         self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard)
         self._yjs = YjsDecider(
@@ -112,6 +114,7 @@ class Transformer:
             self._quarantine,
             max_bytes=settings.transformer_memory_bytes // max(1, len(self._nodes.masters())),
             max_units=settings.transformer_document_units,
+            unsaved=Unsaved(settings.transformer_unsaved_bytes // max(1, len(self._nodes.masters()))),
         )
         return Consumer(
             self._nodes.quick_reader(redis),
@@ -144,6 +147,7 @@ class Transformer:
             lanes: Lanes[Redis] = Lanes(tasks, "consume", stop, ERRORS.labels("consume").inc)
             consumers = ConsumerLanes(self._nodes, self._recovery, self._consumer, lanes)
             tasks.create_task(self._keep_leases(consumers, stop))
+            saved = Saved(self._log, self._scripts, consumers.unsaved, self._recovery.remember)
             beside = {
                 "heads": self._heads.step,
                 "recover": self._recovery.step,
@@ -151,6 +155,7 @@ class Transformer:
                 "aside": self._aside.step,
                 "bridging": self._bridging.step,
                 "large-updates": self._large.step,
+                "saved": saved.step,
             }
             loops = [
                 tasks.create_task(survive(name, step, stop, ERRORS.labels(name).inc))

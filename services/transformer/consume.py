@@ -31,7 +31,7 @@ from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import BATCH_SECONDS, COMMIT_SECONDS, COMMITS, MISFITS
-from services.transformer.recover import Remembered
+from services.transformer.unsaved import Remembered, Unsaved
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,11 @@ class Consumer:
         self._waiting: asyncio.Task[object] | None = None
         """The task of `step`, while it waits for submissions."""
         self._is_interrupted = False
+
+    @property
+    def unsaved(self) -> Unsaved:
+        """What no snapshot covers of what was written here."""
+        return self._documents.unsaved
 
     def own(self, held: frozenset[Shard]) -> None:
         """Say which shards to consume from now on; takes effect with the next step."""
@@ -138,11 +143,11 @@ class Consumer:
     def recover(self) -> list[Remembered]:
         """After an error: forget what is in memory; the next step begins with each shard as if it were gained.
 
-        So from where Redis stands, and with the heads: what was written may not have been told. Return what was known
-        to be stored.
+        So from where Redis stands, and with the heads: what was written may not have been told. Return what is known
+        to be stored and no snapshot covers.
         """
         self.close()  # what is still connected may be connected to a server that is not the one any more
-        remembered = self._documents.remembered()
+        remembered = self.unsaved.remembered()
         for document_id in self._documents.held():
             self._documents.drop(document_id)
         self._cursors.clear()
@@ -243,7 +248,7 @@ class Consumer:
     def _note_written(self, write: DocumentWrite) -> None:
         if write.commits:
             COMMITS.inc(len(write.commits))
-            self._documents.note_written(write.document_id, write.after)
+            self._documents.note_written(write)
             self._heads.committed(write.document_id, write.after)
         elif write.expected.epoch == 0:
             # Redis does not hold it. That says nothing about its head, and holds for one batch and its cursor alone:

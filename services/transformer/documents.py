@@ -9,11 +9,13 @@ from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
 from coedit.ot.bridge import Bridge
+from coedit.store.commit_script import DocumentWrite
 from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
 from services.transformer.metrics import DOCUMENT_BYTES, DOCUMENTS, QUARANTINES
-from services.transformer.recover import Recovery, Remembered
+from services.transformer.recover import Recovery
+from services.transformer.unsaved import Unsaved
 from services.transformer.yjs_side import YjsSide
 
 logger = logging.getLogger(__name__)
@@ -85,7 +87,10 @@ class WorkingDocuments:
         *,
         max_bytes: int,
         max_units: int,
+        unsaved: Unsaved,
     ) -> None:
+        self.unsaved = unsaved
+        """What no snapshot covers of them, and of those that were here before."""
         self._reader = reader
         self._recovery = recovery
         self._quarantine = quarantine
@@ -103,11 +108,13 @@ class WorkingDocuments:
         """
         working = self._documents.get(document_id)
         if working is None or working.is_declared:
-            working = await self._working(document_id, await self._load_sound(document_id))
+            loaded = await self._load_sound(document_id)
+            working = await self._working(document_id, loaded)
             for client_id in await self._reader.ended(document_id):
                 working.authority.end(client_id)
             self.drop(document_id)
             self._documents[document_id] = working
+            self.unsaved.read(document_id, loaded)
             DOCUMENTS.inc()
             self._weigh(working)
         self._documents.move_to_end(document_id)
@@ -147,15 +154,12 @@ class WorkingDocuments:
         await self._recovery.settle(document_id)
         return await self._reader.load(document_id)
 
-    def remembered(self) -> list[Remembered]:
-        """Return what is known to be stored of the documents in memory."""
-        return [_remembered(document_id, working) for document_id, working in self._documents.items()]
-
-    def note_written(self, document_id: DocumentId, position: Position) -> None:
-        """Take note that everything of a document up to ``position`` is stored."""
-        working = self._documents.get(document_id)
+    def note_written(self, write: DocumentWrite) -> None:
+        """Take note that everything of a document up to where the write put it is stored."""
+        self.unsaved.written(write)
+        working = self._documents.get(write.document_id)
         if working is not None:
-            working.stored = position
+            working.stored = write.after
             working.authority.forget_old()
             self._weigh(working)
 
@@ -207,9 +211,3 @@ class WorkingDocuments:
         # Its items are those of the snapshot and of every commit above it, applied one by one.
         yjs = await asyncio.to_thread(YjsSide.load, document_id, loaded, bridge, incarnation)
         return WorkingDocument(authority, position, bridge, yjs)
-
-
-def _remembered(document_id: DocumentId, working: WorkingDocument) -> Remembered:
-    stored = working.stored
-    commits = [commit for commit in working.authority.recent if commit.revision <= stored.head]
-    return Remembered(document_id, stored, working.authority.before_recent, commits)

@@ -14,6 +14,7 @@ from coedit.store.server_pin import ServerChangedError
 from coedit.store.topology import Nodes
 from services.transformer.consume import Consumer
 from services.transformer.recover import Recovery
+from services.transformer.unsaved import Unsaved
 
 
 class ConsumerLanes:
@@ -55,6 +56,10 @@ class ConsumerLanes:
             if self._recovery.pins.of(redis).has_changed:
                 self._recovery.forget(redis, ())
                 await self._let_go(redis)
+
+    def unsaved(self) -> list[Unsaved]:
+        """Return what each consumer keeps until snapshots cover it."""
+        return [consumer.unsaved for consumer in self._consumers.values()]
 
     def interrupt(self) -> None:
         """End every wait for submissions, as `Consumer.interrupt` does."""

@@ -41,6 +41,17 @@ RESTORED = Counter("coedit_transformer_restored_commits_total", "Lost commits th
 LOST = Counter(
     "coedit_transformer_lost_revisions_total", "Revisions that were seen and that nobody could give back."
 )
+UNSAVED_BYTES = Gauge(
+    "coedit_transformer_unsaved_bytes", "About what is kept of commits that no snapshot covers yet."
+)
+UNSAVED_FORGOTTEN = Counter(
+    "coedit_transformer_unsaved_forgotten_total",
+    "Commits that were to be kept until a snapshot, and were too much.",
+)
+HURRIED = Counter(
+    "coedit_transformer_hurried_total",
+    "Times that a document's snapshot was asked for, since much waited for it.",
+)
 SHARDS = Gauge("coedit_transformer_shards", "Shards that this process owns.")
 DOCUMENTS = Gauge("coedit_transformer_documents", "Documents kept in memory.")
 DOCUMENT_BYTES = Gauge("coedit_transformer_document_bytes", "About what the documents kept in memory take.")

@@ -14,12 +14,17 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
+from coedit.errors import (
+    CoeditError,
+    DamagedError,
+    ForgedOfferError,
+    QuarantinedError,
+    UnavailableError,
+    UnknownKeyError,
+)
 from coedit.identifiers import DocumentId
-from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations, check_offer
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader
 from coedit.store.incarnation import Incarnation, Incarnations
 from coedit.store.keys import Shard
@@ -32,6 +37,7 @@ from coedit.store.topology import Nodes
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import OFFERS, SUSPECT, SUSPICIONS
 from services.transformer.restorer import Restorer
+from services.transformer.unsaved import Remembered
 
 logger = logging.getLogger(__name__)
 
@@ -56,31 +62,14 @@ class Watched:
     """Ids of the offers of each document that was not dealt with yet."""
     unmended: list[DocumentId] = field(default_factory=list)
     """Documents of which this process itself knows something that may be lost."""
+    known: list[Remembered] = field(default_factory=list)
+    """What it knows; should the shard become somebody else's before it is sound, its new owner is to know."""
 
     def note(self, seen: Seen) -> None:
         """Take note of how far somebody saw a document."""
         known = self.seen.get(seen.document_id)
         if known is None or (known.epoch, known.revision) < (seen.epoch, seen.revision):
             self.seen[seen.document_id] = seen
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What a transformer itself knows of a document: where it was stored, and the newest commits up to there."""
-
-    document_id: DocumentId
-    stored: Position
-    before: str
-    """The mac below the first commit."""
-    commits: Sequence[Commit]
-
-    def unsaved(self) -> Given | None:
-        """Return the commits that no snapshot covers, for whoever owns the shard now; None: there are none."""
-        above = [commit for commit in self.commits if commit.revision > self.stored.snapshot]
-        if not above:
-            return None
-        below = self.commits[: len(self.commits) - len(above)]
-        return Given(self.document_id, below[-1].mac if below else self.before, tuple(above))
 
 
 class Recovery:
@@ -110,7 +99,9 @@ class Recovery:
         self._watched: dict[Shard, Watched] = {}
         self._awake = asyncio.Event()
         self._following = asyncio.Lock()
-        self._remembered: list[Remembered] = []
+        self._remembered: dict[DocumentId, Remembered] = {}
+        """What this process knows and Redis may have lost, until whoever has to know does."""
+        self._reader = reader
 
     def sound(self) -> frozenset[Shard]:
         """Return the shards that can be consumed."""
@@ -132,10 +123,19 @@ class Recovery:
 
         ``remembered`` is what this process itself knows to be stored, should it turn out to be lost.
         """
-        self._watched = {
-            shard: watched for shard, watched in self._watched.items() if watched.redis is not redis
-        }
-        self._remembered += remembered
+        self._let_go([shard for shard, watched in self._watched.items() if watched.redis is redis])
+        self.remember(remembered)
+
+    def remember(self, remembered: Iterable[Remembered]) -> None:
+        """Have compared with what Redis holds, by the next `follow`, what this process itself knows to be stored."""
+        self._remembered |= {known.document_id: known for known in remembered}
+
+    def _let_go(self, shards: Iterable[Shard]) -> None:
+        """Watch shards no more; what is known of one that may have lost it is not over."""
+        for shard in shards:
+            watched = self._watched.pop(shard)
+            if watched.is_suspect:
+                self._remembered = {known.document_id: known for known in watched.known} | self._remembered
 
     async def follow(self, held: set[Shard]) -> None:
         """Examine the shards that were gained, and leave off those lost.
@@ -145,38 +145,37 @@ class Recovery:
         """
         async with self._following:
             placed = {shard: redis for redis, shards in self._nodes.by_node(held).items() for shard in shards}
-            self._watched = {
-                shard: watched
-                for shard, watched in self._watched.items()
-                if placed.get(shard) is watched.redis
-            }
+            self._let_go(
+                [shard for shard, watched in self._watched.items() if placed.get(shard) is not watched.redis]
+            )
             gained = {shard: redis for shard, redis in placed.items() if shard not in self._watched}
             for shard, redis in gained.items():
                 await self._examine(shard, redis)
             self._tell_suspicions(gained)
-            unexamined = [
-                known for known in self._remembered if self._shard_of(known.document_id) not in self._watched
-            ]
-            self._remembered = [known for known in unexamined if self._shard_of(known.document_id) in held]
-            await self._hand_over([known for known in unexamined if known not in self._remembered])
+            await self._hand_over(held)
         SUSPECT.set(sum(watched.is_suspect for watched in self._watched.values()))
         self._awake.set()
 
-    async def _hand_over(self, remembered: Sequence[Remembered]) -> None:
-        """Give what is known of shards that are somebody else's now to their owners: it may be lost.
+    async def _hand_over(self, held: set[Shard]) -> None:
+        """Give what is known and lost, of shards that somebody else owns or that are sound, to their owners.
 
         What cannot be given now is kept for the next time.
         """
-        for known in remembered:
-            given = known.unsaved()
-            if given is None:
-                continue
+        for document_id, known in list(self._remembered.items()):
+            shard = self._shard_of(document_id)
+            if shard in held and shard not in self._watched:
+                continue  # it could not be examined yet
             try:
-                await self._offers.add(self._shard_of(known.document_id), given)
+                if not await self._reader.holds(document_id, known.stored):
+                    await self._offers.add(shard, *await asyncio.to_thread(known.offers))
             except TROUBLE as error:
-                self._remembered.append(known)
-                facts = {"event": "hand-over-error", "document_id": known.document_id, "error": repr(error)}
+                facts = {"event": "hand-over-error", "document_id": document_id, "error": repr(error)}
                 logger.warning("what is known of a document could not be handed over yet", extra=facts)
+                continue
+            except DamagedError as error:
+                facts = {"event": "hand-over-damaged", "document_id": document_id, "error": str(error)}
+                logger.warning("a damaged document cannot be compared with what is known of it", extra=facts)
+            self._remembered.pop(document_id, None)
 
     async def step(self) -> None:
         """Deal with the offers that came, and with the shards whose time of suspicion is over."""
@@ -214,11 +213,13 @@ class Recovery:
         incarnation = await self._incarnations.examine(shard, self.pins.of(redis).server)
         if incarnation is None:
             return
-        is_suspect = incarnation.suspect_until_ms > 0
-        watched = self._watched[shard] = Watched(redis, incarnation, is_suspect)
-        for known in self._remembered if is_suspect else ():
-            if self._shard_of(known.document_id) == shard:
-                _remember(watched, known)
+        watched = Watched(redis, incarnation, is_suspect=incarnation.suspect_until_ms > 0)
+        if watched.is_suspect:
+            for known in list(self._remembered.values()):
+                if self._shard_of(known.document_id) == shard:
+                    await _remember(watched, known)
+                    del self._remembered[known.document_id]
+        self._watched[shard] = watched
         if incarnation.reason:
             SUSPICIONS.labels(incarnation.reason).inc()
 
@@ -287,7 +288,10 @@ class Recovery:
         donations = watched.donations.setdefault(offer.document_id, Donations(offer.document_id))
         donations.add(offer.commits, offer.before)
         last = offer.commits[-1]
-        watched.note(Seen(offer.document_id, last.epoch, last.revision, last.mac))
+        if (
+            watched.is_suspect or not last.lacks_update
+        ):  # else somebody has half of it, whom nobody waits for any more
+            watched.note(Seen(offer.document_id, last.epoch, last.revision, last.mac))
         return True
 
     async def _mend(self, shard: Shard, watched: Watched, document_id: DocumentId) -> bool:
@@ -297,7 +301,7 @@ class Recovery:
             if watched.is_suspect:  # somebody may give more of it
                 await self._restorer.restore(document_id, donations)
             else:
-                await self._restorer.give_up(document_id, donations)
+                await self._restorer.give_up(document_id, donations, watched.seen.get(document_id))
         except CoeditError as error:
             facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
             logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
@@ -345,16 +349,18 @@ class Recovery:
             self._watched.pop(shard, None)
             return
         watched.is_suspect = False
+        watched.known.clear()
         watched.donations.clear()
         watched.seen.clear()
         watched.offered.clear()
 
 
-def _remember(watched: Watched, known: Remembered) -> None:
-    document_id = known.document_id
-    stored = known.stored
+async def _remember(watched: Watched, known: Remembered) -> None:
+    document_id, stored = known.document_id, known.stored
+    watched.known.append(known)
     if stored.head:
-        watched.seen[document_id] = Seen(document_id, stored.epoch, stored.head, stored.mac)
+        watched.note(Seen(document_id, stored.epoch, stored.head, stored.mac))
     watched.unmended.append(document_id)
     donations = watched.donations.setdefault(document_id, Donations(document_id))
-    donations.add(known.commits, known.before)
+    for given in await asyncio.to_thread(list, known.given()):
+        donations.add(given.commits, given.before)

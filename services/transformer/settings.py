@@ -22,5 +22,7 @@ class TransformerSettings(SharedSettings):
     """How many entries of a shard are dealt with in one batch, at most."""
     transformer_memory_bytes: int = Field(default=512 * 1024 * 1024, ge=1024 * 1024)
     """About how much memory the documents take that are kept; the least recently edited are read again when needed."""
+    transformer_unsaved_bytes: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024)
+    """About how much is kept of what no snapshot covers, in case Redis loses it; above half, snapshots come sooner."""
     transformer_document_units: int = Field(default=16 * 1024 * 1024, ge=1)
     """How long a document may grow, in UTF-16 code units."""

@@ -4,6 +4,7 @@ import asyncio
 import random
 import shutil
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -197,6 +198,54 @@ async def test_redis_that_is_flushed_while_everybody_stays_connected_gets_everyt
             await redis.flushall()
         await _type(writers, 10)
         await _check_whole(system, writers)
+
+
+async def test_what_everybody_has_left_comes_back_however_heavy_it_is_and_whoever_owns_it_then(
+    make_system: MakeSystem,
+) -> None:
+    """More than an owner needs to rebase, in documents that nobody has open; two transformers race for the shards."""
+    system = make_system(gateways=2, transformers=2, settings=_NO_SNAPSHOTS)
+    written = {f"heavy {number}": (30, 20_000) for number in range(2)}
+    written |= {f"light {number}": (3, 5) for number in range(10)}
+    before: dict[str, tuple[str, str]] = {}
+    for name, (count, size) in written.items():
+        async with connect(system.url, author="ada") as session:
+            document = await session.open(name)
+            for number in range(count):
+                await document.insert(0, f"{number % 10}" * size)
+                await document.settle()
+            before[name] = document.text, document.state.mac
+    await asyncio.to_thread(system.wipe_redis)
+    async with connect(system.gateways[1], author="eve") as session:
+        for name, (text, mac) in before.items():
+            await eventually(
+                lambda name=name, text=text: _has_text(system, name, text), f"{name} is there again"
+            )
+            document = await session.open(name)
+            assert (document.text, document.state.mac, document.state.epoch) == (text, mac, 1)
+            await document.insert(0, "on ")
+            await document.settle()
+
+
+async def _has_text(system: System, name: str, text: str) -> bool:
+    try:
+        return await _stored_text(system, name) == text
+    except urllib.error.HTTPError:
+        return False
+
+
+async def test_what_is_too_much_to_keep_gets_its_snapshot_sooner(make_system: MakeSystem) -> None:
+    """Its log is short, and it never goes quiet."""
+    budget = {"COEDIT_TRANSFORMER_UNSAVED_BYTES": str(1024 * 1024)}
+    system = make_system(settings=_NO_SNAPSHOTS | budget)
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        while document.state.snapshot_revision == 0:
+            assert document.revision < 200, "it was hurried long ago"
+            await document.insert(0, "x" * 20_000)
+            await document.settle()
+            await asyncio.sleep(0.05)
+        assert "coedit_transformer_unsaved_forgotten_total 0.0" in system.metrics("transformer-0")
 
 
 async def _document(url: str, stack: AsyncExitStack, author: str, name: str) -> Document:

@@ -20,7 +20,7 @@ from coedit.ot.apply import apply
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
-from coedit.protocol.history import follow
+from coedit.protocol.history import follow, read_entry
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
@@ -48,6 +48,8 @@ class LoadedDocument:
     recent: tuple[Commit, ...] = ()
     recent_before: str = ""
     """The mac below the first of these."""
+    entries: tuple[bytes, ...] = ()
+    """The same commits as the log has them."""
     last_sequences: tuple[tuple[ClientId, ClientSequence], ...] = ()
     floor: Revision = Revision(0)
     snapshot: Revision = Revision(0)
@@ -199,6 +201,20 @@ class DocumentReader:
             return None
         snapshot = await self._snapshots.newest(document_id)
         return snapshot if snapshot is not None and snapshot.revision > revision else None
+
+    async def holds(self, document_id: DocumentId, stored: Position) -> bool:
+        """Return whether Redis has a document as far as it was known to be ``stored``, and by the same history.
+
+        Raises:
+            DamagedError: that cannot be told.
+            RedisError, OSError: Redis cannot be asked now.
+        """
+        position = await self._log.position(document_id)
+        if position is None or position.epoch != stored.epoch or position.head < stored.head:
+            return False
+        entries = await self._log.read(document_id, stored.head, stored.head)
+        # What was trimmed is covered by a snapshot.
+        return not entries or read_entry(entries[0], stored.head).mac == stored.mac
 
     async def archived_above(self, document_id: DocumentId, revision: Revision) -> list[bytes]:
         """Return the log's entries above ``revision`` that the archive has in a row: it may be ahead of all else.
@@ -376,6 +392,7 @@ class _Walk:
         """That of ``start`` until a commit is applied: it need not be unpacked for nothing."""
         self._sequences = dict(start.last_sequences)
         self._commits: list[Commit] = []
+        self._entries: list[bytes] = []
         self._bridge = start.bridge
         self.revision = start.revision
         self.mac = start.mac
@@ -386,7 +403,8 @@ class _Walk:
         Raises:
             DamagedError: one cannot be; those before it are applied.
         """
-        for commit in follow(self._document_id, entries, self.revision, self.mac, self._chain_key):
+        followed = follow(self._document_id, entries, self.revision, self.mac, self._chain_key)
+        for entry, commit in zip(entries, followed, strict=True):
             try:
                 self._document = apply(self._now(), commit.delta)
             except InvalidDeltaError as error:
@@ -397,6 +415,7 @@ class _Walk:
             self.revision, self.mac = commit.revision, commit.mac
             self._sequences[commit.client_id] = commit.client_sequence
             self._commits.append(commit)
+            self._entries.append(entry)
 
     def _now(self) -> Delta:
         return self._start.document if self._document is None else self._document
@@ -413,6 +432,7 @@ class _Walk:
             rendered=start.rendered if self._document is None else Rendered(self._document),
             recent=tuple(commits),
             recent_before=start.mac,
+            entries=tuple(self._entries),
             last_sequences=tuple(self._sequences.items()),
             bridge=self._bridge,
         )

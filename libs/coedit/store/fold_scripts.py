@@ -1,4 +1,4 @@
-"""What a snapshotter writes to Redis: scripts, each of which compares before it writes."""
+"""What is written to Redis about snapshots: scripts, each of which compares before it writes."""
 
 from typing import Literal
 
@@ -26,6 +26,7 @@ class FoldScripts:
         self._trim = Script("trim.lua")
         self._settle = Script("settle.lua")
         self._evict = Script("evict.lua")
+        self._hurry = Script("hurry.lua")
 
     async def note(self, snapshot: Snapshot, epoch: int) -> Noted:
         """Set where the newest snapshot of a document in ``epoch`` is, never backwards, and announce it.
@@ -46,6 +47,16 @@ class FoldScripts:
         )
         noted: Noted = answer.decode()
         return noted
+
+    async def hurry(self, document_id: DocumentId) -> bool:
+        """Ask whoever makes snapshots for one of a document at its head; return whether Redis has the document.
+
+        Raises:
+            RedisError: Redis may or may not have taken note; asking again is harmless.
+        """
+        shard = shard_of(document_id, self._shard_count)
+        keys = [shard.document(document_id), shard.changed]
+        return bool(await self._hurry.run(self._nodes.at(shard), keys, [document_id]))
 
     async def trim(
         self, document_id: DocumentId, epoch: int, floor: Revision, new_floor: Revision

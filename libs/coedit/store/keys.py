@@ -13,7 +13,7 @@ refused:{s}             stream      entries of ops:{s} that nobody could decode 
 begun:{s}               hash        by an owner's token: where it began, as long as nothing there is finished; expires
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
 idle:{s}                sorted set  documents that their snapshots cover, by time of the last commit (ms), or later
-document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes
+document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes, wanted
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
 ended:{s}:ID            sorted set  clients that were definitely rejected in a document, by when (ms); bounded, expires
 staged:{s}:ID           stream      a repaired log, before it takes the place of the damaged one; expires
@@ -41,6 +41,7 @@ The fields of document:{s}:ID:
 - ``incarnation``: that of the shard in which the document was last compared with the object store,
 - ``lost``: the revisions whose loss began the epoch, ``first-last``; empty or absent: none,
 - ``log_bytes``: about what the log takes in memory; only a hint, for the snapshotter.
+- ``wanted``: the revision at which somebody asked for a snapshot, who has too much to keep until there is one.
 """
 
 from dataclasses import dataclass

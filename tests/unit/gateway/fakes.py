@@ -102,9 +102,16 @@ class FakeStore:
         return found if self.head else None
 
     async def load(self, _: DocumentId, __: LoadedDocument | None = None) -> LoadedDocument:
-        recent = tuple(decode_commit(self._entry(revision)) for revision in range(1, self.head + 1))
+        entries = tuple(self._entry(revision) for revision in range(1, self.head + 1))
+        recent = tuple(map(decode_commit, entries))
         loaded = LoadedDocument(
-            self.epoch, Revision(self.head), self._mac(self.head), Rendered(), recent, bridge=self.bridge
+            self.epoch,
+            Revision(self.head),
+            self._mac(self.head),
+            Rendered(),
+            recent,
+            entries=entries,
+            bridge=self.bridge,
         )
         await self.after_load()
         return loaded

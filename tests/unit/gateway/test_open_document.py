@@ -172,7 +172,7 @@ async def test_what_redis_lost_is_given_back_from_memory_and_by_clients() -> Non
     store.head = 2
     document._on_subscribed_again()
     await eventually(lambda: bool(outlet.sent) and outlet.sent[-1]["type"] == "recall", "the client is asked")
-    seen, given = store.offers[:2]
+    given, seen = store.offers[:2]
     assert (seen.revision, seen.mac) == (8, "1/8")
     assert (given.before, [commit.revision for commit in given.commits]) == ("1/5", [6, 7, 8])
     assert (outlet.sent[-1]["revision"], outlet.sent[-1]["mac"]) == (2, "1/2")
@@ -192,7 +192,7 @@ async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> N
     document._on_subscribed_again()
     await _settled(document)
     assert [error.code for error in outlet.dropped] == ["unavailable"]
-    seen, given = store.offers  # what the document has gone on without, for the owner to report
+    given, seen = store.offers  # what the document has gone on without, for the owner to report
     assert seen.revision == 6
     assert (given.before, [commit.mac for commit in given.commits]) == ("1/5", ["1/6"])
     with pytest.raises(DivergedError):
@@ -226,7 +226,7 @@ async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     store.epoch, store.head = 1, 5
     document._on_subscribed_again()
     await eventually(lambda: bool(store.offers), "it is offered")
-    seen, given = store.offers[:2]
+    given, seen = store.offers[:2]
     assert given.before == "1/5"
     assert (seen.epoch, seen.revision, [commit.revision for commit in given.commits]) == (2, 8, [6, 7, 8])
     store.epoch, store.head = 2, 8
@@ -307,7 +307,7 @@ async def test_owner_of_a_document_that_was_written_on_too_soon_sees_where_the_h
     store.fork_at, store.head = 4, 4
     document._on_subscribed_again()
     await eventually(lambda: bool(store.offers), "it is offered")
-    seen, given = store.offers[:2]
+    given, seen = store.offers[:2]
     assert (seen.revision, given.before) == (5, "1/2")
     assert [commit.mac for commit in given.commits] == ["1/3", "1/4", "1/5"]
     store.epoch = 2
@@ -326,7 +326,7 @@ async def test_bridged_document_is_given_back_by_a_gateway_that_opened_it_just_n
     store.head = 3
     document._on_subscribed_again()
     await eventually(lambda: bool(store.offers), "it is offered")
-    _, given = store.offers[:2]
+    given, _ = store.offers[:2]
     assert (given.before, [commit.revision for commit in given.commits]) == ("1/3", [4, 5, 6, 7])
     store.head = 7
     await _settled(document)

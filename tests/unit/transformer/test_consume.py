@@ -17,6 +17,7 @@ from services.transformer.batch import BatchDecider
 from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
+from services.transformer.unsaved import Unsaved
 
 SHARDS = frozenset({Shard(0), Shard(1)})
 
@@ -76,8 +77,7 @@ class FakeHeads:
 
 
 class FakeDocuments:
-    def remembered(self) -> list[Any]:
-        return []
+    unsaved = Unsaved(0)
 
     def held(self) -> tuple[()]:
         return ()

@@ -1,7 +1,6 @@
 """Which documents a transformer keeps in memory."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -10,10 +9,12 @@ from prometheus_client import REGISTRY
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
+from coedit.store.commit_script import DocumentWrite
 from coedit.store.documents import EMPTY, DocumentReader, LoadedDocument
 from coedit.store.quarantine import Quarantine
 from services.transformer.documents import WorkingDocuments
 from services.transformer.recover import Recovery
+from services.transformer.unsaved import Unsaved
 
 _MAX_BYTES = 1024 * 1024
 _MANY = 200
@@ -54,6 +55,7 @@ def documents(stored: NewDocuments) -> Iterator[WorkingDocuments]:
         cast("Quarantine", stored),
         max_bytes=_MAX_BYTES,
         max_units=_MAX_BYTES,
+        unsaved=Unsaved(_MAX_BYTES),
     )
     yield kept
     for document_id in kept.held():
@@ -76,7 +78,7 @@ async def _commit(documents: WorkingDocuments, document_id: DocumentId, text: st
     revision = Revision(authority.head + 1)
     commit = Commit(revision, delta, AuthorId("ada"), ClientId("ada"), ClientSequence(revision), 0, 1)
     authority.append(commit, delta)
-    documents.note_written(document_id, working.stands_at())
+    documents.note_written(DocumentWrite(document_id, working.stored, working.stands_at(), b""))
     documents.drop_excess()
 
 
@@ -111,19 +113,3 @@ async def test_document_above_the_bound_is_not_read_at_each_edit(
     for _ in range(2):
         await _commit(documents, only, "x" * _MAX_BYTES)
     assert stored.read == [only]
-
-
-async def test_what_is_remembered_begins_with_the_first_commit_above_what_was_read(
-    documents: WorkingDocuments, stored: NewDocuments
-) -> None:
-    """Redis may come back with just the snapshot that was read: what continues it is given back from there on."""
-    (only,) = _ids(1)
-    stored.loaded = replace(EMPTY, revision=Revision(5), mac="mac of 5")
-    for text in "ab":
-        await _commit(documents, only, text)
-    [remembered] = documents.remembered()
-    assert (remembered.before, [commit.revision for commit in remembered.commits]) == ("mac of 5", [6, 7])
-    documents.drop(only)
-    stored.loaded = replace(stored.loaded, recent=tuple(remembered.commits), recent_before="mac of 5")
-    await documents.get(only)
-    assert documents.remembered()[0].before == "mac of 5"
