@@ -30,6 +30,8 @@ from services.gateway.wire import Wire
 logger = logging.getLogger(__name__)
 
 _OFFERS_A_RECALL = 64
+_LARGE_FRAME_BYTES = 32 * 1024
+"""Read in some milliseconds, where it is made of many small values."""
 _OFFERED_WEIGHT = 32 * 1024 * 1024
 """What the offers of a recall may weigh together (see `Delta.weight`); clients keep about 4 MiB."""
 
@@ -196,11 +198,17 @@ class Connection(Wire):
 
     async def _answer(self, desk: Desk, payload: bytes | str) -> None:
         try:
-            message = self.session.receive(payload)
+            message = await self._parsed(payload)
             _received(message.type).inc()
             await desk.handle(self, message)
         except Refusal as refusal:
             await self._refuse(refusal)
+
+    async def _parsed(self, payload: bytes | str) -> ClientMessage:
+        """Return the message in a frame; a large one is read in a thread, so that nobody else waits for it."""
+        if len(payload) <= _LARGE_FRAME_BYTES:
+            return self.session.receive(payload)
+        return await asyncio.to_thread(self.session.receive, payload)
 
     async def _refuse(self, refusal: Refusal) -> None:
         code = refusal.error.code

@@ -20,6 +20,7 @@ from coedit.errors import (
 )
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Submission
+from coedit.ot.wire import MAX_OPS, MAX_VALUES
 from coedit.presence.roster import Presence as PresenceOf
 from coedit.presence.roster import presence_fields
 from coedit.protocol.messages import (
@@ -351,6 +352,8 @@ class GatewayDesk:
             "server": f"coedit/{self._version}",
             "limits": {
                 "frame_bytes": settings.gateway_frame_bytes,
+                "delta_ops": MAX_OPS,
+                "delta_values": MAX_VALUES,
                 "document_units": settings.gateway_document_units,
                 "open_documents": settings.gateway_open_documents,
                 "presence_bytes": settings.gateway_presence_bytes,

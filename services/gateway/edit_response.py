@@ -6,10 +6,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from coedit.errors import TooLargeError
 from coedit.identifiers import DocumentId
 from coedit.ot.delta import Delta
-from coedit.ot.wire import MAX_OPS
+from coedit.ot.wire import check_bounds
 from coedit.protocol.tokens import Identity
 from coedit.store.history import Past
 from services.gateway.one_edit import Base, OneEdits
@@ -39,8 +38,7 @@ async def edit_response(
     answer = {"document": document_id, "base_revision": base.revision} | facts
     if not delta.ops:
         return json_response(answer | {"epoch": base.epoch, "revision": base.revision, "changed": False})
-    if len(delta.ops) > MAX_OPS:
-        raise TooLargeError(f"the edit would have {len(delta.ops)} ops; allowed are {MAX_OPS}")
+    check_bounds(delta.to_json())
     made_on = Base(document_id, base.epoch, base.revision, base.mac)
     client_id = edits.client_id(made_on, identity.author, what)
     told = await edits.make(made_on, identity.author, client_id, delta)

@@ -132,6 +132,7 @@ class _InDocument:
         self._append(commit, authority.document)
 
     def _take(self, side: YjsSide, arrived: Held, update: Update) -> str:
+        self.working.authority.check_weight(len(arrived.submission.update))
         side.check(arrived.submission, update, self.parts.max_units)
         if not side.is_ready(update):
             side.hold(arrived, update)

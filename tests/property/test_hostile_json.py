@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coedit.errors import InvalidDeltaError
+from coedit.errors import InvalidDeltaError, TooLargeError
 from coedit.ot import Delta
 from coedit.ot.wire import MAX_OPS
 
@@ -72,7 +72,7 @@ PLACES: dict[str, Callable[[Json], Json]] = {
     "key of an op": lambda value: [{"insert": "a", "x": value}],
 }
 NEVER_READ = ("op", "retain", "delete", "attributes of a delete", "key of an op")
-CODES = {"invalid-delta", "lone-surrogate", "unsupported-op"}
+CODES = {"invalid-delta", "lone-surrogate", "too-large", "unsupported-op"}
 
 
 @pytest.mark.parametrize(("place", "name"), list(product(PLACES, VALUES)))
@@ -92,5 +92,5 @@ def test_hostile_value_is_refused_or_comes_back(place: str, name: str) -> None:
 def read_or_code(value: Json) -> Delta | str:
     try:
         return Delta.from_json(value)
-    except InvalidDeltaError as refusal:
+    except (InvalidDeltaError, TooLargeError) as refusal:
         return refusal.code

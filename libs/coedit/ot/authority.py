@@ -26,6 +26,10 @@ MAX_RECENT_WEIGHT = 256 * 1024
 """What recent commits may weigh (see `Delta.weight`)."""
 MAX_LAST_SEQUENCES = 4096
 MAX_ENDED_CLIENTS = 4096
+_UNIT_WEIGHT = 4
+"""How many times its units a document may weigh: embeds and formats take what no unit counts."""
+_SMALL_WEIGHT = 1024 * 1024
+"""So much any document may weigh."""
 _BYTES = 2000
 """What a document takes that holds nothing, where the text and the commits come on top."""
 _COMMIT_BYTES = 800
@@ -73,6 +77,8 @@ class Authority:
         self.mac = mac
         self.document = document
         self._max_units = max_units
+        self._weight = document.weight
+        """What the document weighs, or more: what was taken away is not looked at before the bound is near."""
         self.before_recent = mac
         """The mac below the first of `recent`."""
         self._recent: deque[Commit] = deque()
@@ -127,6 +133,7 @@ class Authority:
         rebase.check_done()
         caret = self._check_length(rebase)
         delta = rebase.delta
+        self.check_weight(delta.weight)
         document = apply(self.document, delta)
         if document.document_length > self._max_units:
             raise DocumentTooLargeError(
@@ -134,8 +141,21 @@ class Authority:
             )
         return Accepted(delta, caret, document)
 
+    def check_weight(self, more: int) -> None:
+        """Refuse what would make the document weigh more than it may, by ``more`` (see `Delta.weight`).
+
+        Raises:
+            DocumentTooLargeError: it would.
+        """
+        most = max(_SMALL_WEIGHT, _UNIT_WEIGHT * self._max_units)
+        if self._weight + more > most:
+            self._weight = self.document.weight
+        if self._weight + more > most:
+            raise DocumentTooLargeError(f"the document would weigh {self._weight + more}; allowed is {most}")
+
     def append(self, commit: Commit, document: Delta) -> None:
         """Take note of a commit at the head, and of the document with it."""
+        self._weight += commit.delta.weight
         before, self.head, self.mac, self.document = self.mac, commit.revision, commit.mac, document
         self.remember((commit,), before)
         self._last_sequences[commit.client_id] = commit.client_sequence

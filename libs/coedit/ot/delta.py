@@ -6,7 +6,7 @@ from typing import Any
 from coedit.errors import InvalidDeltaError
 from coedit.ot.attributes import same_attributes
 from coedit.ot.cursor import target_length
-from coedit.ot.ops import Delete, Insert, Op, Retain
+from coedit.ot.ops import Delete, Insert, Op, Retain, op_weight
 from coedit.ot.utf16 import from_units
 from coedit.ot.values import JsonValue, same
 from coedit.ot.wire import MAX_ATTRIBUTES, checked_op, read_ops, write_op
@@ -119,8 +119,8 @@ class Delta:
 
     @property
     def weight(self) -> int:
-        """About what the delta takes to keep and to handle: the units it inserts, and a little for each op."""
-        return 16 * len(self.ops) + sum([target_length(op) for op in self.ops if type(op) is Insert])
+        """About what the delta takes to keep and to handle: what it inserts, its formats, and a little for each op."""
+        return sum(map(op_weight, self.ops))
 
     @property
     def length(self) -> int:

@@ -3,7 +3,9 @@
 from typing import NamedTuple, TypeAlias, final
 
 from coedit.ot.attributes import Attributes
-from coedit.ot.values import JsonValue
+from coedit.ot.values import JsonValue, value_weight
+
+_OP_WEIGHT = 16
 
 Embed: TypeAlias = dict[str, JsonValue]
 """One thing that is not text, such as an image: a JSON object with at least one key."""
@@ -33,3 +35,14 @@ class Delete(NamedTuple):
 
 
 Op: TypeAlias = Insert | Retain | Delete
+
+
+def op_weight(op: Op) -> int:
+    """Return about what an op takes to keep and to handle: what it inserts, its formats, and a little for itself."""
+    if type(op) is Delete:
+        return _OP_WEIGHT
+    formats = value_weight(op.attributes) if op.attributes else 0
+    if type(op) is Retain:
+        return _OP_WEIGHT + formats
+    content = op.content
+    return _OP_WEIGHT + formats + (len(content) if type(content) is str else value_weight(content))

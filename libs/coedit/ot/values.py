@@ -60,6 +60,32 @@ def canonical_number(value: float) -> int | float:
     return int(value) if value == int(value) else value
 
 
+def has_more_values(value: object, most: int) -> bool:
+    """Tell whether a JSON value holds more than ``most`` others, at any depth; looks at hardly more than so many."""
+    count, containers = 0, [value]
+    while containers:
+        container = containers.pop()
+        if type(container) is not dict and type(container) is not list:
+            continue
+        count += len(container)
+        if count > most:
+            return True
+        members = container.values() if type(container) is dict else container
+        containers.extend(member for member in members if type(member) is dict or type(member) is list)
+    return False
+
+
+def value_weight(value: JsonValue) -> int:
+    """Return about how many characters a canonical value takes as JSON."""
+    if isinstance(value, str):
+        return 2 + len(value)
+    if isinstance(value, dict):
+        return 2 + sum([4 + len(key) + value_weight(member) for key, member in value.items()])
+    if isinstance(value, list):
+        return 2 + sum([1 + value_weight(member) for member in value])
+    return 4
+
+
 def same(left: JsonValue, right: JsonValue) -> bool:
     """Tell whether two canonical values are the same JSON; unlike for ``==``, ``true`` is not ``1``."""
     return left is right or (left == right and _same_types(left, right))

@@ -1,17 +1,21 @@
 """Deltas as JSON: the strict reading of what anyone may have sent, and the writing."""
 
-from coedit.errors import InvalidDeltaError, LoneSurrogateError, UnsupportedOpError
+from collections.abc import Sequence
+
+from coedit.errors import InvalidDeltaError, LoneSurrogateError, TooLargeError, UnsupportedOpError
 from coedit.identifiers import MAX_SAFE_INTEGER
 from coedit.ot.attributes import Attributes, without_nulls
 from coedit.ot.ops import Delete, Embed, Insert, Op, Retain
 from coedit.ot.utf16 import from_units, has_lone_surrogate, to_units
-from coedit.ot.values import JsonValue, canonical_object, copy_object
+from coedit.ot.values import JsonValue, canonical_object, copy_object, has_more_values
 from coedit.ot.writer import OpWriter
 
 MAX_OPS = 20_000
 """In what a client may send at once: deciding about so many takes about half a second, and keeps others waiting.
 
 Carried over others' commits, a delta may come to have more."""
+MAX_VALUES = 100_000
+"""In the attributes and embeds of a delta that a client sends: each takes a microsecond or so wherever it comes by."""
 MAX_ATTRIBUTES = 256
 """Per op of the same; a browser editor uses about twenty names. Formatted again, text may come to have more."""
 
@@ -20,17 +24,18 @@ def read_ops(value: object, *, is_bounded: bool = True) -> tuple[Op, ...]:
     """Return the ops that a parsed JSON value stands for, in normal form.
 
     ``value`` is a tree, as every JSON and msgpack parser makes it. Without ``is_bounded`` it may have any number of
-    ops and attributes.
+    ops, attributes and values in them.
 
     Raises:
-        InvalidDeltaError: it is not a delta, or beyond one of the bounds.
+        TooLargeError: it has more ops, or more values in attributes and embeds, than a client may send.
+        InvalidDeltaError: it is not a delta, or an op has too many attributes.
         LoneSurrogateError: a text holds half of a surrogate pair.
         UnsupportedOpError: it holds an embed retain.
     """
     if type(value) is not list:
         raise InvalidDeltaError("a delta is an array of ops")
-    if is_bounded and len(value) > MAX_OPS:
-        raise InvalidDeltaError(f"a delta has at most {MAX_OPS} ops")
+    if is_bounded:
+        check_bounds(value)
     writer = OpWriter()
     units = 0
     for item in value:
@@ -40,6 +45,25 @@ def read_ops(value: object, *, is_bounded: bool = True) -> tuple[Op, ...]:
     if units > MAX_SAFE_INTEGER:
         raise InvalidDeltaError("the lengths add up to more than 2^53 - 1")
     return writer.finish()[0]
+
+
+def check_bounds(items: Sequence[object]) -> None:
+    """Refuse a delta, as parsed JSON, that is more than a client may send.
+
+    Raises:
+        TooLargeError: it has too many ops, or too many values in attributes and embeds.
+    """
+    if len(items) > MAX_OPS:
+        raise TooLargeError(f"a delta has at most {MAX_OPS} ops")
+    held = [
+        part
+        for item in items
+        if type(item) is dict
+        for part in (item.get("attributes"), item.get("insert"))
+        if type(part) is dict
+    ]
+    if held and has_more_values(held, MAX_VALUES):
+        raise TooLargeError(f"the attributes and embeds of a delta have at most {MAX_VALUES} values")
 
 
 def checked_op(op: object, most_attributes: int | None = None) -> Op | None:

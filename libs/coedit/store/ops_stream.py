@@ -30,6 +30,8 @@ from coedit.store.resp import pack
 from coedit.store.topology import Nodes, NowhereError
 
 _FIELD = b"submissions"
+_HEAVY_WEIGHT = 128 * 1024
+"""Encoded in some milliseconds."""
 _MAX_SET_APART_BYTES = 64 * 1024
 """What is kept of each field of an entry that nobody could decide: a thousand of them must fit into Redis."""
 _MULTI, _EXEC = pack((b"MULTI",)), pack((b"EXEC",))
@@ -78,7 +80,7 @@ class OpsStream:
         self, redis: Redis, some: list[Shard], shards: dict[Shard, Sequence[Addressed]]
     ) -> dict[Shard, Exception]:
         """Add what is for one node; return what went wrong with which shard."""
-        packed = [pack(("XADD", shard.ops, "*", _FIELD, encode_submissions(shards[shard]))) for shard in some]
+        packed = [await _packed(shard, shards[shard]) for shard in some]
         # As one transaction: otherwise whoever reads is woken by the first, and has to come again for the others. On a
         # cluster there is none over several slots, and each stream is read apart.
         is_whole = len(some) > 1 and not self._nodes.is_cluster
@@ -111,6 +113,16 @@ class OpsStream:
             shards, lambda shard: shard, lambda pipe, shard: pipe.xlen(shard.ops)
         )
         return dict(zip(shards, lengths, strict=True))
+
+
+async def _packed(shard: Shard, submissions: Sequence[Addressed]) -> bytes:
+    """Return the command that adds an entry; a heavy one is encoded in a thread."""
+
+    def command() -> bytes:
+        return pack(("XADD", shard.ops, "*", _FIELD, encode_submissions(submissions)))
+
+    is_heavy = sum([addressed.submission.weight for addressed in submissions]) > _HEAVY_WEIGHT
+    return await asyncio.to_thread(command) if is_heavy else command()
 
 
 def encode_submissions(submissions: Sequence[Addressed]) -> bytes:

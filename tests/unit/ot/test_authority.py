@@ -168,3 +168,19 @@ def test_repeat_of_what_was_committed_before_a_rejection_is_still_known() -> Non
     _submit(authority, first)
     authority.end(first.client_id)
     assert _submit(authority, first) == AlreadyCommitted(Revision(1))
+
+
+def test_embeds_and_formats_count_for_how_large_a_document_may_be() -> None:
+    """Each is one unit or none, whatever it holds: a thousand of some megabytes would fit into any bound of units."""
+    authority = _authority()
+    image = Delta().insert({"image": "x" * 400_000})
+    for sequence in (1, 2):
+        _submit(authority, _submission(image, sequence=sequence, base=sequence - 1))
+    note = Delta().retain(1, {"note": "y" * 400_000})
+    for more in (image, note):
+        with pytest.raises(DocumentTooLargeError):
+            _submit(authority, _submission(more, sequence=3, base=2))
+    # What was taken away counts no more.
+    _submit(authority, _submission(Delta().delete(1), sequence=3, base=2))
+    _submit(authority, _submission(image, sequence=4, base=3))
+    assert authority.document.document_length == 2

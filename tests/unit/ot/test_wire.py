@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from coedit.errors import InvalidDeltaError, LoneSurrogateError, UnsupportedOpError
+from coedit.errors import InvalidDeltaError, LoneSurrogateError, TooLargeError, UnsupportedOpError
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert, Retain
-from coedit.ot.wire import MAX_ATTRIBUTES, MAX_OPS
+from coedit.ot.wire import MAX_ATTRIBUTES, MAX_OPS, MAX_VALUES
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,6 @@ from coedit.ot.wire import MAX_ATTRIBUTES, MAX_OPS
         [{"delete": {"e": 1}}],
         [{"delete": 1, "attributes": {"b": 1}}],
         [{"delete": 2**53 - 1}, {"retain": 1, "attributes": {"b": 1}}],
-        [{"delete": 1}] * (MAX_OPS + 1),
         [{"insert": "a", "attributes": {str(n): 1 for n in range(MAX_ATTRIBUTES + 1)}}],
     ],
     ids=lambda value: repr(value)[:50],
@@ -53,6 +52,24 @@ def test_anything_but_a_delta_is_refused(value: Any) -> None:
         Delta.from_json(value)
     assert refusal.value.code == "invalid-delta"
     assert refusal.value.definite
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"delete": 1}] * (MAX_OPS + 1),
+        [{"insert": {"rows": [[1] * 1000] * 100}}],
+        [{"insert": "a", "attributes": {"deep": {"cells": [0] * MAX_VALUES}}}],
+        [{"retain": 1, "attributes": {"a": [0] * 50, "b": {"c": [n]}}} for n in range(2000)],
+    ],
+    ids=["ops", "embed", "attribute", "many attributes"],
+)
+def test_more_than_a_client_may_send_is_too_large(value: Any) -> None:
+    """And what is stored may have come to be more: carried over others' commits, ops are cut."""
+    with pytest.raises(TooLargeError) as refusal:
+        Delta.from_json(value)
+    assert (refusal.value.code, refusal.value.definite) == ("too-large", True)
+    assert Delta.from_json(value, is_bounded=False).ops
 
 
 @pytest.mark.parametrize(
