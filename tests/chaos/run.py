@@ -103,7 +103,7 @@ async def _perform(world: World, history: History, phases: list[Phase], options:
 
 
 async def _gone(world: World, clients: int, seconds: float) -> None:
-    """Wait until only ``clients`` are connected; record what stays open beyond that."""
+    """Wait until only ``clients`` are connected, and what others sent is dealt with; record what stays beyond that."""
     try:
         await world.connected(clients, seconds)
         await eventually(
@@ -112,6 +112,10 @@ async def _gone(world: World, clients: int, seconds: float) -> None:
     except AssertionError as error:
         facts = {"connections": world.sockets(), "counted": world.connections(), "clients": clients}
         world.history.add("leaked", **facts, error=str(error))
+    try:
+        await world.consumed(seconds)
+    except AssertionError as error:
+        world.history.add("stuck", client="the streams of submissions", error=str(error))
 
 
 def _wanted(options: Options, world: World) -> dict[str, type[Fault]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from coedit.store.keys import Shard
+from coedit.store.redis_connection import connect
 from coedit.testing.fault_proxy import Address, FaultProxy
 from tests.chaos.footprint import sockets_at
 from tests.chaos.history import History
@@ -160,6 +162,25 @@ class World:
 
         await eventually(is_reached, f"the gateways have {count} connections", seconds)
 
+    async def consumed(self, seconds: float) -> None:
+        """Wait until what is in the streams of submissions now has been dealt with.
+
+        Raises:
+            AssertionError: it has not after so many seconds.
+        """
+        redis = connect(self.system.redis_url)
+        shards = [Shard(number) for number in range(SHARDS)]
+        newest = {shard: await redis.xrevrange(shard.ops, count=1) or [("0-0", {})] for shard in shards}
+
+        async def is_passed() -> bool:
+            cursors = {shard: await redis.get(shard.cursor) for shard in shards}
+            return all(_place(cursors[shard]) >= _place(newest[shard][0][0]) for shard in shards)
+
+        try:
+            await eventually(is_passed, "all that was submitted is dealt with", seconds)
+        finally:
+            await redis.aclose()
+
     def sockets(self) -> dict[str, int]:
         """Return how many connections each gateway has, by what the kernel says."""
         ports = zip(self.names("gateway"), map(urlsplit, self.system.gateways), strict=True)
@@ -198,6 +219,12 @@ class World:
         last = process.tail().strip().rpartition("\n")[2]
         what = "waited" if last.startswith("cannot start: ") else "exit"
         self.history.add(what, process=process.name, code=code, reason=last[:500])
+
+
+def _place(stream_id: bytes | str | None) -> tuple[int, ...]:
+    """Return a stream's id as something that can be compared."""
+    text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id or "0-0"
+    return tuple(map(int, text.split("-")))
 
 
 def _sync_seldom(redis: Process) -> None:

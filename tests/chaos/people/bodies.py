@@ -71,9 +71,11 @@ def _session() -> aiohttp.ClientSession:
 
 @cache
 def _bomb() -> bytes:
+    """A block that was flushed in full reads the same wherever it stands; only the sum in the end is wrong."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    parts = [packer.compress(_BLOCK) for _ in range(_INFLATED_BYTES // len(_BLOCK))]
-    return b"".join((*parts, packer.flush()))
+    head = packer.compress(_BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(_BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)
+    return head + block * (_INFLATED_BYTES // len(_BLOCK) - 1) + packer.flush()
 
 
 @cache
