@@ -11,11 +11,16 @@ import pytest
 from redis.asyncio import Redis
 
 import coedit
+from coedit.identifiers import DocumentId
+from coedit.ot import Delta, Insert
 from coedit.protocol.codec import Codec
 from coedit.store.keys import Shard
+from coedit.store.object_store import open_object_store
 from coedit.store.redis_connection import connect
+from coedit.store.snapshots import Snapshots
 from services.transformer.attempts import Attempts, Care
 from tests.integration.raw_client import Message, RawClient
+from tests.integration.yjs_client import YjsClient
 from tests.poisoned import POISON
 from tests.redis_server import redis_server
 from tests.system import System, eventually
@@ -198,3 +203,38 @@ async def test_entries_stay_apart_until_the_one_that_is_to_blame(redis: Redis) -
     successor = Attempts(redis, "d")
     successor.gained(Shard(3))
     assert (await successor.begin(Shard(3), "8-0")).is_apart
+
+
+async def test_many_runs_in_a_bridged_document_stop_nobody(system: System) -> None:
+    """A paste of alternating formats, and a format of each of its runs in one turn of a Yjs client."""
+    name = "many runs"
+    async with bystander(system.url, "beside many runs") as acked, YjsClient(system.url, name) as yjs:
+        await yjs.until_synced()
+        await yjs.edit(lambda text: text.insert(0, "."))
+        ops = [
+            {"insert": "ab", "attributes": {"bold": True} if n % 2 else {"italic": n}} for n in range(5000)
+        ]
+        assert (await _submit_one(system.url, name, ops))["type"] == "ack"
+        await yjs.until(lambda: len(str(yjs.text)) == 10_001, "the paste has come")
+        async with coedit.connect(system.url, author="reader") as session:
+            document = await session.open(name)
+            for start in range(0, 600, 2):
+                yjs.text.format(start, start + 2, {"colour": f"#{start:06x}"})
+            await yjs.edit(lambda _: None)
+            await eventually(lambda: _coloured_count(document.content) >= 300, "the formats have come")
+        await _goes_on(acked)
+
+
+def _coloured_count(content: Delta) -> int:
+    return sum("colour" in (op.attributes or {}) for op in content.ops if isinstance(op, Insert))
+
+
+async def test_text_of_very_many_runs_has_its_snapshot(system: System) -> None:
+    ops = [{"insert": "ab", "attributes": {"bold": True} if n % 2 else {"italic": n}} for n in range(19_000)]
+    assert (await _submit_one(system.url, "very many runs", ops))["type"] == "ack"
+    snapshots = Snapshots(open_object_store(system.object_store_url))
+
+    async def is_stored() -> bool:
+        return await snapshots.newest(DocumentId("very many runs"), 0) is not None
+
+    await eventually(is_stored, "the snapshot is stored", _ANSWER_SECONDS)
