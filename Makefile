@@ -44,9 +44,9 @@ chaos: install ## faults and attackers under load, judged from outside: SEED=n D
 fuzz: install ## frames at all four doors and requests to REST that nobody would send: SEED=n DURATION=s REPORT=file
 	@$(BIN)/python -m tests.fuzz --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
 
-yjs-sessions: install ## random sessions of OT and Yjs clients, each to end with one document: SEEDS=200 SEED=n KILL=1 REPORT=file
+yjs-sessions: install ## random sessions of OT and Yjs clients, each to end with one document: SEEDS=200 SEED=n KILL=1 CUT=1 REPORT=file
 	@scripts/page.sh yjs
-	@$(BIN)/python -m tests.yjs --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(KILL),--kill) $(if $(REPORT),--report $(REPORT))
+	@$(BIN)/python -m tests.yjs --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(KILL),--kill) $(if $(CUT),--cut) $(if $(REPORT),--report $(REPORT))
 
 laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
 	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)

@@ -24,6 +24,7 @@ from coedit.protocol.server_session import CloseCode
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
+from coedit.protocol.yjs.whole import deletes_within
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.redis_connection import TROUBLE
@@ -122,6 +123,16 @@ class YjsDocument:
             client: min(clock, self.known[client]) for client, clock in known.items() if client in self.known
         }
         return self._loaded.since(encode_state_vector(here))
+
+    def deleted_of(self, known: dict[int, int]) -> bytes | None:
+        """Return what was deleted of what somebody knows who lacks items; None: nothing, or nothing is lacking.
+
+        To be told before what is lacking: whoever has a character that was cut since, and put right, has to lose it
+        before its halves get neighbours (`coedit.protocol.yjs.whole`).
+        """
+        if not known or all(clock <= known.get(client, 0) for client, clock in self.known.items()):
+            return None
+        return deletes_within(self._loaded.since(self.state_vector), known)
 
     async def has_all_of_ours(self, known: dict[int, int]) -> bool:
         """Return whether all items that the server made, of those that somebody knows, are in the document.

@@ -21,6 +21,7 @@ from coedit.protocol.yjs.sync import (
     SyncUpdate,
     write_step_1,
     write_step_2,
+    write_update,
 )
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
@@ -176,6 +177,8 @@ class YjsSeat:
         if not await self.document.has_all_of_ours(known):
             raise LostItemsError("the client has items of the server's that were lost: it loads afresh")
         await self.outlet.until_drained()  # whoever asks again and again has to read the answers
+        if (deleted := self.document.deleted_of(known)) is not None:
+            self.outlet.write(YjsFrame(write_update(deleted)))
         self.outlet.write(YjsFrame(write_step_2(self.document.since(known))))
 
     async def _take(self, update: bytes, *, is_counted: bool) -> None:

@@ -29,13 +29,20 @@ def main() -> int:
         try:
             system.start()
             outcomes = asyncio.run(
-                _run(system, first, arguments.seeds, arguments.at_a_time, kills=arguments.kill)
+                _run(
+                    system,
+                    first,
+                    arguments.seeds,
+                    arguments.at_a_time,
+                    kills=arguments.kill,
+                    cuts=arguments.cut,
+                )
             )
             if arguments.logs is not None:
                 arguments.logs.write_text(system.logs())
         finally:
             system.stop()
-    report = render(first, outcomes, time.monotonic() - started, kills=arguments.kill)
+    report = render(first, outcomes, time.monotonic() - started, kills=arguments.kill, cuts=arguments.cut)
     print(report)
     if arguments.report is not None:
         with arguments.report.open("a") as file:
@@ -44,7 +51,7 @@ def main() -> int:
 
 
 async def _run(
-    system: System, first: int, count: int, at_a_time: int, *, kills: bool
+    system: System, first: int, count: int, at_a_time: int, *, kills: bool, cuts: bool
 ) -> dict[int, Outcome | Exception]:
     seeds = iter(range(first, first + count))
     outcomes: dict[int, Outcome | Exception] = {}
@@ -52,7 +59,7 @@ async def _run(
         killing = asyncio.create_task(_kill_now_and_then(system, random.Random(first))) if kills else None
         async with asyncio.TaskGroup() as group:
             for _ in range(at_a_time):
-                group.create_task(_run_some(system, yjs, seeds, outcomes))
+                group.create_task(_run_some(system, yjs, seeds, outcomes, cuts=cuts))
         if killing is not None:
             killing.cancel()
             with suppress(asyncio.CancelledError):
@@ -72,23 +79,31 @@ async def _kill_now_and_then(system: System, rng: random.Random) -> None:
 
 
 async def _run_some(
-    system: System, yjs: NodeClients, seeds: Iterator[int], outcomes: dict[int, Outcome | Exception]
+    system: System,
+    yjs: NodeClients,
+    seeds: Iterator[int],
+    outcomes: dict[int, Outcome | Exception],
+    *,
+    cuts: bool,
 ) -> None:
     for seed in seeds:
         try:
-            outcomes[seed] = await run_session(system.gateways, f"session {seed}", yjs, seed)
+            outcomes[seed] = await run_session(system.gateways, f"session {seed}", yjs, seed, cuts=cuts)
         except Exception as error:  # noqa: BLE001 a session that failed is a result
             outcomes[seed] = error
         print(f"{seed}: {'differs' if isinstance(outcomes[seed], Exception) else 'equal'}", flush=True)
 
 
-def render(first: int, outcomes: dict[int, Outcome | Exception], seconds: float, *, kills: bool) -> str:
+def render(
+    first: int, outcomes: dict[int, Outcome | Exception], seconds: float, *, kills: bool, cuts: bool
+) -> str:
     """Return the report, which is also Markdown."""
     good = [outcome for outcome in outcomes.values() if isinstance(outcome, Outcome)]
     revisions = sum(outcome.revisions for outcome in good)
     units = sum(outcome.content.document_length for outcome in good)
+    how = f"{', characters cut' if cuts else ''}{', services killed meanwhile' if kills else ''}"
     lines = [
-        f"## Seeds {first} to {first + len(outcomes) - 1}{', services killed meanwhile' if kills else ''}",
+        f"## Seeds {first} to {first + len(outcomes) - 1}{how}",
         "",
         f"- **{len(good)} of {len(outcomes)} sessions ended with one document**, in {seconds:.0f} s",
         f"- each of three OT and three Yjs clients and {STEPS} steps; {revisions} revisions, {units} units at the end",
@@ -110,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--at-a-time", type=int, default=6, help="how many sessions run at a time")
     parser.add_argument("--kill", action="store_true", help="kill services meanwhile, and snapshot often")
+    parser.add_argument("--cut", action="store_true", help="let Yjs clients edit inside characters")
     parser.add_argument("--report", type=Path, help="append the report to this file")
     parser.add_argument("--logs", type=Path, help="write the ends of the services' logs to this file")
     return parser

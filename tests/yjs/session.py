@@ -13,7 +13,7 @@ from tests.system import eventually
 from tests.yjs.convergence import Replica, all_equal, stored
 from tests.yjs.node_clients import NodeClient, NodeClients
 from tests.yjs.pycrdt_client import pycrdt_client
-from tests.yjs.somewhere import Wish, edit_somewhere, random_wish
+from tests.yjs.somewhere import Wish, edit_somewhere, random_cut, random_wish
 
 STEPS = 60
 KINDS = ("two tabs and Hocuspocus", "two tabs and pycrdt", "y-websocket and Hocuspocus as tabs, and pycrdt")
@@ -60,8 +60,12 @@ class Outcome:
     revisions: int
 
 
-async def run_session(urls: list[str], name: str, yjs: NodeClients, seed: int) -> Outcome:
+async def run_session(
+    urls: list[str], name: str, yjs: NodeClients, seed: int, *, cuts: bool = False
+) -> Outcome:
     """Run the session of ``seed`` on the document ``name`` of the gateways at ``urls``.
+
+    If it ``cuts``, Yjs clients edit inside characters, and two more of them come half-way.
 
     Raises:
         AssertionError: the documents are not equal at the end.
@@ -73,7 +77,11 @@ async def run_session(urls: list[str], name: str, yjs: NodeClients, seed: int) -
         yjs_members = await _yjs_members(stack, urls[3:], name, yjs, seed)
         tabs = [member for member in yjs_members if isinstance(member, NodeClient)]
         try:
-            await _edit(rng, [*ot, *yjs_members], tabs)
+            if cuts:
+                await _edit(rng, [*ot, *yjs_members], tabs, STEPS // 2, cuts=True)
+                tabs.append(await yjs.open(urls[0], name))
+                yjs_members += [tabs[-1], await stack.enter_async_context(pycrdt_client(urls[1], name))]
+            await _edit(rng, [*ot, *yjs_members], tabs, STEPS // 2 if cuts else STEPS, cuts=cuts)
             await _check(urls[0], name, [member.document for member in ot], yjs_members, yjs)
         finally:
             for tab in tabs:
@@ -82,11 +90,13 @@ async def run_session(urls: list[str], name: str, yjs: NodeClients, seed: int) -
         return Outcome(document.content, document.revision)
 
 
-async def _edit(rng: random.Random, members: list[Member], tabs: list[NodeClient]) -> None:
-    """Take the steps; at the end everybody is connected, and nothing is held back."""
+async def _edit(
+    rng: random.Random, members: list[Member], tabs: list[NodeClient], steps: int, *, cuts: bool
+) -> None:
+    """Take steps; at the end everybody is connected, and nothing is held back."""
     away: list[Member] = []
     held: list[NodeClient] = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         chance = rng.random()
         if chance < 0.1:
             member = rng.choice(members)
@@ -101,7 +111,9 @@ async def _edit(rng: random.Random, members: list[Member], tabs: list[NodeClient
             await tab.call("release" if tab in held else "hold")
             (held.remove if tab in held else held.append)(tab)
         else:
-            await rng.choice(members).edit_somewhere(random_wish(rng))
+            member = rng.choice(members)
+            is_cut = cuts and not isinstance(member, OtMember) and rng.random() < 0.5
+            await member.edit_somewhere(random_cut(rng) if is_cut else random_wish(rng))
         # How far everybody gets between two steps is part of what is random.
         await asyncio.sleep(rng.choice([0, 0, rng.uniform(0, 0.03)]))
     for tab in held:
@@ -121,6 +133,8 @@ async def _check(
     await fresh.becomes("is_synced", value=True)
     try:
         assert await fresh.content() == content
+        async with pycrdt_client(url, name) as late:
+            await all_equal(documents, [late], _DEADLINE_SECONDS)
 
         async def vectors_are_equal() -> bool:
             vectors = [await replica.vector() for replica in [fresh, *replicas]]

@@ -16,6 +16,8 @@ _TEXTS = [
     *("a", "bc ", "word", "\n", "é", "漢字", "かな", "e\u0301", "\U00020000"),
     *("😀", "👩‍👩‍👧‍👦", "🏳️‍🌈", "👍🏽", "x😀y", "🇩🇪"),
 ]
+_HALVES = ["\ud83d", "\ude00"]
+"""What only a client in JavaScript can type."""
 _EMBEDS: list[dict[str, Any]] = [
     {"image": "a 😀.png"},
     {"mention": {"id": 7, "name": "Zoë 😀", "tags": ["a", None, True, 1.5]}},
@@ -55,6 +57,19 @@ def random_wish(rng: random.Random) -> Wish:
     return {"kind": "insert", "at": at, "content": content} | (
         {"attributes": attributes} if attributes else {}
     )
+
+
+def random_cut(rng: random.Random) -> Wish:
+    """Return a random edit that may begin and end inside a character: mostly near emoji, and of few units."""
+    wish = random_wish(rng) | {"cuts": True}
+    if wish["kind"] == "delete":
+        return wish | {"length": rng.randint(1, 3)}
+    if wish["kind"] == "format":
+        # One that was never set: a mark that changes nothing is not written, and leaves a cut that nobody hears of.
+        return wish | {"length": rng.randint(1, 5), "attributes": {"mark": rng.randrange(2**31)}}
+    if isinstance(wish["content"], str) and rng.random() < 0.7:
+        return wish | {"content": rng.choice(["😀", "x😀y", "👍🏽", "🇩🇪", *_HALVES])}
+    return wish
 
 
 async def edit_somewhere(document: Document, wanted: Wish) -> None:

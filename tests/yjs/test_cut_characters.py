@@ -73,6 +73,25 @@ async def _cut_in(system: System, yjs: NodeClients, provider: Provider, kind: st
         assert stored(system.url, name) == ada.content
 
 
+async def test_who_was_away_while_a_character_was_cut_has_the_same_text(
+    system: System, yjs: NodeClients
+) -> None:
+    """Its items and what it lacks come in one update, of which yrs applies the items first."""
+    async with connect(system.url) as session, pycrdt_client(system.url, "was away") as cyd:
+        ada = await session.open("was away")
+        await ada.insert(0, "x🌀y")
+        bob, dan = await yjs.open(system.url, "was away"), await yjs.open(system.url, "was away")
+        await all_equal([ada], [bob, cyd, dan])
+        await cyd.disconnect()
+        await dan.disconnect()
+        await bob.call("cut", kind="insert", start=2, content="A")
+        await all_equal([ada], [bob])
+        await cyd.connect()
+        await dan.connect()
+        await all_equal([ada], [bob, cyd, dan])
+        assert ada.text == "xA🌀y"
+
+
 async def test_a_cut_made_while_away_and_a_restart(make_system: MakeSystem, yjs: NodeClients) -> None:
     system = make_system(settings=SOON)
     async with connect(system.url) as session, pycrdt_client(system.url, "away") as cyd:

@@ -9,7 +9,7 @@ from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.protocol.yjs.pairs import Pairs
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
-from coedit.protocol.yjs.whole import Whole, whole, write_deletes, write_places
+from coedit.protocol.yjs.whole import Whole, cuts_of, whole, with_replaced, write_deletes, write_places
 
 _FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
 """A character of two units, or what looks like one."""
@@ -77,6 +77,16 @@ class WholeCharacters:
         if taken is not None:
             self._pairs.add(data, decode_update(data), {})
             yield taken
+
+
+def without_cuts(data: bytes) -> bytes:
+    """Return an update that is a whole document without cut characters: for each stands U+FFFD twice, as in Yjs.
+
+    Raises:
+        InvalidUpdateError: it is no update.
+    """
+    update = decode_update(data)
+    return with_replaced(data, update, set(cuts_of(update, {})))[0]
 
 
 def _has_pairs(document: Delta) -> bool:

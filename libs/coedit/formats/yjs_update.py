@@ -12,11 +12,11 @@ from typing import Any
 from pycrdt import Doc, Text, get_update
 
 from coedit.crdt.document import ROOT
+from coedit.crdt.whole_characters import without_cuts
 from coedit.errors import CoeditError, InvalidFormatError, InvalidUpdateError
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.ot.utf16 import from_units, utf8_length
-from coedit.protocol.yjs.whole import without_cuts
 
 _MIN_CLIENT_ID = 2**36
 """Above what Yjs clients draw, and what the server derives the documents themselves under."""

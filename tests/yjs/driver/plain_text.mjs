@@ -19,11 +19,12 @@ export class PlainText {
     this.text.applyDelta(ops);
   }
 
-  /** Edit at `at` of the way through the text, cutting no surrogate pair, as no editor does. */
-  editSomewhere({ kind, at, length = 0, content, attributes }) {
+  /** Edit at `at` of the way through the text; unless it `cuts`, off surrogate pairs, as editors do. */
+  editSomewhere({ kind, at, length = 0, content, attributes, cuts = false }) {
     const units = unitsOf(this.shared);
-    const start = offPairs(units, Math.floor(at * (units.length + 1)));
-    const size = offPairs(units, Math.min(units.length, start + length)) - start;
+    const place = (position) => (cuts ? position : offPairs(units, position));
+    const start = place(Math.floor(at * (units.length + 1)));
+    const size = place(Math.min(units.length, start + length)) - start;
     if (kind === "insert" && typeof content === "string") this.text.insert(start, content, attributes);
     else if (kind === "insert") this.text.insertEmbed(start, content, attributes);
     else if (kind === "delete" && size > 0) this.text.delete(start, size);

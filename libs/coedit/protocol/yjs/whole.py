@@ -50,10 +50,10 @@ class Whole:
 
 def whole(data: bytes, update: Update, pairs: Pairs, known: Mapping[int, int]) -> Whole:
     """Return how ``data`` is applied to a document that has ``pairs``, and the items that are ``known``."""
-    cuts = set(_cuts(update, known))
+    cuts = set(cuts_of(update, known))
     replaces = tuple(_replaced(data, update, known))
     new = {item for item in cuts if item.clock >= known.get(item.client, 0)}
-    data, update = _without_own_pairs(data, update, new)
+    data, update = with_replaced(data, update, new)
     characters: dict[Id, str] = {}
     for item in cuts - new:
         if character := pairs.character(item):
@@ -67,19 +67,23 @@ def whole(data: bytes, update: Update, pairs: Pairs, known: Mapping[int, int]) -
     return Whole(data, update, deletes, again, replaces)
 
 
-def without_cuts(data: bytes) -> bytes:
-    """Return an update that is a whole document without cut characters: for each stands U+FFFD twice, as in Yjs.
-
-    Raises:
-        InvalidUpdateError: it is no update.
-    """
-    update = decode_update(data)
-    return _without_own_pairs(data, update, set(_cuts(update, {})))[0]
-
-
 def write_deletes(deleted: Iterable[Block]) -> bytes:
     """Return the update that deletes ranges."""
     return b"\x00" + _delete_set(deleted)
+
+
+def deletes_within(data: bytes, known: Mapping[int, int]) -> bytes | None:
+    """Return the update that deletes what ``data`` deletes of the items that somebody knows; None: none of them.
+
+    It is applied before ``data`` by who may still have characters that others have seen cut, and put right: an update
+    is applied items first.
+    """
+    deleted = [
+        Block(client, first, min(end, known[client]))
+        for client, first, end in decode_update(data).deleted
+        if first < known.get(client, 0)
+    ]
+    return write_deletes(deleted) if deleted else None
 
 
 def write_places(client: int, clock: int, places: Iterable[Place], deleted: Iterable[Block] = ()) -> bytes:
@@ -106,7 +110,7 @@ def _delete_set(deleted: Iterable[Block]) -> bytes:
     return b"".join(parts)
 
 
-def _cuts(update: Update, known: Mapping[int, int]) -> Iterator[Id]:
+def cuts_of(update: Update, known: Mapping[int, int]) -> Iterator[Id]:
     """Yield before which items something begins, once the update is applied."""
     yield from update.cuts
     for client, first, end in update.deleted:
@@ -117,7 +121,7 @@ def _cuts(update: Update, known: Mapping[int, int]) -> Iterator[Id]:
             yield Id(client, known[client])
 
 
-def _without_own_pairs(data: bytes, update: Update, cuts: set[Id]) -> tuple[bytes, Update]:
+def with_replaced(data: bytes, update: Update, cuts: set[Id]) -> tuple[bytes, Update]:
     """Return an update without the characters of its own that it cuts: U+FFFD stands for each half, as in Yjs."""
     own = Pairs()
     own.write(data, update, {})
