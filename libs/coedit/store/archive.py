@@ -9,6 +9,7 @@ different places. Where they overlap, they hold the same entries. A segment is d
 so whoever listed it before, and does not find it, lists again.
 """
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -55,7 +56,8 @@ class Archive:
             ObjectStoreError: they may or may not be stored.
         """
         segment = Segment(first, Revision(first + len(entries) - 1))
-        if await self._objects.create(segment_key(document_id, segment), encode_segment(entries)):
+        body = await asyncio.to_thread(encode_segment, entries)
+        if await self._objects.create(segment_key(document_id, segment), body):
             return segment
         # Somebody was here before, perhaps we ourselves; what counts is that it is the same.
         if await self.load(document_id, segment) != list(entries):
@@ -164,7 +166,7 @@ class Archive:
         body = await self._objects.read(segment_key(document_id, segment))
         if body is None:
             raise VanishedSegmentError(f"the object store listed segment {segment} and does not have it")
-        entries = decode_segment(body)
+        entries = await asyncio.to_thread(decode_segment, body)
         if len(entries) != segment.last - segment.first + 1:
             raise DamagedError(f"segment {segment} holds {len(entries)} entries", "object")
         return entries

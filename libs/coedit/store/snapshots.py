@@ -131,9 +131,8 @@ class Snapshots:
         Raises:
             ObjectStoreError: it may or may not be stored.
         """
-        return await self._objects.create(
-            snapshot_key(snapshot.document_id, snapshot.number), encode_snapshot(snapshot)
-        )
+        body = await asyncio.to_thread(encode_snapshot, snapshot)
+        return await self._objects.create(snapshot_key(snapshot.document_id, snapshot.number), body)
 
     async def prune(self, document_id: DocumentId, keep: int) -> int:
         """Delete all but the newest ``keep`` > 0 snapshots of a document; return how many.
