@@ -12,7 +12,7 @@ import aiohttp
 import msgpack
 
 from coedit.protocol.codec import Codec
-from coedit.protocol.yjs.lib0 import write_text
+from coedit.protocol.yjs.lib0 import Reader, write_text
 from coedit.protocol.yjs.sync import write_step_1
 from tests.fuzz.messages import Live, resolved
 from tests.fuzz.mutator import mutate_bytes, mutate_value
@@ -21,10 +21,23 @@ from tests.fuzz.tally import Tally
 _CONNECTIONS = 6
 """How often a sequence is gone on with, on a new connection."""
 _LISTEN_SECONDS = 0.05
+_OPEN_SECONDS = 2.0
 _CONNECT_SECONDS = 5.0
-_CALM = 0.4
+_CALM = 0.6
 """The share of frames that are sent as they are, so that others come later than the first refusal."""
 _DOCUMENTS = 12
+_STEP_2 = "0.1"
+_MESSAGES = {
+    "0.0": "step 1",
+    _STEP_2: "step 2",
+    "0.2": "update",
+    "1": "awareness",
+    "2": "auth",
+    "7": "close",
+    "8": "status",
+    "9": "ping",
+    "10": "pong",
+}
 
 
 class SocketDoor(ABC):
@@ -35,7 +48,7 @@ class SocketDoor(ABC):
         self._url = url.replace("http", "ws", 1)
         self._token = token
         self._rng = random.Random(0)
-        self._has_heard = asyncio.Event()
+        self._has_heard, self._is_open = asyncio.Event(), asyncio.Event()
 
     async def play(self, sequence: list[Any], rng: random.Random) -> None:
         """Say a good beginning, then the sequence, mutated here and there by ``rng``."""
@@ -63,14 +76,19 @@ class SocketDoor(ABC):
             self.tally.note_answer(str(socket.close_code))
 
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse, name: str, waiting: list[Any]) -> None:
-        for payload in self._beginning(name):
-            await self._send(socket, payload)
-        await self._listen()
+        await self._begin(socket, self._beginning(name))
         while waiting and not socket.closed:
             await self._send(socket, self._frame(waiting.pop(0)))
-            await self._listen()
-            for payload in self._going_on():
-                await self._send(socket, payload)
+            await self._wait_for(self._has_heard, _LISTEN_SECONDS)
+            if again := self._going_on():
+                await self._begin(socket, again)
+
+    async def _begin(self, socket: aiohttp.ClientWebSocketResponse, payloads: list[bytes | str]) -> None:
+        """Say what is good, and wait until the document is open: what comes earlier is refused in one way."""
+        self._is_open.clear()
+        for payload in payloads:
+            await self._send(socket, payload)
+        await self._wait_for(self._is_open, _OPEN_SECONDS)
 
     async def _send(self, socket: aiohttp.ClientWebSocketResponse, payload: bytes | str) -> None:
         self.tally.note_sent(payload)
@@ -79,19 +97,20 @@ class SocketDoor(ABC):
         else:
             await socket.send_bytes(payload)
 
-    async def _listen(self) -> None:
-        """Wait for an answer, but not for long: not everything gets one."""
+    async def _wait_for(self, event: asyncio.Event, seconds: float) -> None:
+        """Wait, but not for long: not everything gets an answer."""
         self._has_heard.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LISTEN_SECONDS):
-                await self._has_heard.wait()
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     async def _hear_all(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
             if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 self._hear(message.data)
             self._has_heard.set()
-        self._has_heard.set()
+        for event in (self._has_heard, self._is_open):
+            event.set()
 
     @abstractmethod
     def _address(self, name: str) -> tuple[list[str], str]:
@@ -107,7 +126,7 @@ class SocketDoor(ABC):
 
     @abstractmethod
     def _hear(self, data: bytes | str) -> None:
-        """Take in an answer."""
+        """Take in an answer; notes when the document is open."""
 
     def _going_on(self) -> list[bytes | str]:
         """Return what has to be said after a refusal, to be listened to again."""
@@ -169,6 +188,7 @@ class V1Door(SocketDoor):
             return
         match kind:
             case "opened":
+                self._is_open.set()
                 self._stand(message, message["revision"], message["mac"])
                 self._live[Live.SEQUENCE] = 1
             case "ack":
@@ -197,7 +217,15 @@ class YjsDoor(SocketDoor):
         return step if self._rng.random() < _CALM else mutate_bytes(step, self._rng)
 
     def _hear(self, data: bytes | str) -> None:
-        self.tally.note_answer(f"message {data[0]}" if data else "nothing")
+        assert isinstance(data, bytes)
+        self._note_message(data)
+
+    def _note_message(self, message: bytes) -> None:
+        """Note what comes of a document: its first step 2 says that it is open."""
+        kind = ".".join(str(byte) for byte in message[: 2 if message[:1] == b"\x00" else 1])
+        self.tally.note_answer(_MESSAGES.get(kind, f"message {kind}"))
+        if kind == _STEP_2:
+            self._is_open.set()
 
 
 class HocuspocusDoor(YjsDoor):
@@ -226,4 +254,7 @@ class HocuspocusDoor(YjsDoor):
         return self._beginning(self._name) if self._rng.random() < 0.2 else []
 
     def _hear(self, data: bytes | str) -> None:
-        self.tally.note_answer("message")
+        assert isinstance(data, bytes)
+        reader = Reader(data)
+        reader.text()
+        self._note_message(data[reader.position :])
