@@ -17,6 +17,8 @@ from coedit.identifiers import AuthorId, ClientId, DocumentId, author_id
 Right = Literal["read", "write"]
 EVERY_DOCUMENT = "*"
 _ALGORITHM = "HS256"
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: what claims to hold for longer was not meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,26 @@ def read_access_token(secret: str, token: str) -> Identity:
         grants = claims.get("documents", {})
         if not isinstance(grants, dict) or not set(grants.values()) <= {"read", "write"}:
             raise UnauthorizedError("the token's claim 'documents' is not a map to 'read' or 'write'")
-        name = str(claims.get("name", ""))[:64]
-        return Identity(author_id(claims["sub"]), grants, name, float(claims["exp"]))
-    except (jwt.InvalidTokenError, TypeError) as error:
+        name = claims.get("name", "")
+        if not isinstance(name, str):
+            raise UnauthorizedError("the token's claim 'name' is not a text")
+        return Identity(author_id(claims["sub"]), grants, name[:64], _expiry(claims["exp"]))
+    except jwt.InvalidTokenError as error:
         raise UnauthorizedError(f"the token is not valid: {error}") from error
-    except (ValueError, OverflowError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         # No UTF-8, no number, a tower of brackets. What such an error says may hold the token: it goes no further.
         raise UnauthorizedError("the token is not valid: it cannot be read") from None
     except UnauthorizedError:
         raise
     except CoeditError as error:
         raise UnauthorizedError(str(error)) from error
+
+
+def _expiry(claim: Any) -> float:
+    is_number = isinstance(claim, int | float) and not isinstance(claim, bool)
+    if not is_number or not 0 < claim <= _LAST_SECOND:
+        raise UnauthorizedError("the token's claim 'exp' is not a number of seconds up to the year 9999")
+    return float(claim)
 
 
 def signing_key(secret: str) -> bytes:
