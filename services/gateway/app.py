@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from coedit.protocol.codec import Codec, choose_codec
 from coedit.protocol.log_entry import ChainKey
+from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME
 from coedit.runtime.health import add_health_routes, serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
@@ -92,7 +93,7 @@ class Gateway:
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
-        self._sockets = Sockets(settings.gateway_ping_seconds)
+        self._sockets = Sockets(settings.gateway_ping_seconds, settings.gateway_half_received_bytes)
         self._yjs = YjsDesk(hub, self._reader, self._submitter, self._presences, rosters)
         self._yjs_routes = YjsRoutes(
             settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
@@ -170,7 +171,7 @@ class Gateway:
             return connection, connection.run(self._desk)
 
         # Above this bound the parser ends the connection; up to there we answer, and the client learns why.
-        return await self._sockets.take(request, _OFFERED, 4 * settings.gateway_frame_bytes, begin)
+        return await self._sockets.take(request, _OFFERED, 4 * MOST_BYTES_BEFORE_WELCOME, begin)
 
     async def _drain(self) -> None:
         """Let what was submitted be answered, then ask every client to come back elsewhere; bounded."""

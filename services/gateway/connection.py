@@ -194,6 +194,7 @@ class Connection(Wire):
             self.close(CloseCode.UNAUTHORIZED, error.code)
             return False
         self.session.welcomed()
+        self.trust(4 * self._settings.gateway_frame_bytes)
         return True
 
     async def _answer(self, desk: Desk, payload: bytes | str) -> None:

@@ -13,7 +13,7 @@ from coedit.errors import CoeditError, ForbiddenError, TooLargeError, Unauthoriz
 from coedit.identifiers import document_id
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
-from coedit.protocol.server_session import CloseCode, close_code_of
+from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME, CloseCode, close_code_of
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.hocuspocus import (
     Authenticate,
@@ -42,6 +42,8 @@ from services.gateway.yjs_wire import SILENCE_SECONDS, YjsWire, root_of
 
 _MOST_WAITING_MESSAGES = 1_000
 """Of one document, before it is open."""
+_MOST_BYTES_OF_STRANGERS = 4 * MOST_BYTES_BEFORE_WELCOME
+"""What may wait on a socket before any token was good."""
 _PONG = encode_frame(Codec.MSGPACK, write_pong())
 
 Identify = Callable[[str], Identity]
@@ -132,7 +134,7 @@ class HocuspocusDocument:
             self._deny(error, error)
             return
         self._is_denied = False
-        self._wire.expires(identity)
+        self._wire.is_known(identity)
         self._opening = asyncio.get_running_loop().create_task(self._open(identity))
 
     async def _open(self, identity: Identity) -> None:
@@ -156,6 +158,8 @@ class HocuspocusDocument:
             self._opening = None
 
     def _deny(self, answer: CoeditError, error: BaseException) -> None:
+        for message in self._waiting:
+            self._wire.waits_no_more(message)
         self._waiting.clear()
         self._desk.refused(answer, error)
         if isinstance(answer, UnauthorizedError | ForbiddenError):
@@ -208,7 +212,8 @@ class HocuspocusSocket(YjsWire):
         self._leaving: set[asyncio.Task[None]] = set()
         self._documents: dict[str, HocuspocusDocument] = {}
         self._most_documents = settings.gateway_open_documents
-        self._most_waiting_bytes = settings.gateway_yjs_frame_bytes
+        self._most_waiting_bytes = _MOST_BYTES_OF_STRANGERS
+        self._most_frame_bytes = settings.gateway_yjs_frame_bytes
         self._hello_seconds = settings.gateway_hello_seconds
         self._waiting_bytes = 0
         self._expires_at = float("inf")
@@ -228,9 +233,12 @@ class HocuspocusSocket(YjsWire):
             self.finish()
             for document in self._documents.values():
                 await document.leave()
+            self._documents.clear()  # each refers to the socket
 
-    def expires(self, identity: Identity) -> None:
-        """The socket lasts as long as the first of its tokens, or for ever."""
+    def is_known(self, identity: Identity) -> None:
+        """A token was good: the socket may send more, and lasts as long as the first of its tokens, or for ever."""
+        self.trust(self._most_frame_bytes)
+        self._most_waiting_bytes = self._most_frame_bytes
         self._expires_at = min(self._expires_at, identity.expires_at or float("inf"))
         self.end_in(self._expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
 
@@ -241,12 +249,14 @@ class HocuspocusSocket(YjsWire):
             TooLargeError: too much does.
         """
         self._waiting_bytes += _size(message)
+        self._socket.keeps(self._waiting_bytes)
         if self._waiting_bytes > self._most_waiting_bytes:
             raise TooLargeError("too much comes before the documents are open")
 
     def waits_no_more(self, message: DocumentMessage) -> None:
         """Take note that it was heard."""
         self._waiting_bytes -= _size(message)
+        self._socket.keeps(self._waiting_bytes)
 
     def leave_soon(self, document: HocuspocusDocument) -> None:
         """Give up a document that has been denied."""

@@ -15,6 +15,13 @@ ERRORS = Counter("coedit_gateway_errors_total", "Errors told to clients, by code
 CLOSED = Counter(
     "coedit_gateway_closed_total", "Connections that the gateway closed, by close code.", ["close_code"]
 )
+HALF_RECEIVED_BYTES = Gauge(
+    "coedit_gateway_half_received_bytes",
+    "What is held of messages that have not come whole, or wait to be heard.",
+)
+CROWDED_OUT = Counter(
+    "coedit_gateway_crowded_out_total", "Connections that were ended since too much was half received."
+)
 YJS_CONNECTIONS = Gauge("coedit_gateway_yjs_connections", "Open WebSocket connections of Yjs clients.")
 YJS_DOCUMENTS = Gauge("coedit_gateway_yjs_documents", "Documents that some Yjs client here has open.")
 YJS_SEATS = Gauge("coedit_gateway_yjs_seats", "Pairs of a Yjs client and an open document.")

@@ -1,6 +1,8 @@
 """The gateway's settings."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from coedit.runtime.settings import SharedSettings
 
@@ -24,6 +26,9 @@ class GatewaySettings(SharedSettings):
     """The largest frame that a client may send."""
     gateway_yjs_frame_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """The largest frame that a Yjs client may send: when it connects, it may send a whole document."""
+    gateway_half_received_bytes: int = Field(default=96 * 1024 * 1024, ge=1024)
+    """How much a gateway holds of frames that have not come whole, of all its clients together; beyond it those are
+    closed that hold most, whoever has not said who it is first."""
     gateway_import_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest file that may be imported."""
     gateway_body_seconds: float = Field(default=60.0, gt=0)
@@ -57,3 +62,9 @@ class GatewaySettings(SharedSettings):
     """The presence service's setting: signs of life are given three times in it."""
     gateway_drain_seconds: float = Field(default=5.0, gt=0)
     """How long a gateway that is told to stop takes to send its clients elsewhere, at most."""
+
+    @model_validator(mode="after")
+    def _has_room_for_frames(self) -> Self:
+        if self.gateway_half_received_bytes < 2 * max(self.gateway_frame_bytes, self.gateway_yjs_frame_bytes):
+            raise ValueError("COEDIT_GATEWAY_HALF_RECEIVED_BYTES must hold two of the largest frames")
+        return self

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from coedit.errors import CoeditError, InternalError
 from coedit.protocol.server_session import CloseCode, close_code_of
+from services.gateway.half_received import HalfReceived
 from services.gateway.metrics import CONNECTIONS, ERRORS
 from services.gateway.server_socket import HandedOver, ServerSocket
 from services.gateway.turns import Turns
@@ -29,8 +30,9 @@ Begun: TypeAlias = tuple[Wire, Coroutine[Any, Any, None]]
 class Sockets:
     """All that are open; a client that is silent for ``ping_seconds`` is pinged, and given half of that to answer."""
 
-    def __init__(self, ping_seconds: float) -> None:
+    def __init__(self, ping_seconds: float, half_received_bytes: int) -> None:
         self._ping_seconds = ping_seconds
+        self._budget = HalfReceived(half_received_bytes)
         self._arrivals = Turns()
         self._wires: dict[asyncio.Task[None], Wire] = {}
         self._is_leaving = False
@@ -45,11 +47,12 @@ class Sockets:
     ) -> HandedOver:
         """Take over the connection of an upgrade, and serve it; return what the handler of its request returns.
 
-        What ``begin`` raises is the answer to the client: once taken over, a connection is counted, timed, and ended
-        here, whatever happens. Raises as `ServerSocket.accept` does.
+        Until the client is trusted, a message of ``most_bytes`` or more ends it. What ``begin`` raises is the answer
+        to the client: once taken over, a connection is counted, timed, and ended here, whatever happens. Raises as
+        `ServerSocket.accept` does.
         """
         async with self._arrivals:
-            socket = await ServerSocket.accept(request, protocols, most_bytes)
+            socket = await ServerSocket.accept(request, protocols, most_bytes, self._budget)
         try:
             wire, serving = begin(socket)
         except CoeditError as error:

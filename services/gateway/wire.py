@@ -97,6 +97,10 @@ class Wire:
         """End the connection of a client that does not read: it has some seconds to take what was written, and why."""
         self.close(CloseCode.TOO_SLOW, "reads too slowly")
 
+    def trust(self, most_bytes: int) -> None:
+        """Take messages of up to so much from now on: the client has proved who it is."""
+        self._socket.trust(most_bytes + 1)
+
     async def next_frame(self) -> bytes | str | None:
         """Return the next frame's payload, or None when the connection has ended or is to end."""
         if self._is_closing:

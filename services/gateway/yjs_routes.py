@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME
 from coedit.protocol.tokens import Identity
 from services.gateway.auth import Access
 from services.gateway.hocuspocus_socket import HocuspocusSocket
@@ -62,7 +63,7 @@ class YjsRoutes:
             wire = kind(socket, request, settings, self._desk, self._identify_for(request))
             return wire, _counted(wire)
 
-        return await self._sockets.take(request, protocols, settings.gateway_yjs_frame_bytes, begin)
+        return await self._sockets.take(request, protocols, MOST_BYTES_BEFORE_WELCOME + 1, begin)
 
     def _identify_for(self, request: web.Request) -> Identify:
         """Return how to tell whom a token names; the author of the query is looked at in open mode alone."""

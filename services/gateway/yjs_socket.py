@@ -38,6 +38,7 @@ class YjsSocket(YjsWire):
         super().__init__(socket, settings)
         # Not the request itself, which is much larger and would be kept as long.
         self._raw_path, self._query = request.raw_path, request.query
+        self._most_frame_bytes = settings.gateway_yjs_frame_bytes
         self._desk = desk
         self._identify = identify
 
@@ -46,6 +47,7 @@ class YjsSocket(YjsWire):
         seat: YjsSeat | None = None
         try:
             seat = await self._open()
+            self.trust(self._most_frame_bytes)
             self.client_id = seat.client_id
             seat.ask()
             seat.greet()

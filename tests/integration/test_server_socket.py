@@ -25,6 +25,7 @@ from tests.system import eventually
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 MOST_BYTES = 64 * 1024
 BUFFER_BYTES = 16 * 1024
+BUDGET_BYTES = 256 * 1024
 MASK = b"\x01\x02\x03\x04"
 _STUCK_SECONDS = 0.5
 
@@ -44,7 +45,7 @@ class Server:
 
     def __init__(self, ping_seconds: float) -> None:
         self.port = free_port()
-        self.sockets = Sockets(ping_seconds)
+        self.sockets = Sockets(ping_seconds, BUDGET_BYTES)
         self.wires: list[Wire] = []
         self.told: list[bytes | str] = []
         self.hears = asyncio.Event()

@@ -9,6 +9,9 @@ from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.messages import ClientMessage, Hello, Offer, Open, Presence, Submit, parse_client_message
 
+MOST_BYTES_BEFORE_WELCOME = 16 * 1024
+"""Of a frame, before it is known who sends it: room for any token that a proxy lets through."""
+
 
 class CloseCode(enum.IntEnum):
     """Why the server ends a connection; 4400-4499 are final, 4500-4599 ask the client to come back."""
@@ -25,6 +28,7 @@ class CloseCode(enum.IntEnum):
     SHUTTING_DOWN = 4503
     NO_HELLO = 4504
     TOO_SLOW = 4508
+    CROWDED_OUT = 4509
     SYNC_AGAIN = 4510
 
 
@@ -70,8 +74,9 @@ class ServerSession:
             Refusal: it is none, or may not come now; says how to answer.
         """
         size = len(payload) if isinstance(payload, bytes) or payload.isascii() else len(payload.encode())
-        if size > self.max_frame_bytes:
-            error = TooLargeError(f"a frame of {size} bytes; allowed are {self.max_frame_bytes}")
+        most_bytes = self.max_frame_bytes if self.is_welcome else MOST_BYTES_BEFORE_WELCOME
+        if size > most_bytes:
+            error = TooLargeError(f"a frame of {size} bytes; allowed are {most_bytes}")
             raise Refusal(error, close_code=CloseCode.TOO_LARGE)
         try:
             fields = self.codec.decode(payload)
