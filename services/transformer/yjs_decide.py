@@ -145,10 +145,19 @@ class _InDocument:
     def _apply(self, side: YjsSide, arrived: Held, update: Update) -> str:
         steps = side.apply(arrived.submission, update)
         for step in steps:
+            self._check_formats(arrived.submission, step)
+        for step in steps:
             self._commit(side, arrived, step)
         if len(steps) > 1:
             CUT_CHARACTERS.inc()
         return "committed" if any(step.is_clients for step in steps) else self._taken(arrived.submission)
+
+    def _check_formats(self, submission: YjsSubmission, step: Step) -> None:
+        """Refuse what only its outcome tells: a mark stands once in Yjs, and in the document with each run."""
+        try:
+            self.working.authority.check_formats(step.taken.delta, step.taken.document)
+        except CoeditError as error:
+            raise SpoiledError(submission, error) from error
 
     def _commit(self, side: YjsSide, arrived: Held, step: Step) -> None:
         submission, working = arrived.submission, self.working

@@ -19,6 +19,8 @@ from coedit.identifiers import ClientId, ClientSequence, Revision
 from coedit.ot.apply import apply
 from coedit.ot.commit import Caret, Commit, Submission
 from coedit.ot.delta import Delta
+from coedit.ot.format_weight import FormatWeight
+from coedit.ot.ops import Insert, Retain
 from coedit.ot.rebase import Rebase
 
 MAX_RECENT_COMMITS = 512
@@ -77,6 +79,8 @@ class Authority:
         self.mac = mac
         self.document = document
         self._max_units = max_units
+        self._max_weight = max(_SMALL_WEIGHT, _UNIT_WEIGHT * max_units)
+        self._formats = FormatWeight(self._max_weight)
         self._weight = document.weight
         """What the document weighs, or more: what was taken away is not looked at before the bound is near."""
         self.before_recent = mac
@@ -133,8 +137,10 @@ class Authority:
         rebase.check_done()
         caret = self._check_length(rebase)
         delta = rebase.delta
-        self.check_weight(delta.weight)
+        if _adds(delta):
+            self.check_weight(delta.weight)
         document = apply(self.document, delta)
+        self.check_formats(delta, document)
         if document.document_length > self._max_units:
             raise DocumentTooLargeError(
                 f"the document would have {document.document_length} code units; allowed are {self._max_units}"
@@ -147,11 +153,19 @@ class Authority:
         Raises:
             DocumentTooLargeError: it would.
         """
-        most = max(_SMALL_WEIGHT, _UNIT_WEIGHT * self._max_units)
+        most = self._max_weight
         if self._weight + more > most:
             self._weight = self.document.weight
         if self._weight + more > most:
             raise DocumentTooLargeError(f"the document would weigh {self._weight + more}; allowed is {most}")
+
+    def check_formats(self, delta: Delta, document: Delta) -> None:
+        """Refuse a delta that makes a ``document`` whose runs repeat more formats than it may weigh.
+
+        Raises:
+            DocumentTooLargeError: it does.
+        """
+        self._formats.check(len(self.document.ops), delta.ops, document.ops)
 
     def append(self, commit: Commit, document: Delta) -> None:
         """Take note of a commit at the head, and of the document with it."""
@@ -223,3 +237,12 @@ class Authority:
             )
         fits = caret is None or max(caret) <= length + delta.target_length - delta.base_length
         return rebase.caret if fits else None
+
+
+def _adds(delta: Delta) -> bool:
+    """Tell whether anything is more after a delta; one that only takes away is welcome in any document."""
+    return any(
+        type(op) is Insert
+        or (type(op) is Retain and any(value is not None for value in (op.attributes or {}).values()))
+        for op in delta.ops
+    )

@@ -12,6 +12,7 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot import Delta
 from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Caret, Commit, Submission
+from coedit.ot.ops import Insert, Retain
 
 
 def _authority(text: str = "", *, max_units: int = 1000) -> Authority:
@@ -184,3 +185,41 @@ def test_embeds_and_formats_count_for_how_large_a_document_may_be() -> None:
     _submit(authority, _submission(Delta().delete(1), sequence=3, base=2))
     _submit(authority, _submission(image, sequence=4, base=3))
     assert authority.document.document_length == 2
+
+
+_LETTERS = 1000
+_NOTE = {"note": "y" * 10_000}
+
+
+def _of_runs() -> Authority:
+    runs = Delta([Insert("x", {"bold": True} if index % 2 else None) for index in range(_LETTERS)])
+    return Authority(1, Revision(0), "", runs, max_units=10 * _LETTERS)
+
+
+def test_format_of_many_runs_counts_for_each_of_them() -> None:
+    """Ten kilobytes, said once, are ten megabytes in the document, and would be gigabytes in a larger one."""
+    authority = _of_runs()
+    with pytest.raises(DocumentTooLargeError):
+        _submit(authority, _submission(Delta().retain(_LETTERS, _NOTE)))
+    _submit(authority, _submission(Delta().retain(50, _NOTE)))
+    assert authority.head == 1
+
+
+def test_runs_that_are_cut_repeat_their_format() -> None:
+    authority = _authority("x" * _LETTERS, max_units=2 * _LETTERS)
+    _submit(authority, _submission(Delta().retain(_LETTERS, _NOTE)))
+    cuts = Delta([op for _ in range(_LETTERS // 2) for op in (Retain(1), Insert("y"))])
+    with pytest.raises(DocumentTooLargeError):
+        _submit(authority, _submission(cuts, sequence=2, base=1))
+    few = Delta([op for _ in range(20) for op in (Retain(1), Insert("y"))])
+    _submit(authority, _submission(few, sequence=2, base=1))
+    assert len(authority.document.ops) == 41
+
+
+def test_document_that_is_too_much_already_can_be_made_less() -> None:
+    heavy = Delta([Insert("x", _NOTE | {"number": index}) for index in range(_LETTERS)])
+    authority = Authority(1, Revision(0), "", heavy, max_units=_LETTERS)
+    _submit(authority, _submission(Delta().delete(100)))
+    _submit(authority, _submission(Delta().retain(_LETTERS - 100, {"note": None}), sequence=2, base=1))
+    _submit(authority, _submission(Delta().insert("y", {"bold": True}), sequence=3, base=2))
+    assert authority.head == 3
