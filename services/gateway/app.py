@@ -16,6 +16,7 @@ from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.serving import serve
 from coedit.store.archive import Archive
+from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
@@ -72,6 +73,7 @@ class Gateway:
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
         )
         chain_key = ChainKey.derive(*settings.chain_secrets())
+        self._deployment = Deployment(self._nodes, objects, settings.shard_count, chain_key)
         snapshots = Snapshots(objects)
         self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key)
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
@@ -107,9 +109,18 @@ class Gateway:
         self._is_draining = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until ``stop``, then send every client elsewhere."""
-        settings = self._settings
+        """Serve until ``stop``, then send every client elsewhere.
+
+        Raises:
+            CoeditError: the configuration is not that of this Redis, or of this deployment.
+        """
         await self._durability.check(self._nodes)
+        await self._deployment.compare_if_possible()
+        async with self._deployment.watched(stop):
+            await self._serve(stop)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        settings = self._settings
         server = await serve(self._application(), settings.gateway_host, settings.gateway_port)
         health = await serve_health(self._ready, settings.health_host, settings.gateway_health_port)
         facts = {"event": "started", "host": settings.gateway_host, "port": settings.gateway_port}

@@ -6,9 +6,11 @@ from functools import partial
 
 from redis.asyncio import Redis
 
+from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
+from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
 from coedit.store.lease_thread import LeaseThread
@@ -37,6 +39,8 @@ class PresenceService:
             settings.shard_count,
             settings.presence_lease_seconds,
         )
+        chain_key = ChainKey.derive(*settings.chain_secrets())
+        self._deployment = Deployment(self._nodes, None, settings.shard_count, chain_key)
         self._tickers: dict[Redis, Ticker] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -44,7 +48,13 @@ class PresenceService:
 
         Raises:
             OSError: the health port is taken.
+            CoeditError: the configuration is not the deployment's.
         """
+        await self._deployment.compare_if_possible()
+        async with self._deployment.watched(stop):
+            await self._serve(stop)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
         metrics.SHARDS.set_function(lambda: len(self._rosters()))
         metrics.CLIENTS.set_function(lambda: sum(len(rosters) for rosters in self._rosters()))
         runner = await serve_health(

@@ -10,6 +10,7 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lifecycle import survive, until_stopped
 from coedit.store.archive import Archive
+from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
@@ -72,6 +73,7 @@ class Snapshotter:
         )
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         chain_key = ChainKey.derive(*settings.chain_secrets())
+        self._deployment = Deployment(self._nodes, objects, settings.shard_count, chain_key)
         trimmer = Trimmer(
             log,
             archive,
@@ -97,9 +99,18 @@ class Snapshotter:
         return worker, evictor
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop``, then finish the documents at hand and give the shards back."""
-        settings = self._settings
+        """Work until ``stop``, then finish the documents at hand and give the shards back.
+
+        Raises:
+            CoeditError: the configuration is not that of this Redis, or of this deployment.
+        """
         await self._durability.check(self._nodes)
+        await self._deployment.compare_if_possible()
+        async with self._deployment.watched(stop):
+            await self._serve(stop)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        settings = self._settings
         health = await serve_health(self._ready, settings.health_host, settings.snapshotter_health_port)
         logger.info("snapshotter started", extra={"event": "started", "token": self._leases.token[:6]})
         try:

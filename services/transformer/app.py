@@ -13,6 +13,7 @@ from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.store.archive import Archive
 from coedit.store.commit_script import CommitScript
+from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
@@ -84,8 +85,14 @@ class Transformer:
         )
         self._heads = HeadAnnouncer(self._nodes, self._log, time.monotonic)
         grace = Grace(settings.transformer_grace_seconds, settings.transformer_restart_grace_seconds)
+        self._deployment = Deployment(self._nodes, objects, settings.shard_count, self._chain_key)
         self._incarnations = Incarnations(
-            self._nodes, objects, self._leases.token, settings.shard_count, grace
+            self._nodes,
+            objects,
+            self._leases.token,
+            settings.shard_count,
+            grace,
+            on_loss=self._deployment.found_lost,
         )
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "transformer")
         self._recovery = Recovery(
@@ -130,7 +137,9 @@ class Transformer:
         """Work until ``stop``, then finish the batch and give the shards back."""
         settings = self._settings
         await self._durability.check(self._nodes)
+        await self._deployment.compare()
         await self._incarnations.begin_deployment()
+        await self._deployment.note()
         health = await serve_health(self._ready, settings.health_host, settings.transformer_health_port)
         logger.info("transformer started", extra={"event": "started", "token": self._leases.token[:6]})
         connect = partial(connect_nodes, settings.redis_url)

@@ -15,6 +15,7 @@ from coedit.errors import InvalidIdentifierError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
+from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStore, open_object_store
@@ -34,17 +35,22 @@ async def run(options: argparse.Namespace) -> int:
 
     Raises:
         UnusableSettingsError: COEDIT_SECRET is missing, say.
+        WrongDeploymentError: the settings are not those of the deployment.
         CoeditError: a store cannot be reached, or the name is none.
     """
     settings = read_settings(options)
     nodes = connect_nodes(settings.redis_url)
     try:
         await nodes.refresh()
-        if options.document is None:
-            return await _list(nodes, settings)
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
         )
+        chain_key = ChainKey.derive(*settings.chain_secrets())
+        # What another secret cannot check is told revision by revision; nothing is written on the strength of it.
+        deployment = Deployment(nodes, objects, settings.shard_count, chain_key)
+        await deployment.compare(checks_secret=options.repair)
+        if options.document is None:
+            return await _list(nodes, settings)
         return await _see(nodes, objects, settings, document_id(options.document), options)
     except TROUBLE as error:
         raise UnavailableError(f"Redis cannot be reached: {error}") from error

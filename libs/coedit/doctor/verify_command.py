@@ -19,6 +19,7 @@ from coedit.doctor.verify import Verifier
 from coedit.errors import CoeditError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.protocol.log_entry import ChainKey
+from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
 from coedit.store.object_store import ObjectStore, open_object_store
@@ -109,7 +110,10 @@ async def _deployment(options: argparse.Namespace) -> AsyncIterator[_Deployment]
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
         )
-        yield _Deployment(nodes, objects, settings.shard_count, ChainKey.derive(*settings.chain_secrets()))
+        chain_key = ChainKey.derive(*settings.chain_secrets())
+        # What another secret cannot check is told revision by revision.
+        await Deployment(nodes, objects, settings.shard_count, chain_key).compare(checks_secret=False)
+        yield _Deployment(nodes, objects, settings.shard_count, chain_key)
     except TROUBLE as error:
         raise UnavailableError(f"Redis cannot be reached: {error}") from error
     finally:

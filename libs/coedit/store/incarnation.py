@@ -7,12 +7,14 @@ server on which it was last worked with.
 """
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import msgpack
 
-from coedit.errors import CoeditError, UnavailableError
+from coedit.errors import ObjectStoreError, UnavailableError
+from coedit.store.deployment import MARKER, check_shard_count, shards_of_marker
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStore
 from coedit.store.redis_connection import TROUBLE
@@ -20,16 +22,7 @@ from coedit.store.scripts import Script
 from coedit.store.server_pin import Server
 from coedit.store.topology import Nodes
 
-MARKER = "!deployment/marker"
-"""No document's key begins like this: in an escaped document id there is no exclamation mark."""
-
 Doubt = Literal["", "wiped", "restarted", "promoted"]
-
-
-class ShardCountError(CoeditError):
-    """The deployment was begun with another number of shards, and would not find its documents."""
-
-    code = "shard-count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +49,16 @@ class Incarnations:
     """The incarnations of a deployment's shards, as the owner with the lease token ``token`` finds and makes them."""
 
     def __init__(
-        self, nodes: Nodes, objects: ObjectStore, token: str, shard_count: int, grace: Grace
+        self,
+        nodes: Nodes,
+        objects: ObjectStore,
+        token: str,
+        shard_count: int,
+        grace: Grace,
+        on_loss: Callable[[Shard], Awaitable[None]] | None = None,
     ) -> None:
+        """``on_loss`` is awaited before a shard that may have lost something begins anew."""
+        self._on_loss = on_loss
         self._nodes = nodes
         self._objects = objects
         self._token = token
@@ -83,12 +84,9 @@ class Incarnations:
             await self._incarnate_all()
             await self._objects.create(MARKER, msgpack.packb({"format": 1, "shard_count": self._shard_count}))
             marker = await self._objects.read(MARKER)
-        begun_with = msgpack.unpackb(marker or b"\x80").get("shard_count")
-        if begun_with != self._shard_count:
-            raise ShardCountError(
-                f"this deployment was begun with {begun_with} shards, and COEDIT_SHARD_COUNT is {self._shard_count}: "
-                "documents would not be found; set it back"
-            )
+        if marker is None:
+            raise ObjectStoreError("the deployment's marker was made and is not there")
+        check_shard_count(shards_of_marker(marker), self._shard_count)
 
     async def _incarnate_all(self) -> None:
         try:
@@ -113,6 +111,8 @@ class Incarnations:
             return Incarnation(found_id, int(suspect_until or 0))
         if found_id and not found_server:  # nobody has worked with it yet
             return await self._begin(shard, found_id, found_id, server, "")
+        if self._on_loss is not None:
+            await self._on_loss(shard)
         reason: Doubt = "wiped" if not found_id else "promoted" if server.is_promoted else "restarted"
         return await self._begin(shard, found_id, secrets.token_hex(8), server, reason)
 

@@ -30,6 +30,7 @@ presence:{s}:CLIENT:ID  string      one client's presence in one document; expir
 roster:{s}:ID           set         the client ids that are present in a document
 deadlines:{s}           sorted set  CLIENT:ID by the time of expiry (ms)
 members:ROLE            sorted set  the living processes of a role, by the time of their last sign of life (ms)
+deployment:{0}          hash        id, shard_count, format, key_id: what the deployment was begun with
 moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
 ======================  ==========  ====================================================================
 
@@ -48,6 +49,9 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from coedit.identifiers import ClientId, DocumentId
+
+DEPLOYMENT = "deployment:{0}"
+"""Lies with the shard 0, which every deployment has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.incarnation import MARKER, Grace, Incarnations, ShardCountError
+from coedit.store.deployment import MARKER, ShardCountError
+from coedit.store.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
 from coedit.store.object_store import ObjectStore, open_object_store
 from coedit.store.redis_connection import connect
