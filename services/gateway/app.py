@@ -50,6 +50,7 @@ from services.gateway.server_socket import ServerSocket
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets import Begun, Sockets
 from services.gateway.submit import Submitter
+from services.gateway.vouching import note_unchecked
 from services.gateway.yjs_desk import YjsDesk
 from services.gateway.yjs_routes import YjsRoutes
 
@@ -75,7 +76,7 @@ class Gateway:
         chain_key = ChainKey.derive(*settings.chain_secrets())
         self._deployment = Deployment(self._nodes, objects, settings.shard_count, chain_key)
         snapshots = Snapshots(objects)
-        self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key)
+        self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key, note_unchecked)
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
         self._channels = Channels(self._nodes)
         ops = self._ops = OpsStream(self._nodes)

@@ -42,6 +42,10 @@ OFFERED = Counter(
     "coedit_gateway_offers_total", "Offers of lost commits from clients, by outcome.", ["outcome"]
 )
 LOOP_ERRORS = Counter("coedit_gateway_loop_errors_total", "Errors that a loop survived, by loop.", ["loop"])
+UNCHECKED = Counter(
+    "coedit_gateway_unchecked_total",
+    "Revisions handed out that could not be checked: their secret is not in COEDIT_OLD_SECRETS.",
+)
 OPEN_SECONDS = Histogram(
     "coedit_gateway_open_seconds",
     "From an open message to its answer.",

@@ -17,6 +17,7 @@ from coedit.store.quarantine import Quarantine
 from services.gateway.auth import Access
 from services.gateway.connection import as_answer
 from services.gateway.metrics import ERRORS
+from services.gateway.vouching import HEADER, counting
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +84,15 @@ class DocumentRoutes:
 
 
 def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
-    """Return a handler that answers every error with its code."""
+    """Return a handler that answers every error with its code, and says how much could not be checked."""
 
     async def handler(request: web.Request) -> web.Response:
         try:
-            return await handle(request)
+            with counting() as unchecked:
+                response = await handle(request)
+            if unchecked:
+                response.headers[HEADER] = str(len(unchecked))
+            return response
         except asyncio.CancelledError:
             raise
         except Exception as error:

@@ -9,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from coedit.client import DocumentHistory, connect
+from coedit.client import DocumentError, DocumentHistory, connect
 from coedit.client.rest import fetch_text
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot import Delta
+from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
 from coedit.store.keys import shard_of
 from coedit.store.object_store import open_object_store
@@ -30,7 +32,7 @@ from tests.unit.client.test_cli import run
 SHARDS = 8
 
 
-async def coedit(system: System, *words: str) -> tuple[int, str]:
+async def coedit(system: System, *words: str, secret: str = SECRET) -> tuple[int, str]:
     """Run the command as an operator does; return its exit code and what it printed."""
     redis: dict[str, Any] = {
         name: value for name, value in system.environment.items() if name.startswith("COEDIT_REDIS_")
@@ -38,7 +40,7 @@ async def coedit(system: System, *words: str) -> tuple[int, str]:
     done = await asyncio.to_thread(
         run,
         *words,
-        COEDIT_SECRET=SECRET,
+        COEDIT_SECRET=secret,
         COEDIT_OBJECT_STORE_URL=system.object_store_url,
         COEDIT_SHARD_COUNT=str(SHARDS),
         **redis,
@@ -197,6 +199,59 @@ async def _above_the_snapshot(system: System) -> None:
         await document.insert(0, "above")
         await document.settle()
     system.processes["transformer-0"].stop()
+
+
+async def test_what_another_secret_cannot_check_is_counted_and_fails(make_system: MakeSystem) -> None:
+    system = _quick(make_system)
+    await write(system, "notes")
+    secret = "another secret of thirty-two bytes"
+    for words in (("verify", "notes"), ("verify", "--all"), ("doctor", "notes")):
+        code, printed = await coedit(system, *words, secret=secret)
+        assert code == 1, printed
+        assert "23 revisions could not be checked" in printed
+    code, printed = await coedit(system, "verify", "notes", "--json", secret=secret)
+    assert (code, json.loads(printed.splitlines()[-1])["unchecked"]) == (1, 23)
+    code, _ = await coedit(system, "doctor", "notes", "--repair", secret=secret)
+    assert code == 1
+    assert (await coedit(system, "doctor", "notes"))[0] == 0
+
+
+async def _forge(redis: Redis, revision: int, **fields: Any) -> None:
+    """Put an entry of the log in the place of another, with its mac."""
+    log = shard_of(DocumentId("notes"), SHARDS).log(DocumentId("notes"))
+    entries: Any = await redis.xrange(log)
+    await redis.delete(log)
+    for entry_id, found in entries:
+        entry = found[b"commit"]
+        if int(entry_id.partition(b"-")[0]) == revision:
+            entry = msgpack.packb(msgpack.unpackb(entry) | fields)
+        await redis.xadd(log, {"commit": entry}, id=entry_id)
+
+
+async def test_forged_entry_is_not_shown_without_a_word(make_system: MakeSystem) -> None:
+    system = make_system(settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3600"})
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        for number in range(6):
+            await document.insert(0, f"{number} ")
+            await document.settle()
+    async with redis_of(system) as redis:
+        await _forge(redis, 3, author="eve", key_id="00000000")
+        past = DocumentHistory(system.url, "notes")
+        assert "eve" in {run.author for run in await past.blame()}
+        assert past.unchecked == 1
+        for words in (("blame",), ("history",), ("show",), ("diff",)):
+            more = {"show": ("head",), "diff": ("0",)}.get(words[0], ())
+            done = await asyncio.to_thread(run, *words, "notes", *more, "--url", system.url)
+            assert done.returncode == 0, done.stderr
+            assert b"1 revisions could not be checked" in done.stderr
+        code, printed = await coedit(system, "verify", "notes")
+        assert (code, "UNCHECKED" in printed) == (1, True), printed
+        assert "coedit_gateway_unchecked_total" in system.metrics("gateway-0")
+        await _forge(redis, 3, author="eve", key_id=ChainKey.derive(SECRET.encode()).key_id)
+    for ask in (past.blame, past.changes, past.at):
+        with pytest.raises(DocumentError, match="revision 3"):
+            await ask()
 
 
 async def test_documents_come_back_into_an_empty_redis(make_system: MakeSystem) -> None:

@@ -14,7 +14,7 @@ from coedit.errors import DamagedError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
-from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
 from coedit.store.archive import Segment
 from coedit.store.document_log import Position
 from coedit.store.folding import Fold
@@ -46,6 +46,7 @@ def _entries(count: int, epoch: int = 1) -> tuple[list[bytes], list[str]]:
 
 
 ENTRIES, MACS = _entries(HEAD)
+_SEVEN_TO_TWELVE = Segment(Revision(7), Revision(12))
 OTHER = Rendered(Delta().insert("other"))
 POSITION = Position(1, Revision(HEAD), MACS[HEAD], Revision(6), Revision(9), 2, "an incarnation")
 
@@ -171,8 +172,24 @@ def test_altered_entry_is_told_from_a_genuine_one() -> None:
     assert any("altered" in finding.what for finding in diagnosis.findings)
 
 
-def test_commit_sealed_under_an_unknown_secret_is_no_offence() -> None:
-    assert diagnose(healthy(), ChainKey.derive(b"another secret, of a later day")).is_healthy
+def test_commit_sealed_under_an_unknown_secret_is_no_offence_and_counted() -> None:
+    diagnosis = diagnose(healthy(), ChainKey.derive(b"another secret, of a later day"))
+    assert diagnosis.is_healthy
+    assert diagnosis.unchecked == dict.fromkeys(range(1, HEAD + 1), KEY.key_id)
+    lines = list(diagnosis_lines(diagnosis))
+    assert any(line.startswith("UNCHECKED   12 revisions could not be checked") for line in lines)
+    assert any(line.startswith("sound       0 revisions") for line in lines)
+    assert "healthy" not in lines[-1]
+
+
+def test_forged_entry_of_an_unknown_secret_does_not_take_the_place_of_a_checked_one() -> None:
+    forged = decode_commit(ENTRIES[8])
+    forged = replace(forged, delta=Delta().insert("evil"), key_id="00000000", at=10**12, epoch=7)
+    stored = healthy()
+    log = [(name, encode_commit(forged) if name == "9-0" else entry) for name, entry in stored.log]  # type: ignore[union-attr]
+    diagnosis = check(replace(stored, log=log, segments={**stored.segments, _SEVEN_TO_TWELVE: ENTRIES[6:]}))
+    assert (diagnosis.is_healthy, diagnosis.unchecked) == (False, {})
+    assert diagnosis.commits[9] == ENTRIES[8]
 
 
 def test_damaged_segment_is_made_again_of_what_another_one_has() -> None:

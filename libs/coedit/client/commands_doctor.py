@@ -14,7 +14,8 @@ def add_to(commands: Commands) -> None:
         description="Show what is stored of a document and what is wrong with it; without DOC, list the documents that "
         "are quarantined. Runs where the services run: it reads the same COEDIT_ settings, and needs "
         "Redis, the object store and COEDIT_SECRET.",
-        epilog="Exit codes: 0 healthy, or repaired; 1 damaged, or quarantined; 5 it cannot be repaired without loss.",
+        epilog="Exit codes: 0 healthy, or repaired; 1 damaged, or quarantined, or revisions could not be checked; "
+        "5 it cannot be repaired without loss.",
     )
     doctor.add_argument("document", nargs="?", metavar="DOC")
     doctor.add_argument("--repair", action="store_true", help="put it right from what else is stored of it")

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -79,9 +80,8 @@ def _json() -> argparse.ArgumentParser:
 
 async def run_history(options: argparse.Namespace) -> int:
     """Print changes, one a line; the last line says how to go on."""
-    changes, before = await _past(options).changes(
-        options.before, limit=options.limit, gap_seconds=options.gap
-    )
+    with _past(options) as past:
+        changes, before = await past.changes(options.before, limit=options.limit, gap_seconds=options.gap)
     if options.json:
         _print_json({"changes": list(map(asdict, changes)), "before": before})
         return 0
@@ -94,26 +94,29 @@ async def run_history(options: argparse.Namespace) -> int:
 
 async def run_show(options: argparse.Namespace) -> int:
     """Print the document; nothing is added to its text, not even a newline."""
-    past = await _past(options).at(options.moment)
+    with _past(options) as past:
+        document = await past.at(options.moment)
     if options.json:
-        _print_json(past.content.to_json())
+        _print_json(document.content.to_json())
     else:
-        sys.stdout.buffer.write(past.content.text.encode())
+        sys.stdout.buffer.write(document.content.text.encode())
     return 0
 
 
 async def run_diff(options: argparse.Namespace) -> int:
     """Print the difference, one op a line."""
-    for op in (await _past(options).diff(options.before, options.after)).to_json():
+    with _past(options) as past:
+        delta = await past.diff(options.before, options.after)
+    for op in delta.to_json():
         _print_json(op)
     return 0
 
 
 async def run_blame(options: argparse.Namespace) -> int:
     """Print each run of one commit: its revision, its author, and its text as JSON."""
-    past = _past(options)
-    document = await past.at(options.moment)
-    runs = await past.blame(document.revision)
+    with _past(options) as past:
+        document = await past.at(options.moment)
+        runs = await past.blame(document.revision)
     if options.json:
         _print_json([run._asdict() for run in runs])
         return 0
@@ -126,8 +129,8 @@ async def run_blame(options: argparse.Namespace) -> int:
 
 async def run_versions(options: argparse.Namespace) -> int:
     """Print the versions, or the one that was made."""
-    past = _past(options)
-    found = [await past.save_version(options.save, options.at)] if options.save else await past.versions()
+    with _past(options) as past:
+        found = [await past.save_version(options.save, options.at)] if options.save else await past.versions()
     if options.json:
         _print_json(list(map(asdict, found)))
     else:
@@ -137,7 +140,8 @@ async def run_versions(options: argparse.Namespace) -> int:
 
 async def run_restore(options: argparse.Namespace) -> int:
     """Restore, and say as which revision."""
-    return _done(await _past(options).restore(options.moment))
+    with _past(options) as past:
+        return _done(await past.restore(options.moment))
 
 
 async def run_undo(options: argparse.Namespace) -> int:
@@ -148,11 +152,23 @@ async def run_undo(options: argparse.Namespace) -> int:
     """
     if options.of is None and options.since is None and options.until is None:
         raise InvalidRequestError("name an author, or a time with --since and --until")
-    return _done(await _past(options).undo(options.of, since=options.since, until=options.until))
+    with _past(options) as past:
+        return _done(await past.undo(options.of, since=options.since, until=options.until))
 
 
-def _past(options: argparse.Namespace) -> DocumentHistory:
-    return DocumentHistory(options.url, options.document, options.token, options.author)
+@contextmanager
+def _past(options: argparse.Namespace) -> Iterator[DocumentHistory]:
+    """Ask for a document's past; at the end, say what of it nobody can vouch for."""
+    past = DocumentHistory(options.url, options.document, options.token, options.author)
+    try:
+        yield past
+    finally:
+        if past.unchecked:
+            print(
+                f"coedit: {past.unchecked} revisions could not be checked: the server does not know the secret that "
+                "they are said to be sealed under",
+                file=sys.stderr,
+            )
 
 
 def _done(edit: PastEdit) -> int:

@@ -15,7 +15,7 @@ def add_to(commands: Commands) -> None:
         description="Check log, archive, snapshots, their Yjs documents and named versions against each other, by "
         "checksum, by the MAC chain from revision 1 on, and by replay. Reads only. Runs where the services run: it "
         "reads the same COEDIT_ settings, and needs Redis, the object store and COEDIT_SECRET.",
-        epilog="Exit codes: 0 everything agrees; 1 something does not: see `coedit doctor DOC`.",
+        epilog="Exit codes: 0 everything agrees; 1 something does not, see `coedit doctor DOC`, or cannot be checked.",
     )
     verify.add_argument("--json", action="store_true", help="print JSON, one object a line, the summary last")
     verify.set_defaults(run=run_verify)

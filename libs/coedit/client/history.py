@@ -66,6 +66,8 @@ class DocumentHistory:
         self._document = escape(document_id(name))
         self._token = token
         self._author = author
+        self.unchecked = 0
+        """Of how many revisions, behind any one answer, the server could not check that it sealed them."""
 
     async def changes(
         self, before: int | None = None, *, limit: int = 100, gap_seconds: float = 60.0
@@ -167,6 +169,7 @@ class DocumentHistory:
             ):
                 if answer.status not in (200, 201):
                     raise await refusal_of(answer)
+                self.unchecked = max(self.unchecked, int(answer.headers.get("Coedit-Unchecked", 0)))
                 fields: dict[str, Any] = orjson.loads(await answer.read())
                 return fields
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -92,7 +92,7 @@ async def _see(
     _print(diagnosis_lines(diagnosis))
     is_well = diagnosis.is_healthy and diagnosis.stored.quarantine is None
     if is_well or not options.repair:
-        return HEALTHY if is_well else DAMAGED
+        return HEALTHY if is_well and not diagnosis.unchecked else DAMAGED
     surgeon = Surgeon(nodes, objects, settings.shard_count, chain_key, time.time_ns() // 1_000_000)
     try:
         plan = await surgeon.repair(name, accepts_loss=options.accept_loss)
@@ -100,7 +100,7 @@ async def _see(
         print(f"coedit: not repaired: {error}", file=sys.stderr)
         return LOSS_REFUSED
     _print(plan_lines(plan))
-    return HEALTHY
+    return HEALTHY if not diagnosis.unchecked else DAMAGED
 
 
 def _print(lines: Iterable[str]) -> None:

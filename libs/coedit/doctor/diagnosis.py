@@ -16,6 +16,8 @@ from coedit.store.document_log import Position
 from coedit.store.quarantine import Damage
 from coedit.store.snapshots import Snapshot
 
+_NAMED_KEYS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -76,10 +78,12 @@ class Diagnosis:
     is_end_known: bool
     """Whether there can have been no later one."""
     sound_snapshots: frozenset[int]
+    unchecked: Mapping[int, str] = field(default_factory=dict)
+    """The revisions that nobody here can vouch for, with the id of the secret that each is said to be sealed under."""
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is wrong; being quarantined is not a thing of its own."""
+        """Whether nothing is wrong of what could be checked; being quarantined is not a thing of its own."""
         return all(finding.is_settled for finding in self.findings)
 
     @property
@@ -116,6 +120,7 @@ def diagnose(stored: Stored, chain_key: ChainKey) -> Diagnosis:
         max(expected, _log_end(stored)) if position is None else expected,
         position is not None or has_log or not findings,
         frozenset(snapshots),
+        history.unchecked,
     )
 
 
@@ -161,6 +166,8 @@ class _History:
     snapshots: Mapping[int, Snapshot]
     kept: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)
     """By revision: where an entry was found, and its bytes."""
+    unchecked: dict[int, str] = field(default_factory=dict)
+    """By revision: the id of a secret that is not known here."""
 
     def sound(self, findings: list[Finding]) -> dict[int, tuple[Commit, bytes]]:
         """Return the sound entries; what is not is added to the findings."""
@@ -172,6 +179,9 @@ class _History:
             best = self._best(revision, before, findings)
             if best is not None:
                 found[revision] = best
+                if before is None and revision not in self.unchecked:
+                    message = f"revision {revision} cannot be checked: what it follows is gone"
+                    findings.append(Finding("history", message, is_settled=True))
             # Behind what is missing a snapshot may know the mac; otherwise the next entry is taken as it is.
             before = best[0].mac if best is not None else macs.get(Revision(revision))
         return found
@@ -197,7 +207,7 @@ class _History:
     def _best(
         self, revision: int, before: str | None, findings: list[Finding]
     ) -> tuple[Commit, bytes] | None:
-        """Return the sound entry of a revision; of several, which only two epochs can have, the newest."""
+        """Return the sound entry of a revision; of several, which only two epochs can have, the newest checked one."""
         best: tuple[Commit, bytes] | None = None
         for where, entry in self.kept.get(revision, ()):
             try:
@@ -217,8 +227,14 @@ class _History:
                 best = commit, entry
             elif best[1] != entry:
                 findings.append(Finding(where, f"revision {revision} is another one than elsewhere"))
-                best = max(best, (commit, entry), key=lambda found: (found[0].epoch, found[0].at))
+                best = max(best, (commit, entry), key=self._rank)
+        if best is not None and not self.chain_key.knows(best[0].key_id):
+            self.unchecked[revision] = best[0].key_id
         return best
+
+    def _rank(self, found: tuple[Commit, bytes]) -> tuple[bool, int, int]:
+        commit, _ = found
+        return self.chain_key.knows(commit.key_id), commit.epoch, commit.at
 
 
 def _compare_with_replay(
@@ -304,6 +320,19 @@ def _log_end(stored: Stored) -> int:
     if isinstance(stored.log, DamagedError) or not stored.log:
         return 0
     return int(stored.log[-1][0].partition("-")[0])
+
+
+def unchecked_message(diagnosis: Diagnosis) -> str:
+    """Return what could not be checked, in a sentence; empty: nothing."""
+    unchecked = diagnosis.unchecked
+    if not unchecked:
+        return ""
+    key_ids = sorted(set(unchecked.values()))
+    named = ", ".join(key_ids[:_NAMED_KEYS]) + (", …" if len(key_ids) > _NAMED_KEYS else "")
+    return (
+        f"{len(unchecked)} revisions could not be checked ({spans(sorted(unchecked))}): they are said to be sealed "
+        f"under {named}, and neither COEDIT_SECRET nor COEDIT_OLD_SECRETS has that; anybody may have written them"
+    )
 
 
 def spans(revisions: Iterable[int]) -> str:

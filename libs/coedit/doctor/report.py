@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from coedit.doctor.diagnosis import Diagnosis, Stored, spans
+from coedit.doctor.diagnosis import Diagnosis, Stored, spans, unchecked_message
 from coedit.doctor.plan import Plan
 from coedit.errors import DamagedError
 
@@ -16,7 +16,10 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"log         {_log(stored)}"
     yield f"archive     {_archive(stored)}"
     yield f"snapshots   {_snapshots(diagnosis)}"
-    yield f"sound       {len(diagnosis.commits)} revisions, each checked behind the one before"
+    checked = len(diagnosis.commits) - len(diagnosis.unchecked)
+    yield f"sound       {checked} revisions, each checked behind the one before"
+    if message := unchecked_message(diagnosis):
+        yield f"UNCHECKED   {message}"
     yield f"quarantine  {_quarantine(stored)}"
     for finding in diagnosis.findings:
         yield f"{'note ' if finding.is_settled else 'WRONG'}       {finding.where}: {finding.what}"
@@ -27,7 +30,8 @@ def verdict(diagnosis: Diagnosis) -> str:
     """Return the last word on a document."""
     if diagnosis.is_healthy:
         ended = "" if diagnosis.stored.quarantine is None else ", and quarantined: --repair lifts that"
-        return f"healthy at revision {diagnosis.reached.revision}{ended}"
+        known = "healthy" if not diagnosis.unchecked else "nothing wrong was found of what could be checked,"
+        return f"{known} at revision {diagnosis.reached.revision}{ended}"
     if not diagnosis.loses:
         return f"damaged; everything up to revision {diagnosis.reached.revision} is there: --repair puts it right"
     what = spans(diagnosis.lost) if diagnosis.lost else "what came later, if anything,"

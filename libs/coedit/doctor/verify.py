@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from coedit.doctor.diagnosis import Diagnosis, Finding, Stored, diagnose
+from coedit.doctor.diagnosis import Diagnosis, Finding, Stored, diagnose, unchecked_message
 from coedit.doctor.examine import Examiner
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, VersionName
@@ -29,28 +29,36 @@ class Verdict:
     snapshots: int
     versions: int
     findings: tuple[Finding, ...]
+    unchecked: int = 0
+    """Revisions that nobody here can vouch for."""
+    unchecked_message: str = ""
 
     @property
     def agrees(self) -> bool:
         """Whether nothing is wrong. Old history that can be read no more, below a sound snapshot, is a mere note."""
         return all(finding.is_settled for finding in self.findings)
 
+    @property
+    def word(self) -> str:
+        """What was found, in a word."""
+        return "WRONG" if not self.agrees else "UNCHECKED" if self.unchecked else "agrees"
+
     def line(self) -> str:
         """Return it in one line."""
-        found = "; ".join(f"{finding.where}: {finding.what}" for finding in self.findings)
+        said = [f"{finding.where}: {finding.what}" for finding in self.findings]
+        found = "; ".join(filter(None, [*said, self.unchecked_message]))
         counts = (
             f"revision {self.revision}, {self.log} in the log, {self.segments} segments, "
             f"{self.snapshots} snapshots, {self.versions} versions"
         )
-        return "\t".join(
-            filter(None, ["agrees" if self.agrees else "WRONG", self.document_id, counts, found])
-        )
+        return "\t".join(filter(None, [self.word, self.document_id, counts, found]))
 
     def fields(self) -> dict[str, Any]:
         """Return it as plain JSON."""
         return {
             "document": self.document_id,
             "agrees": self.agrees,
+            "unchecked": self.unchecked,
             "revision": self.revision,
             "log": self.log,
             "segments": self.segments,
@@ -94,6 +102,8 @@ class Verifier:
             len(stored.snapshots),
             len(names),
             tuple(findings),
+            len(diagnosis.unchecked),
+            unchecked_message(diagnosis),
         )
 
     async def _diagnose(self, document_id: DocumentId) -> Diagnosis:

@@ -49,16 +49,19 @@ async def verify(options: argparse.Namespace) -> int:
         log = DocumentLog(there.nodes, there.shard_count)
         verifier = Verifier(examiner, log, Versions(there.objects), there.chain_key)
         names = [document_id(options.document)] if not options.all else await there.documents()
-        wrong = 0
+        wrong = unchecked = 0
         async for verdict in _each(names, verifier.verify, _VERIFIED_AT_ONCE):
             wrong += not verdict.agrees
+            unchecked += verdict.unchecked
             print(_json(verdict.fields()) if options.json else verdict.line(), flush=True)
         seconds = round(time.perf_counter() - started, 2)
     if options.json:
-        print(_json({"documents": len(names), "wrong": wrong, "seconds": seconds}))
+        summary = {"documents": len(names), "wrong": wrong, "unchecked": unchecked, "seconds": seconds}
+        print(_json(summary))
     else:
-        print(f"{len(names)} documents, {wrong} wrong, {seconds} s")
-    return DAMAGED if wrong else HEALTHY
+        said = f"{unchecked} revisions could not be checked, " if unchecked else ""
+        print(f"{len(names)} documents, {wrong} wrong, {said}{seconds} s")
+    return DAMAGED if wrong or unchecked else HEALTHY
 
 
 async def recover(options: argparse.Namespace) -> int:

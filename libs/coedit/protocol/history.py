@@ -1,9 +1,9 @@
 """A history followed commit by commit: whether each entry is one, comes next, and was sealed behind the one before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from coedit.errors import DamagedError, InvalidDeltaError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, decode_commit
 
@@ -18,7 +18,7 @@ def follow(
     """Yield the commits that ``entries`` are, which follow ``revision`` and its mac ``before``, as far as they do.
 
     Without ``before`` (it is not known) the first one is taken as it is, and without ``chain_key`` all are. What was
-    sealed under a secret that is not known here cannot be checked, which is no offence.
+    sealed under a secret that is not known here cannot be checked, which is no offence: see `unchecked`.
 
     Raises:
         DamagedError: an entry is no commit, is of another revision, or does not continue the history.
@@ -35,6 +35,17 @@ def follow(
             raise DamagedError(message, "chain", commit.revision)
         yield commit
         revision, before = commit.revision, commit.mac
+
+
+def unchecked(commits: Sequence[Commit], before: str | None, chain_key: ChainKey | None) -> list[Revision]:
+    """Return which of the commits that `follow` yielded nobody can vouch for: they may be anybody's."""
+    if chain_key is None:
+        return []
+    return [
+        commit.revision
+        for place, commit in enumerate(commits)
+        if not chain_key.knows(commit.key_id) or (before is None and place == 0)
+    ]
 
 
 def read_entry(entry: bytes, revision: int) -> Commit:

@@ -20,7 +20,7 @@ from coedit.ot.apply import apply
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
-from coedit.protocol.history import follow, read_entry
+from coedit.protocol.history import follow, read_entry, unchecked
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
 from coedit.store.document_log import DocumentLog, Position
@@ -33,6 +33,8 @@ _LONG_BYTES = 256 * 1024
 """Entries that take tens of milliseconds to decode; a loop has leases to renew and others to serve meanwhile."""
 _PAGE = 500
 FIRST_EPOCH = 1
+
+OnUnchecked = Callable[[DocumentId, Sequence[Revision]], None]
 
 T = TypeVar("T")
 
@@ -92,11 +94,20 @@ EMPTY = LoadedDocument(FIRST_EPOCH, Revision(0), "", Rendered())
 
 
 class DocumentReader:
-    """Reads whole documents. ``chain_key``, if given, checks the MAC chain of every commit read."""
+    """Reads whole documents. ``chain_key``, if given, checks the MAC chain of every commit read.
+
+    ``on_unchecked`` is told of revisions that are handed out, and could not be checked; it may be called in a thread.
+    """
 
     def __init__(
-        self, log: DocumentLog, snapshots: Snapshots, archive: Archive, chain_key: ChainKey | None = None
+        self,
+        log: DocumentLog,
+        snapshots: Snapshots,
+        archive: Archive,
+        chain_key: ChainKey | None = None,
+        on_unchecked: OnUnchecked | None = None,
     ) -> None:
+        self._on_unchecked = on_unchecked
         self._log = log
         self._snapshots = snapshots
         self._archive = archive
@@ -247,22 +258,43 @@ class DocumentReader:
             DamagedError: a commit is damaged.
         """
         entries, below, before = await self._page_with_one_below(document_id, first, last)
-
-        def followed(entries: Sequence[bytes]) -> list[Commit]:
-            return list(follow(document_id, entries, below - 1, before, self._chain_key))
-
-        commits = await _beside(entries, followed)
+        commits = await self._followed(document_id, entries, below, before, first)
         return commits[first - below :], sum(map(len, entries[first - below :]))
 
     async def checked_page(self, document_id: DocumentId, first: int, last: int) -> list[bytes]:
         """Return the entries of the same, for whoever sends them on as they are."""
         entries, below, before = await self._page_with_one_below(document_id, first, last)
-
-        def checked(entries: Sequence[bytes]) -> int:
-            return sum(1 for _ in follow(document_id, entries, below - 1, before, self._chain_key))
-
-        await _beside(entries, checked)
+        await self._followed(document_id, entries, below, before, first)
         return entries[first - below :]
+
+    async def whole_history(self, document_id: DocumentId, first: int, last: int) -> tuple[list[Commit], int]:
+        """Return all commits of revisions ``first`` to ``last``, and their bytes; raises as `history` does."""
+        if first > last:
+            return [], 0
+        below = max(1, first - 1)
+        try:
+            entries = await self.entries(document_id, below, last)
+        except RevisionTooOldError:
+            below, entries = first, await self.entries(document_id, first, last)
+        commits = await self._followed(document_id, entries, below, "" if below == 1 else None, first)
+        return commits[first - below :], sum(map(len, entries[first - below :]))
+
+    async def _followed(
+        self, document_id: DocumentId, entries: Sequence[bytes], below: int, before: str | None, first: int
+    ) -> list[Commit]:
+        """Return the commits that entries from ``below`` on are, checked; those from ``first`` on are handed out."""
+
+        def followed(entries: Sequence[bytes]) -> list[Commit]:
+            commits = list(follow(document_id, entries, below - 1, before, self._chain_key))
+            found = unchecked(commits, before, self._chain_key)
+            self._tell_unchecked(document_id, [revision for revision in found if revision >= first])
+            return commits
+
+        return await _beside(entries, followed)
+
+    def _tell_unchecked(self, document_id: DocumentId, revisions: Sequence[Revision]) -> None:
+        if revisions and self._on_unchecked is not None:
+            self._on_unchecked(document_id, revisions)
 
     async def _page_with_one_below(
         self, document_id: DocumentId, first: int, last: int
@@ -317,7 +349,7 @@ class DocumentReader:
             return loaded
         walk = _Walk(document_id, loaded, self._chain_key)
         await _beside(above, walk.take)
-        return replace(walk.reached(None), floor=walk.revision)
+        return replace(self._reached(walk, None), floor=walk.revision)
 
     async def _from_snapshot(self, document_id: DocumentId, at_least: int = 0) -> LoadedDocument:
         snapshot = await self._snapshots.newest(document_id)
@@ -347,7 +379,7 @@ class DocumentReader:
             raise DamagedError(
                 "the history ends in another mac than the position in Redis names", "chain", position.head
             )
-        return walk.reached(position)
+        return self._reached(walk, position)
 
     async def _salvage(self, document_id: DocumentId) -> LoadedDocument:
         """Return a damaged document at the last revision that can be vouched for."""
@@ -363,6 +395,10 @@ class DocumentReader:
                     break
             else:
                 break
+        return self._reached(walk, position)
+
+    def _reached(self, walk: "_Walk", position: Position | None) -> LoadedDocument:
+        self._tell_unchecked(walk.document_id, walk.unchecked)
         return walk.reached(position)
 
     async def _sound_position(self, document_id: DocumentId) -> Position | None:
@@ -385,7 +421,7 @@ class _Walk:
     """A document that commits are applied to, one by one, as far as they are good."""
 
     def __init__(self, document_id: DocumentId, start: LoadedDocument, chain_key: ChainKey | None) -> None:
-        self._document_id = document_id
+        self.document_id = document_id
         self._start = start
         self._chain_key = chain_key
         self._document: Delta | None = None
@@ -403,7 +439,7 @@ class _Walk:
         Raises:
             DamagedError: one cannot be; those before it are applied.
         """
-        followed = follow(self._document_id, entries, self.revision, self.mac, self._chain_key)
+        followed = follow(self.document_id, entries, self.revision, self.mac, self._chain_key)
         for entry, commit in zip(entries, followed, strict=True):
             try:
                 self._document = apply(self._now(), commit.delta)
@@ -419,6 +455,11 @@ class _Walk:
 
     def _now(self) -> Delta:
         return self._start.document if self._document is None else self._document
+
+    @property
+    def unchecked(self) -> list[Revision]:
+        """What was applied, and could not be checked."""
+        return unchecked(self._commits, self._start.mac, self._chain_key)
 
     def reached(self, position: Position | None) -> LoadedDocument:
         """Return the document where it stands now; ``position`` is where Redis has it."""

@@ -6,7 +6,7 @@ it may take is for whoever asks to bound; it can be cancelled between two pages.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coedit.errors import CoeditError, DamagedError, FutureRevisionError, NotTextError
 from coedit.identifiers import AuthorId, DocumentId, Revision
@@ -17,7 +17,6 @@ from coedit.ot.changes import Change, group_changes, is_one_change, joined
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.ot.retract import Retraction, Selection
-from coedit.protocol.log_entry import decode_commit
 from coedit.store.document_log import DocumentLog
 from coedit.store.documents import DocumentReader
 from coedit.store.keys import Shard
@@ -102,10 +101,10 @@ class History:
         count = _FIRST_PAGE
         while last > 0 and len(changes) <= limit and bottom - last < MAX_LISTED:
             first = max(1, last - count + 1)
-            entries = await self._reader.entries(document_id, first, last)
-            older = await asyncio.to_thread(_grouped, entries, gap_ms)
+            commits, size_bytes = await self._reader.whole_history(document_id, first, last)
+            older = await asyncio.to_thread(group_changes, commits, gap_ms)
             _put_before(changes, older, gap_ms)
-            last, count = first - 1, _next_count(count, entries)
+            last, count = first - 1, _next_count(count, size_bytes)
         # The oldest may go on below what was read, unless there is nothing below.
         whole = changes if last <= 0 or len(changes) <= 1 else changes[1:]
         shown = whole[-limit:][::-1]
@@ -124,10 +123,11 @@ class History:
         """
         await self._refuse_without_text(document_id, revision)
         past = await self._newest_snapshot(document_id, revision)
-        async for entries in self._pages(document_id, past.revision + 1, revision):
-            past = await asyncio.to_thread(_advanced, past, entries)
+        async for commits in self._pages(document_id, past.revision + 1, revision):
+            past = await asyncio.to_thread(_advanced, past, commits)
         if past.revision and not past.author:
-            past = _described(past, (await self._reader.entries(document_id, revision, revision))[0])
+            (commit,), _ = await self._reader.whole_history(document_id, revision, revision)
+            past = replace(past, author=commit.author, at=commit.at)
         return past
 
     async def revision_at(self, document_id: DocumentId, at: int) -> Revision:
@@ -135,12 +135,12 @@ class History:
         low, high = 0, (await self.head(document_id)).revision
         while high - low > _LOOK_REVISIONS:
             middle = (low + high) // 2
-            (entry,) = await self._reader.entries(document_id, middle, middle)
-            if _decoded([entry])[0].at <= at:
+            (commit,), _ = await self._reader.whole_history(document_id, middle, middle)
+            if commit.at <= at:
                 low = middle
             else:
                 high = Revision(middle - 1)
-        for commit in _decoded(await self._reader.entries(document_id, low + 1, high)):
+        for commit in (await self._reader.whole_history(document_id, low + 1, high))[0]:
             if commit.at > at:
                 break
             low = commit.revision
@@ -151,8 +151,8 @@ class History:
         await self._refuse_without_text(document_id, revision)
         blame = Blame()
 
-        def take(entries: Sequence[bytes]) -> None:
-            for commit in _decoded(entries):
+        def take(commits: Sequence[Commit]) -> None:
+            for commit in commits:
                 blame.take(commit.delta, commit.author, commit.revision)
 
         await self._follow(document_id, 0, revision, take)
@@ -165,25 +165,26 @@ class History:
             start = min(revision, await self.revision_at(document_id, selection.since - 1))
         retraction = Retraction((await self.at(document_id, start)).document, selection)
 
-        def take(entries: Sequence[bytes]) -> None:
-            for commit in _decoded(entries):
+        def take(commits: Sequence[Commit]) -> None:
+            for commit in commits:
                 retraction.take(commit)
 
         await self._follow(document_id, start, revision, take)
         return retraction
 
     async def _follow(
-        self, document_id: DocumentId, start: int, revision: int, take: Callable[[Sequence[bytes]], None]
+        self, document_id: DocumentId, start: int, revision: int, take: Callable[[Sequence[Commit]], None]
     ) -> None:
-        async for entries in self._pages(document_id, start + 1, revision):
-            await asyncio.to_thread(_or_damaged, take, entries)
+        async for commits in self._pages(document_id, start + 1, revision):
+            await asyncio.to_thread(_or_damaged, take, commits)
 
-    async def _pages(self, document_id: DocumentId, first: int, last: int) -> AsyncIterator[list[bytes]]:
+    async def _pages(self, document_id: DocumentId, first: int, last: int) -> AsyncIterator[list[Commit]]:
         count = _FIRST_PAGE
         while first <= last:
-            entries = await self._reader.entries(document_id, first, min(last, first + count - 1))
-            yield entries
-            first, count = first + len(entries), _next_count(count, entries)
+            until = min(last, first + count - 1)
+            commits, size_bytes = await self._reader.whole_history(document_id, first, until)
+            yield commits
+            first, count = first + len(commits), _next_count(count, size_bytes)
 
     async def _refuse_without_text(self, document_id: DocumentId, revision: int) -> None:
         head = await self.head(document_id)
@@ -220,29 +221,18 @@ def _is_text(bridge: Bridge | None) -> bool:
     return bridge is None or bridge.is_text
 
 
-def _next_count(count: int, entries: Sequence[bytes]) -> int:
-    """Return how many entries to read next, so that a page has a bounded size whatever people paste."""
-    return max(1, count // 2) if sum(map(len, entries)) > _PAGE_BYTES else min(_PAGE, count * 2)
+def _next_count(count: int, size_bytes: int) -> int:
+    """Return how many commits to read next, so that a page has a bounded size whatever people paste."""
+    return max(1, count // 2) if size_bytes > _PAGE_BYTES else min(_PAGE, count * 2)
 
 
-def _decoded(entries: Sequence[bytes]) -> list[Commit]:
+def _or_damaged(take: Callable[[Sequence[Commit]], None], commits: Sequence[Commit]) -> None:
     try:
-        return [decode_commit(entry) for entry in entries]
-    except CoeditError as error:
-        raise DamagedError(f"the history is damaged: {error}", "entry") from error
-
-
-def _or_damaged(take: Callable[[Sequence[bytes]], None], entries: Sequence[bytes]) -> None:
-    try:
-        take(entries)
+        take(commits)
     except DamagedError:
         raise
     except CoeditError as error:
         raise DamagedError(f"a commit does not fit the history before it: {error}", "fold") from error
-
-
-def _grouped(entries: Sequence[bytes], gap_ms: int) -> list[Change]:
-    return group_changes(_decoded(entries), gap_ms)
 
 
 def _put_before(changes: list[Change], older: list[Change], gap_ms: int) -> None:
@@ -251,9 +241,8 @@ def _put_before(changes: list[Change], older: list[Change], gap_ms: int) -> None
     changes[:0] = older
 
 
-def _advanced(past: Past, entries: Sequence[bytes]) -> Past:
+def _advanced(past: Past, commits: Sequence[Commit]) -> Past:
     document = past.document
-    commits = _decoded(entries)
     try:
         for commit in commits:
             document = apply(document, commit.delta)
@@ -261,8 +250,3 @@ def _advanced(past: Past, entries: Sequence[bytes]) -> Past:
         raise DamagedError(f"a commit does not fit the history before it: {error}", "fold") from error
     last = commits[-1]
     return Past(last.revision, document, last.epoch, last.mac, last.author, last.at)
-
-
-def _described(past: Past, entry: bytes) -> Past:
-    (commit,) = _decoded([entry])
-    return Past(past.revision, past.document, past.epoch, past.mac, commit.author, commit.at)

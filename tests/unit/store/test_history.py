@@ -1,6 +1,7 @@
 """The past of a document, part of which is in the log and part in the archive."""
 
 import threading
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -189,3 +190,31 @@ async def test_damage_is_named() -> None:
     for ask in (kept.history.at, kept.history.blame):
         with pytest.raises(DamagedError):
             await ask(DOCUMENT, 100)
+
+
+async def test_what_cannot_be_checked_is_told_and_what_does_not_follow_is_not_served() -> None:
+    kept = await Kept(30, 10).archived()
+    told: set[int] = set()
+    log, later = cast("DocumentLog", kept), ChainKey.derive(b"another", [])
+    for key, expected in ((KEY, set[int]()), (later, set(range(1, 31)))):
+        reader = DocumentReader(
+            log, kept.snapshots, kept.archive, key, lambda _, revisions: told.update(revisions)
+        )
+        history = History(log, reader, kept.snapshots)
+        for ask in (history.at, history.blame):
+            told.clear()
+            await ask(DOCUMENT, 30)
+            assert told == expected
+        told.clear()
+        await history.changes(DOCUMENT, 31, 100, 0)
+        assert told == expected
+    forged = replace(kept.commits[19], author=AuthorId("eve"))
+    kept.entries[19] = encode_commit(forged)
+    reader = DocumentReader(log, kept.snapshots, kept.archive, KEY)
+    history = History(log, reader, kept.snapshots)
+    for ask in (history.at, history.blame):
+        with pytest.raises(DamagedError, match="revision 20"):
+            await ask(DOCUMENT, 30)
+    with pytest.raises(DamagedError, match="revision 20"):
+        await history.changes(DOCUMENT, 21, 10, 0)
+    assert (await history.at(DOCUMENT, 19)).document == kept.states[19]
