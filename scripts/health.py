@@ -21,7 +21,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _ANSWER_SECONDS = 10.0
 _PROBE = ("python", "-m", "coedit.runtime.probe")
 _IN_COMPOSE = {
-    "redis": ("redis-cli", "-e", "ping"),
+    "redis": ("redis-cli", "--no-auth-warning", "--user", "health", "--pass", "any", "-e", "ping"),
     "transformer": (*_PROBE, "8081"),
     "snapshotter": (*_PROBE, "8083"),
     "presence": (*_PROBE, "8082"),

@@ -12,13 +12,19 @@ from typing import Any
 from redis import Redis
 
 _REDIS = Path(__file__).parent.parent / "deploy/redis"
+START = _REDIS / "start.sh"
 _USERS = ("admin", "gateway", "transformer", "presence", "snapshotter", "operator", "replica", "sentinel")
-_OF_DEFAULT = "user default on nopass "
+_OF_DEFAULT = "user default off "
 
 
 def password(user: str) -> str:
     """Return the password of one of the users, without ``coedit-``."""
     return f"of {user}'s own & $1"
+
+
+def passwords() -> dict[str, str]:
+    """Return the variables in which start.sh finds the passwords."""
+    return {f"REDIS_{user.upper()}_PASSWORD": password(user) for user in _USERS}
 
 
 def guarded(binary: str, options: list[str], folder: Path, name: str) -> tuple[list[str], dict[str, str]]:
@@ -29,8 +35,7 @@ def guarded(binary: str, options: list[str], folder: Path, name: str) -> tuple[l
         "REDIS_USERS": _users().name,
         "REDIS_ACL_FILE": str(folder / f"{name}.acl"),
     }
-    environment |= {f"REDIS_{user.upper()}_PASSWORD": password(user) for user in _USERS}
-    return ["sh", str(_REDIS / "start.sh"), *options], environment
+    return ["sh", str(START), *options], environment | passwords()
 
 
 @cache
@@ -40,7 +45,7 @@ def _users() -> "_TemporaryFileWrapper[str]":
     assert sum(line.startswith(_OF_DEFAULT) for line in lines) == 1
     file = NamedTemporaryFile("w", prefix="coedit-users-")  # noqa: SIM115 - kept open as long as the tests run
     for line in lines:
-        print(f"{_OF_DEFAULT}~* &* +@all" if line.startswith(_OF_DEFAULT) else line, file=file)
+        print("user default on nopass ~* &* +@all" if line.startswith(_OF_DEFAULT) else line, file=file)
     file.flush()
     return file
 

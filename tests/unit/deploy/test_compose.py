@@ -68,9 +68,12 @@ def test_redis_has_the_users_of_the_one_file() -> None:
     assert set(re.findall(r">(REDIS_\w+)", users)) == set(redis["environment"]) | unused
 
 
-def test_the_default_user_may_only_ask_whether_redis_lives() -> None:
+def test_nobody_gets_into_redis_without_a_password_but_to_ask_whether_it_lives() -> None:
     users = (ROOT / "deploy/redis/users.acl").read_text()
-    assert "\nuser default on nopass resetchannels -@all +ping\n" in users
+    lines = [line for line in users.splitlines() if line.startswith("user ") and ">" not in line]
+    assert lines == ["user default off ~* &* +@all", "user health on nopass resetchannels -@all +ping"]
+    asked = " ".join(PARTS["redis"]["healthcheck"]["test"])
+    assert asked == "CMD redis-cli --no-auth-warning --user health --pass any -e ping"
 
 
 def test_redis_is_out_of_memory_before_the_kernel_ends_it() -> None:

@@ -32,7 +32,7 @@ def test_every_command_of_a_script_is_somebodys() -> None:
     assert called <= granted
 
 
-def test_nobody_but_a_person_may_do_everything() -> None:
+def test_nobody_who_can_log_in_but_a_person_may_do_everything() -> None:
     everything = [line.split()[1] for line in _WORDS if "+@all" in line or "~*" in line]
-    assert everything == ["admin"]
+    assert everything == ["default", "admin"]
     assert not re.search(r"\+(flush|keys|debug|config\|set|acl|shutdown|eval_ro|function|swapdb)", _USERS)
