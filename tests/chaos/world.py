@@ -35,6 +35,8 @@ _SETTINGS = {
 }
 _DOORS = 2
 _BACK_SECONDS = 15.0
+_HEALED_SECONDS = 120.0
+"""How long a process may take to be ready when nothing is wrong any more, on a machine that is busy with other things."""
 _CONNECTIONS = re.compile(r"^coedit_gateway_connections (\S+)$", re.MULTILINE)
 
 
@@ -148,7 +150,7 @@ class World:
         for proxy in (*self.redis_links.values(), *self.doors):
             proxy.heal()
         for process in self.services():
-            await asyncio.to_thread(self.system.wait_ready, process.name)
+            await asyncio.to_thread(self.system.wait_ready, process.name, _HEALED_SECONDS)
 
     async def connected(self, count: int, seconds: float) -> None:
         """Wait until the gateways have so many clients and no more, so that of all others everything has arrived.

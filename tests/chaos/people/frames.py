@@ -18,7 +18,7 @@ _CHUNK = bytes(256 * 1024)
 @attack("many-keys")
 async def send_many_keys(scene: Scene) -> None:
     """Messages with hundreds of thousands of unknown fields, as the first and after a welcome."""
-    keys: dict[str, Any] = {f"k{n}": 1 for n in range(_KEYS)}
+    keys: dict[str, Any] = {f"{n:x}": 1 for n in range(_KEYS)}
     codec = scene.rng.choice(list(Codec))
     await scene.together(
         _first(scene, codec, keys), *(_later(scene, codec, kind, keys) for kind in _laters(scene))
@@ -31,7 +31,7 @@ def _laters(scene: Scene) -> list[str]:
 
 async def _first(scene: Scene, codec: Codec, keys: dict[str, Any]) -> None:
     async with scene.client(codec) as client:
-        await client.send({"type": "hello"} | keys)
+        await scene.say(client, codec, {"type": "hello"} | keys)
         await scene.answer(client, "welcome")
 
 
@@ -43,9 +43,9 @@ async def _later(scene: Scene, codec: Codec, kind: str, keys: dict[str, Any]) ->
         if kind == "attributes":
             delta = [{"insert": "x", "attributes": keys}]
             about = {"client_sequence": 1, "epoch": 1, "base_revision": 0, "delta": delta}
-            await client.send({"type": "submit", "document": name} | about)
+            await scene.say(client, codec, {"type": "submit", "document": name} | about)
         else:
-            await client.send({"type": kind, "document": name} | keys)
+            await scene.say(client, codec, {"type": kind, "document": name} | keys)
         await scene.answer(client, "ack")
 
 

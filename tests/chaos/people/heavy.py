@@ -47,7 +47,7 @@ async def send_most_ops(scene: Scene) -> None:
     async with scene.client(Codec.MSGPACK) as client:
         await client.hello()
         for delta in (embeds, stripes, gaps):
-            await _submit_by(scene, client, name, delta)
+            await _submit_by(scene, client, Codec.MSGPACK, name, delta)
 
 
 @attack("format-storm")
@@ -78,7 +78,7 @@ async def rebase_far(scene: Scene) -> None:
             await client.hello()
         await late.open(name)
         for _ in range(40):
-            await _submit_by(scene, writer, name, _runs(60))
+            await _submit_by(scene, writer, Codec.JSON, name, _runs(60))
         await late.send(_submission(name, 1, 0, 1, _runs(_RUNS)))
         await scene.answer(late, "ack")
 
@@ -95,15 +95,18 @@ def _write_runs(text: Text) -> None:
 
 
 async def _submit(scene: Scene, name: str, delta: list[dict[str, Any]]) -> None:
-    async with scene.client() as client:
+    codec = scene.rng.choice(list(Codec))
+    async with scene.client(codec) as client:
         await client.hello()
-        await _submit_by(scene, client, name, delta)
+        await _submit_by(scene, client, codec, name, delta)
 
 
-async def _submit_by(scene: Scene, client: RawClient, name: str, delta: list[dict[str, Any]]) -> None:
+async def _submit_by(
+    scene: Scene, client: RawClient, codec: Codec, name: str, delta: list[dict[str, Any]]
+) -> None:
     """Open afresh, as a new client of the document, and submit once."""
     opened = await client.open(name, renew=True)
-    await client.send(_submission(name, 1, opened["revision"], opened["epoch"], delta))
+    await scene.say(client, codec, _submission(name, 1, opened["revision"], opened["epoch"], delta))
     await scene.answer(client, "ack")
 
 

@@ -5,6 +5,7 @@ function that takes a `Scene`, decorate it with `attack`, and name its module in
 """
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -54,6 +55,13 @@ class Scene:
     def client(self, codec: Codec = Codec.JSON) -> AbstractAsyncContextManager[RawClient]:
         """Return a raw client of any gateway, to be entered."""
         return RawClient(self.gateway, codec)
+
+    async def say(self, client: RawClient, codec: Codec, message: dict[str, Any]) -> None:
+        """Send a message in as few bytes as it can have, so that as much as is allowed fits into a frame."""
+        if codec is Codec.JSON:
+            await client.send_raw(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+        else:
+            await client.send(message)
 
     async def answer(self, client: RawClient, *kinds: str) -> dict[str, Any] | None:
         """Return the next message of these kinds or the next error, noted; None when the connection has ended."""
