@@ -36,7 +36,7 @@ _SETTINGS = {
 _DOORS = 2
 _BACK_SECONDS = 15.0
 _HEALED_SECONDS = 120.0
-"""How long a process may take to be ready when nothing is wrong any more, on a machine that is busy with other things."""
+"""How long a process may take to be ready when nothing is wrong any more, on a machine that is busy."""
 _CONNECTIONS = re.compile(r"^coedit_gateway_connections (\S+)$", re.MULTILINE)
 
 
