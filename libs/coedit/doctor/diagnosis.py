@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coedit.crdt.document import YjsDocument
+from coedit.doctor.yjs_view import Reached, Sound, wrong_for_yjs
 from coedit.errors import DamagedError, InvalidDeltaError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.apply import apply
@@ -53,18 +54,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """The document as far as it can be put together."""
-
-    revision: Revision
-    mac: str
-    epoch: int
-    content: Delta
-    base: Snapshot | None
-    """The snapshot that it was put together from; None: from nothing, by the history alone."""
-
-
-@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What is wrong, and what there is."""
 
@@ -78,6 +67,9 @@ class Diagnosis:
     is_end_known: bool
     """Whether there can have been no later one."""
     sound_snapshots: frozenset[int]
+    sound: Sound
+    needs_items: bool
+    """Whether each commit is sound, and the Yjs items that they make together are not."""
     unchecked: Mapping[int, str] = field(default_factory=dict)
     """The revisions that nobody here can vouch for, with the id of the secret that each is said to be sealed under."""
 
@@ -108,6 +100,9 @@ def diagnose(stored: Stored, chain_key: ChainKey) -> Diagnosis:
     reached = _furthest(snapshots, commits)
     findings += _of_log(stored, commits)
     findings += _of_place(stored, reached, snapshots)
+    sound = Sound(stored.document_id, snapshots, commits, reached)
+    wrong = [Finding("items", what) for what in wrong_for_yjs(sound, chain_key)]
+    findings += wrong
     known = [reached.revision, *commits, *(snapshot.revision for snapshot in snapshots.values())]
     position = stored.sound_position
     has_log = not isinstance(stored.log, DamagedError) and bool(stored.log)
@@ -120,6 +115,8 @@ def diagnose(stored: Stored, chain_key: ChainKey) -> Diagnosis:
         max(expected, _log_end(stored)) if position is None else expected,
         position is not None or has_log or not findings,
         frozenset(snapshots),
+        sound,
+        bool(wrong),
         history.unchecked,
     )
 

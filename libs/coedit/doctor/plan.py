@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from coedit.doctor.diagnosis import Diagnosis
 from coedit.errors import DamagedError
 from coedit.identifiers import Revision
-from coedit.ot.bridge import Bridge
-from coedit.protocol.log_entry import decode_commit
 from coedit.store.archive import Segment
 from coedit.store.document_log import Position
 
@@ -33,6 +31,8 @@ class Plan:
     """Revisions that the document still contains, and that can be read no more."""
     begins_epoch: bool
     """Whether something is given up: then clients must not take the history for the one that they know."""
+    remakes_items: bool
+    """Whether the snapshot holds other Yjs items than the history makes: then no cached document may go on."""
 
 
 def make_plan(diagnosis: Diagnosis) -> Plan:
@@ -42,13 +42,16 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
     newest, noted = max(stored.snapshots, default=0), position.number if position else 0
     covered = _covered(diagnosis)
     makes_snapshot = (
-        (newest > 0 and newest not in diagnosis.sound_snapshots) or newest < noted or covered < floor
+        (newest > 0 and newest not in diagnosis.sound_snapshots)
+        or newest < noted
+        or covered < floor
+        or diagnosis.needs_items
     )
     # What a snapshot covers, donors let go of.
     bad_segments, new_segments = _segments(diagnosis, diagnosis.reached.revision if makes_snapshot else floor)
     log = tuple(diagnosis.commits[revision] for revision in range(floor + 1, reached.revision + 1))
     after = Position(
-        (position.epoch if position else reached.epoch) + int(diagnosis.loses),
+        (position.epoch if position else reached.epoch) + int(diagnosis.loses or diagnosis.needs_items),
         reached.revision,
         reached.mac,
         floor,
@@ -56,7 +59,7 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
         max(newest, noted),
         position.incarnation if position else "",
         _lost(diagnosis),
-        _bridge(diagnosis),
+        diagnosis.sound.bridge,
     )
     return Plan(
         after,
@@ -68,6 +71,7 @@ def make_plan(diagnosis: Diagnosis) -> Plan:
         diagnosis.lost,
         tuple(revision for revision in range(1, reached.revision + 1) if revision not in diagnosis.commits),
         diagnosis.loses,
+        diagnosis.needs_items,
     )
 
 
@@ -77,17 +81,6 @@ def _lost(diagnosis: Diagnosis) -> str:
         return f"{diagnosis.lost[0]}-{diagnosis.lost[-1]}"
     position = diagnosis.stored.sound_position
     return position.lost if position is not None and not diagnosis.loses else ""
-
-
-def _bridge(diagnosis: Diagnosis) -> Bridge | None:
-    """Return what the document declares as far as it can be put together: the newest snapshot, or a commit above."""
-    reached = diagnosis.reached
-    bridge = reached.base.bridge if reached.base else None
-    for revision in range((reached.base.revision if reached.base else 0) + 1, reached.revision + 1):
-        commit = decode_commit(diagnosis.commits[revision])
-        if commit.bridge:
-            bridge = Bridge.declared(commit.revision, commit.bridge)
-    return bridge
 
 
 def _floor(diagnosis: Diagnosis) -> Revision:

@@ -12,6 +12,7 @@ import msgpack
 from coedit.doctor.diagnosis import Diagnosis, Stored, diagnose
 from coedit.doctor.examine import Examiner
 from coedit.doctor.plan import Plan, make_plan
+from coedit.doctor.yjs_view import remade
 from coedit.errors import CoeditError, DamagedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision, escape
 from coedit.protocol.events import DamageRepaired, EpochBegun, Event
@@ -95,13 +96,19 @@ class Surgeon:
 
     async def _make_snapshot(self, diagnosis: Diagnosis, after: Position) -> int:
         """Make a snapshot of the document as far as it goes, on the newest sound one; return its number."""
-        fold = Fold.begin(diagnosis.stored.document_id, diagnosis.reached.base)
-        for revision in range(fold.revision + 1, after.head + 1):
-            fold.add(diagnosis.commits[revision], self._chain_key)
+        fold = (
+            remade(diagnosis.sound, after.number) if diagnosis.needs_items else self._folded(diagnosis, after)
+        )
         fold.number = after.number
         while not await self._snapshots.create(snapshot := fold.finish(after.epoch)):
             fold.number += 1
         return snapshot.number
+
+    def _folded(self, diagnosis: Diagnosis, after: Position) -> Fold:
+        fold = Fold.begin(diagnosis.stored.document_id, diagnosis.reached.base)
+        for revision in range(fold.revision + 1, after.head + 1):
+            fold.add(diagnosis.commits[revision], self._chain_key)
+        return fold
 
     async def _keep_what_goes(self, stored: Stored, plan: Plan) -> None:
         """Keep the position and, if another takes its place, the log as they are."""

@@ -51,6 +51,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"            revisions {segment.first}-{segment.last} were archived"
     if plan.makes_snapshot:
         yield f"            a snapshot was made of revision {after.head}"
+    if plan.remakes_items:
+        yield "            the Yjs items were made again, and fold to the text"
     taken = [f"snapshot {number}" for number in plan.bad_snapshots]
     taken += [f"segment {segment.first}-{segment.last}" for segment in plan.bad_segments]
     if taken:
