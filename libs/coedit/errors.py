@@ -255,10 +255,17 @@ class DamagedError(QuarantinedError):
 
 
 class OverloadedError(CoeditError):
-    """The shard's backlog is above its bound."""
+    """The shard's backlog is above its bound, or too many ask for the same work.
+
+    ``retry_after_seconds`` says after how long to ask again; 0: soon.
+    """
 
     code = "overloaded"
     retryable = True
+
+    def __init__(self, message: str = "", retry_after_seconds: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(CoeditError):

@@ -10,15 +10,18 @@ from typing import Any
 import msgpack
 import orjson
 
-from coedit.crdt.document import ROOT
-from coedit.errors import CoeditError, OverloadedError, TooLargeError
+from coedit.errors import CoeditError, TooLargeError
 from coedit.formats import FORMATS, export_document, import_document
+from coedit.identifiers import AuthorId
 from coedit.ot.delta import Delta
+from coedit.runtime.container_memory import container_bytes
 from services.gateway.metrics import CONVERSION_SECONDS
+from services.gateway.places import Places
 
 _AT_ONCE = 2
 """So many conversions happen at a time; each keeps a process busy."""
-_WAIT_SECONDS = 5.0
+_SHARE = 2 * _AT_ONCE
+"""What the container allows is divided by this: half of it stays for the gateway itself."""
 _PATIENCE = 4
 """So many times as long as its processor may take, a conversion may take in all."""
 _COMMAND = (sys.executable, "-m", "services.gateway.converter")
@@ -37,11 +40,13 @@ class RefusedConversionError(CoeditError):
 class Conversions:
     """Converts, a few at a time, for a bounded time each."""
 
-    def __init__(self, cpu_seconds: int) -> None:
+    def __init__(self, cpu_seconds: int, memory_bytes: int) -> None:
         self._cpu_seconds = cpu_seconds
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        allowed = container_bytes()
+        self._memory_bytes = min(memory_bytes, allowed // _SHARE) if allowed else memory_bytes
+        self._places = Places("conversion", _AT_ONCE)
 
-    async def export(self, document: Delta, form: str, seed: str) -> bytes:
+    async def export(self, document: Delta, form: str, seed: str, author: AuthorId) -> bytes:
         """Return a document in a format (see `coedit.formats.export_document`).
 
         Raises:
@@ -49,15 +54,15 @@ class Conversions:
             TooLargeError: it takes more time or memory than one request may.
             CoeditError: it cannot be done.
         """
-        async with self._converting("export", form):
+        async with self._converting("export", form, author):
             if FORMATS[form].is_cheap:
                 return await asyncio.to_thread(export_document, document, form)
             body = await asyncio.to_thread(lambda: orjson.dumps(document.to_json()))
             return await self._asked({"is_import": False, "format": form, "body": body, "seed": seed})
 
-    async def read(self, body: bytes, form: str, root: str = ROOT) -> Delta:
+    async def read(self, body: bytes, form: str, root: str, author: AuthorId) -> Delta:
         """Return the document that a body holds (see `coedit.formats.import_document`); raises as `export` does."""
-        async with self._converting("import", form):
+        async with self._converting("import", form, author):
             if FORMATS[form].is_cheap:
                 return await asyncio.to_thread(import_document, body, form)
             answer = await self._asked({"is_import": True, "format": form, "body": body, "root": root})
@@ -69,6 +74,7 @@ class Conversions:
         """Return what a process of its own makes of a request."""
         process = await asyncio.create_subprocess_exec(
             *_COMMAND,
+            str(self._memory_bytes),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -93,15 +99,10 @@ class Conversions:
         return body
 
     @asynccontextmanager
-    async def _converting(self, what: str, form: str) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise OverloadedError("too many documents are being converted; ask again in a while") from error
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self._places.release()
-            CONVERSION_SECONDS.labels(what, form).observe(perf_counter() - started)
+    async def _converting(self, what: str, form: str, author: AuthorId) -> AsyncIterator[None]:
+        async with self._places.taken(author):
+            started = perf_counter()
+            try:
+                yield
+            finally:
+                CONVERSION_SECONDS.labels(what, form).observe(perf_counter() - started)

@@ -1,4 +1,4 @@
-"""The process that turns documents into other formats and back: ``python -m services.gateway.converter``.
+"""The process that turns documents into other formats and back: ``python -m services.gateway.converter MEMORY_BYTES``.
 
 What is imported is written by anybody, and read by parsers that are not ours: so it happens in a process of its own,
 with a bound on its time and memory, that nothing else shares. It reads one request from its standard input and writes
@@ -8,6 +8,7 @@ one answer to its standard output, both MessagePack.
 import os
 import resource
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -17,13 +18,17 @@ from coedit.errors import CoeditError
 from coedit.formats import export_document, import_document
 from coedit.ot.delta import Delta
 
-MEMORY_BYTES = 2 * 1024 * 1024 * 1024
+_SCORE = Path("/proc/self/oom_score_adj")
 
 
 def main() -> None:
     """Answer the one request."""
     os.nice(10)  # whoever edits comes first
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    if _SCORE.exists():
+        # Should the container have too little all the same, it is this process that ends, and not the gateway.
+        _SCORE.write_text("1000")
+    memory_bytes = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request = msgpack.unpackb(sys.stdin.buffer.read())
     resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_seconds"], request["cpu_seconds"]))

@@ -9,9 +9,10 @@ from aiohttp import web
 from coedit.crdt.document import ROOT
 from coedit.errors import InvalidRequestError, NotTextError
 from coedit.formats import FORMATS, Format
-from coedit.identifiers import DocumentId
+from coedit.identifiers import AuthorId, DocumentId
 from coedit.ot.diff import diff
 from coedit.protocol.moments import Head, read_moment
+from coedit.protocol.tokens import Identity
 from coedit.store.documents import DocumentReader
 from coedit.store.history import Past
 from services.gateway.asked import integer_of
@@ -21,6 +22,7 @@ from services.gateway.conversions import Conversions
 from services.gateway.edit_response import edit_response
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
+from services.gateway.places import Places
 from services.gateway.rest import DOCUMENT, answered, authorize, authorize_writing, document_of
 from services.gateway.settings import GatewaySettings
 
@@ -31,6 +33,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _MAX_ROOT = 255
+_IMPORTS = 16
+"""So many are taken in at a time, most of them while they wait for their body or for a converter."""
 
 
 class FormatRoutes:
@@ -50,7 +54,8 @@ class FormatRoutes:
         self._edits = edits
         self._max_bytes = settings.gateway_import_bytes
         self._body_seconds = settings.gateway_body_seconds
-        self._conversions = Conversions(settings.gateway_convert_seconds)
+        self._conversions = Conversions(settings.gateway_convert_seconds, settings.gateway_convert_bytes)
+        self._imports = Places("import", _IMPORTS)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -59,11 +64,11 @@ class FormatRoutes:
 
     async def _export(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _EXPORT)
-        authorize(self._access, request, document_id)
+        author = authorize(self._access, request, document_id, request.query.get("author")).author
         form = _form_of(request)
-        past, is_damaged = await self._wanted(request, document_id)
+        past, is_damaged = await self._wanted(request, document_id, author)
         seed = f"{document_id}\n{past.revision}\n{past.mac}"
-        body = await self._conversions.export(past.document, form.name, seed)
+        body = await self._conversions.export(past.document, form.name, seed, author)
         name = quote(document_id, safe="") + form.suffix
         headers = {
             "Content-Type": form.content_type,
@@ -73,24 +78,33 @@ class FormatRoutes:
         damaged = {"Coedit-Damaged": "true"} if is_damaged else {}
         return web.Response(body=body, headers=_HEADERS | headers | damaged)
 
-    async def _wanted(self, request: web.Request, document_id: DocumentId) -> tuple[Past, bool]:
+    async def _wanted(
+        self, request: web.Request, document_id: DocumentId, author: AuthorId
+    ) -> tuple[Past, bool]:
         moment = read_moment(request.query.get("at", "head"))
         if isinstance(moment, Head):
             loaded, damage = await self._reader.load_readable(document_id)
             if not loaded.is_text:
                 raise NotTextError
             return Past(loaded.revision, loaded.document, loaded.epoch, loaded.mac), damage is not None
-        async with self._moments.replaying("export"):
+        async with self._moments.replaying("export", author):
             return await self._moments.past(document_id, moment), False
 
     async def _import(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _IMPORT)
         identity = authorize_writing(self._access, request, document_id, request.query.get("author", ""))
+        # Its place is the whole import's: no author can have more than one body kept here.
+        async with self._imports.taken(identity.author):
+            return await self._imported(request, document_id, identity)
+
+    async def _imported(
+        self, request: web.Request, document_id: DocumentId, identity: Identity
+    ) -> web.Response:
         form, root = _form_of(request), _root_of(request)
         body = await read_whole(request, self._max_bytes, self._body_seconds)
-        wanted = await self._conversions.read(body, form.name, root)
+        wanted = await self._conversions.read(body, form.name, root, identity.author)
         revision = integer_of(request, "base_revision", 0) if "base_revision" in request.query else None
-        async with self._moments.replaying("import"):
+        async with self._moments.replaying("import", identity.author):
             base = await self._moments.base(document_id, revision)
         delta = await asyncio.to_thread(diff, base.document, wanted)
         what = ["import", form.name, root, blake2b(body, digest_size=16).hexdigest()]

@@ -40,7 +40,7 @@ _GAP_SECONDS = 60.0
 _LIMIT = 100
 _MAX_LIMIT = 1000
 
-_Question = Callable[[web.Request, DocumentId], Awaitable[web.Response]]
+_Question = Callable[[web.Request, DocumentId, Identity], Awaitable[web.Response]]
 _Order = Callable[[dict[str, Any], DocumentId, Identity], Awaitable[web.Response]]
 
 
@@ -81,8 +81,8 @@ class HistoryRoutes:
     def _answer(self, app: web.Application, path: str, question: _Question) -> None:
         async def handle(request: web.Request) -> web.Response:
             document_id = document_of(request, path)
-            authorize(self._access, request, document_id)
-            return await question(request, document_id)
+            identity = authorize(self._access, request, document_id, request.query.get("author"))
+            return await question(request, document_id, identity)
 
         app.router.add_get(path + DOCUMENT, answered(handle))
 
@@ -97,18 +97,20 @@ class HistoryRoutes:
 
         app.router.add_post(path + DOCUMENT, answered(handle), expect_handler=continue_later)
 
-    async def _changes(self, request: web.Request, document_id: DocumentId) -> web.Response:
+    async def _changes(
+        self, request: web.Request, document_id: DocumentId, identity: Identity
+    ) -> web.Response:
         limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))
         gap_ms = int(seconds_of(request, "gap_seconds", _GAP_SECONDS) * 1000)
-        async with self._moments.replaying("changes"):
+        async with self._moments.replaying("changes", identity.author):
             head = await self._history.head(document_id)
             before = min(integer_of(request, "before", head.revision + 1), head.revision + 1)
             listed = await self._history.changes(document_id, before, limit, gap_ms)
         answer = {"document": document_id, "epoch": head.epoch, "head": head.revision}
         return json_response(answer | {"changes": list(map(asdict, listed.changes)), "before": listed.before})
 
-    async def _at(self, request: web.Request, document_id: DocumentId) -> web.Response:
-        async with self._moments.replaying("at"):
+    async def _at(self, request: web.Request, document_id: DocumentId, identity: Identity) -> web.Response:
+        async with self._moments.replaying("at", identity.author):
             past = await self._moments.past(document_id, read_moment(request.query.get("at", "head")))
         if wants_text(request):
             return web.Response(text=past.document.text, headers={"Coedit-Revision": str(past.revision)})
@@ -116,24 +118,26 @@ class HistoryRoutes:
             lambda: json_response(_about(document_id, past) | {"content": past.document.to_json()})
         )
 
-    async def _diff(self, request: web.Request, document_id: DocumentId) -> web.Response:
+    async def _diff(self, request: web.Request, document_id: DocumentId, identity: Identity) -> web.Response:
         if "from" not in request.query:
             raise InvalidRequestError("from= is missing: a moment")
-        async with self._moments.replaying("diff"):
+        async with self._moments.replaying("diff", identity.author):
             before = await self._moments.past(document_id, read_moment(request.query["from"]))
             after = await self._moments.past(document_id, read_moment(request.query.get("to", "head")))
             delta = await asyncio.to_thread(diff, before.document, after.document)
         answer = {"document": document_id, "from": before.revision, "to": after.revision}
         return await asyncio.to_thread(lambda: json_response(answer | {"delta": delta.to_json()}))
 
-    async def _blame(self, request: web.Request, document_id: DocumentId) -> web.Response:
-        async with self._moments.replaying("blame"):
+    async def _blame(self, request: web.Request, document_id: DocumentId, identity: Identity) -> web.Response:
+        async with self._moments.replaying("blame", identity.author):
             revision = await self._moments.revision(document_id, read_moment(request.query.get("at", "head")))
             runs = await self._history.blame(document_id, revision)
         answer = {"document": document_id, "revision": revision, "runs": [run._asdict() for run in runs]}
         return await asyncio.to_thread(lambda: json_response(answer))
 
-    async def _list_versions(self, request: web.Request, document_id: DocumentId) -> web.Response:
+    async def _list_versions(
+        self, request: web.Request, document_id: DocumentId, _: Identity
+    ) -> web.Response:
         limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))
         after_name = request.query.get("after")
         names = await self._versions.names(document_id, version_name(after_name) if after_name else "")
@@ -146,7 +150,7 @@ class HistoryRoutes:
     ) -> web.Response:
         refuse_unknown_fields(body, "name", "at")
         name = version_name(text_of(body, "name"))
-        async with self._moments.replaying("version"):
+        async with self._moments.replaying("version", identity.author):
             past = await self._moments.past(document_id, read_moment(text_of(body, "at", default="head")))
         version = Version(
             name, past.revision, past.epoch, past.mac, identity.author, await self._now(document_id)
@@ -160,7 +164,7 @@ class HistoryRoutes:
     ) -> web.Response:
         refuse_unknown_fields(body, "at", "base_revision")
         moment = read_moment(text_of(body, "at"))
-        async with self._moments.replaying("restore"):
+        async with self._moments.replaying("restore", identity.author):
             base = await self._base(document_id, body)
             wanted = await self._moments.past(document_id, moment)
             delta = await asyncio.to_thread(diff, base.document, wanted.document)
@@ -172,7 +176,7 @@ class HistoryRoutes:
     async def _undo(self, body: dict[str, Any], document_id: DocumentId, identity: Identity) -> web.Response:
         refuse_unknown_fields(body, "of", "since", "until", "base_revision")
         selection = selection_of(body)
-        async with self._moments.replaying("undo"):
+        async with self._moments.replaying("undo", identity.author):
             base = await self._base(document_id, body)
             retraction = await self._history.retraction(document_id, base.revision, selection)
             delta = await asyncio.to_thread(lambda: retraction.delta)

@@ -41,6 +41,9 @@ RECALLS = Counter("coedit_gateway_recalls_total", "Clients that were asked for c
 OFFERED = Counter(
     "coedit_gateway_offers_total", "Offers of lost commits from clients, by outcome.", ["outcome"]
 )
+NO_PLACE = Counter(
+    "coedit_gateway_no_place_total", "Requests that found no place to be worked on, by what for.", ["what"]
+)
 LOOP_ERRORS = Counter("coedit_gateway_loop_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 UNCHECKED = Counter(
     "coedit_gateway_unchecked_total",

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
 
-from coedit.errors import DivergedError, HistoryTooLongError, OverloadedError
-from coedit.identifiers import DocumentId, Revision
+from coedit.errors import DivergedError, HistoryTooLongError
+from coedit.identifiers import AuthorId, DocumentId, Revision
 from coedit.protocol.moments import AtRevision, AtTime, AtVersion, Moment
 from coedit.store.history import History, Past
 from coedit.store.versions import Versions
 from services.gateway.metrics import HISTORY_SECONDS
+from services.gateway.places import Places
 
 _REPLAYS = 2
 """So many histories are gone through at a time; each keeps a thread busy."""
-_WAIT_SECONDS = 5.0
 _REPLAY_SECONDS = 60.0
 
 
@@ -24,7 +24,7 @@ class Moments:
     def __init__(self, history: History, versions: Versions) -> None:
         self._history = history
         self._versions = versions
-        self._replays = asyncio.Semaphore(_REPLAYS)
+        self._replays = Places("history", _REPLAYS)
 
     async def past(self, document_id: DocumentId, moment: Moment) -> Past:
         """Return the document at a moment.
@@ -58,24 +58,21 @@ class Moments:
         return (await self._history.head(document_id)).revision
 
     @asynccontextmanager
-    async def replaying(self, what: str) -> AsyncIterator[None]:
-        """Go through a history when it is one's turn.
+    async def replaying(self, what: str, author: AuthorId) -> AsyncIterator[None]:
+        """Go through a history when it is the author's turn.
 
         Raises:
             OverloadedError: it does not become one's turn.
             HistoryTooLongError: it takes too long.
         """
-        try:
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._replays.acquire()
-        except TimeoutError as error:
-            raise OverloadedError("too many histories are being read; ask again in a while") from error
-        started = perf_counter()
-        try:
-            async with asyncio.timeout(_REPLAY_SECONDS):
-                yield
-        except TimeoutError as error:
-            raise HistoryTooLongError(f"going through it took more than {_REPLAY_SECONDS:.0f} s") from error
-        finally:
-            self._replays.release()
-            HISTORY_SECONDS.labels(what).observe(perf_counter() - started)
+        async with self._replays.taken(author):
+            started = perf_counter()
+            try:
+                async with asyncio.timeout(_REPLAY_SECONDS):
+                    yield
+            except TimeoutError as error:
+                raise HistoryTooLongError(
+                    f"going through it took more than {_REPLAY_SECONDS:.0f} s"
+                ) from error
+            finally:
+                HISTORY_SECONDS.labels(what).observe(perf_counter() - started)

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from coedit.errors import ForbiddenError, InternalError, NotTextError
+from coedit.errors import ForbiddenError, InternalError, NotTextError, OverloadedError
 from coedit.identifiers import DocumentId, document_id_from_url
 from coedit.protocol.tokens import Identity
 from coedit.runtime.settings import SettingsError
@@ -46,6 +46,7 @@ _STATUS = {
     "too-costly": 413,
     "history-too-long": 422,
 }
+_LATER = ("overloaded", "unavailable")
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'",
@@ -100,7 +101,8 @@ def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handle
             if isinstance(answer, InternalError):
                 facts = {"event": "rest-error", "path": request.path, "error": repr(error)}
                 logger.warning("a request ran into a defect", extra=facts, exc_info=error)
-            return refusal_response(answer.code, str(answer))
+            after_seconds = answer.retry_after_seconds if isinstance(answer, OverloadedError) else 0
+            return refusal_response(answer.code, str(answer), after_seconds)
 
     return handler
 
@@ -171,7 +173,12 @@ def wants_text(request: web.Request) -> bool:
     return "text/plain" in accepted and "application/json" not in accepted
 
 
-def refusal_response(code: str, message: str) -> web.Response:
-    """Return the answer that an error is."""
+def refusal_response(code: str, message: str, after_seconds: int = 0) -> web.Response:
+    """Return the answer that an error is; who may succeed later is told after how long, at least a second."""
     ERRORS.labels(code).inc()
-    return web.json_response({"code": code, "message": message}, status=_STATUS.get(code, 503))
+    answer: dict[str, str | int] = {"code": code, "message": message}
+    headers = {}
+    if code in _LATER:
+        answer["retry_after_seconds"] = max(1, after_seconds)
+        headers["Retry-After"] = str(answer["retry_after_seconds"])
+    return web.json_response(answer, status=_STATUS.get(code, 503), headers=headers)

@@ -35,6 +35,8 @@ class GatewaySettings(SharedSettings):
     """How long the body of a request may take to come."""
     gateway_convert_seconds: int = Field(default=5, ge=1)
     """How much time of a processor one export or import may take."""
+    gateway_convert_bytes: int = Field(default=256 * 1024 * 1024, ge=64 * 1024 * 1024)
+    """How much memory one export or import may take, beside the gateway's own; at most a quarter of its container's."""
     gateway_document_units: int = Field(default=16 * 1024 * 1024, ge=1)
     """Told to clients; the transformer enforces its own."""
     gateway_open_documents: int = Field(default=100, ge=1)

@@ -180,6 +180,14 @@ def test_images_are_pinned(manifests: list[Manifest]) -> None:
         assert tag.count(".") == 2, container(workload)["image"]
 
 
+def test_converters_cannot_take_what_the_gateway_needs(manifests: list[Manifest]) -> None:
+    gateway = next(one for one in of_kind(manifests, "Deployment") if one["metadata"]["name"] == "gateway")
+    limit = container(gateway)["resources"]["limits"]["memory"]
+    assert limit.endswith("Gi")
+    allowed_bytes = int(limit.removesuffix("Gi")) * 1024**3
+    assert settings_in(manifests, gateway).gateway_convert_bytes <= allowed_bytes // 4
+
+
 def test_pods_have_bounds_and_no_rights(manifests: list[Manifest]) -> None:
     for workload in of_kind(manifests, *WORKLOADS):
         pod = workload["spec"]["template"]["spec"]
