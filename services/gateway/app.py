@@ -89,7 +89,9 @@ class Gateway:
         self._presences = Presences(rosters, settings.presence_ttl_seconds)
         offers = OffersStream(self._nodes)
         kept = KeptContents(settings.gateway_kept_bytes)
-        hub = Hub(log, self._reader, self._channels, Healer(offers, log.shard), self._quarantine, kept)
+        healer = Healer(offers, log.shard)
+        unsaved_bytes = settings.gateway_unsaved_bytes
+        hub = Hub(log, self._reader, self._channels, healer, self._quarantine, kept, unsaved_bytes)
         give_back = GiveBack(offers, chain_key, settings.shard_count)
         self._desk = GatewayDesk(
             settings, self._access, hub, self._submitter, self._presences, rosters, give_back

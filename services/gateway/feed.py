@@ -86,6 +86,8 @@ class Feed:
         self.snapshot_revision = Revision(0)
         self.lost: tuple[Revision, Revision] | None = None
         """The revisions whose loss began the epoch."""
+        self.on_stored: Callable[[], None] = lambda: None
+        """Called when a snapshot was stored, or another history was begun with."""
         self.is_sure = True
         """Whether what the channel brings continues this history; else it is read, once the two were compared."""
         self.presence_count = 0
@@ -108,6 +110,7 @@ class Feed:
         self.snapshot_revision, self.lost = place.snapshot_revision, place.lost
         self.is_sure = True
         self._recent.begin(place.mac)
+        self.on_stored()
 
     def on_message(self, packed: bytes) -> None:
         """Take in a message of the document's channel; an unreadable one is counted and passed over."""
@@ -148,6 +151,12 @@ class Feed:
         """Return what is kept here above ``revision``, and the mac of the revision below the first of it."""
         return self._recent.above(revision)
 
+    @property
+    def unsaved_bytes(self) -> int:
+        """About what is kept here of commits that no snapshot covers, as far as is known here; 0: all are covered."""
+        is_saved = self.head <= self.snapshot_revision
+        return 0 if is_saved else self._recent.size_bytes + 1  # how far it is may be all that is known
+
     def keep_below(self, commits: Sequence[Logged], before: str) -> None:
         """Keep commits that were read on the way to where the feed began; see `RecentCommits.put_below`."""
         self._recent.put_below(commits, before)
@@ -158,6 +167,11 @@ class Feed:
             return revision > self.head or mac == self.mac
         before, above = self._recent.above(revision)
         return not above or above[0].revision > revision + 1 or before == mac
+
+    def stored_up_to(self, revision: Revision) -> None:
+        """Take note of a snapshot."""
+        self.snapshot_revision = revision
+        self.on_stored()
 
     def broadcast(self, message: dict[str, Any]) -> None:
         """Send something that is not a commit to every client; one that is behind does without."""
@@ -205,7 +219,7 @@ class Feed:
             case DamageRepaired():
                 self._on_damage("")
             case SnapshotStored(revision):
-                self.snapshot_revision = revision
+                self.stored_up_to(revision)
                 self.broadcast({"type": "snapshot", "document": self.document_id, "revision": revision})
             case PresenceChanged(present, left):
                 self.presence_count += 1

@@ -9,13 +9,14 @@ from coedit.store.quarantine import Quarantine
 from services.gateway.channels import Channels
 from services.gateway.heal import Healer
 from services.gateway.kept import KeptContents
+from services.gateway.left import LeftDocuments
 from services.gateway.metrics import DOCUMENTS, SUBSCRIPTIONS
 from services.gateway.open_document import OpenDocument
 from services.gateway.subscription import Subscription
 
 
 class Hub:
-    """All open documents; one is there as long as a client has it open."""
+    """All open documents; one is there as long as a client has it open, and then until a snapshot covers it."""
 
     def __init__(
         self,
@@ -25,24 +26,27 @@ class Hub:
         healer: Healer,
         quarantine: Quarantine,
         kept: KeptContents,
+        unsaved_bytes: int,
     ) -> None:
         self._make: Callable[[DocumentId], OpenDocument] = lambda document_id: OpenDocument(
             document_id, log, reader, channels, healer, quarantine, kept.take(document_id)
         )
         self._kept = kept
         self._documents: dict[DocumentId, OpenDocument] = {}
+        self._left = LeftDocuments(unsaved_bytes, self._close)
 
     def get(self, document_id: DocumentId) -> OpenDocument:
         """Return the open document; whoever asks calls `release` in the end."""
         document = self._documents.get(document_id)
         if document is None:
-            document = self._documents[document_id] = self._make(document_id)
+            document = self._left.take(document_id) or self._make(document_id)
+            self._documents[document_id] = document
             DOCUMENTS.set(len(self._documents))
         document.users += 1
         return document
 
     def release(self, document: OpenDocument, subscription: Subscription | None = None) -> None:
-        """Give a document back that `get` returned; the last one closes it."""
+        """Give a document back that `get` returned; the last one closes it, unless it is to be kept for a while."""
         document.users -= 1
         if subscription in document.feed.subscriptions:
             document.feed.subscriptions.remove(subscription)
@@ -50,6 +54,9 @@ class Hub:
         if document.users == 0:
             del self._documents[document.feed.document_id]
             DOCUMENTS.set(len(self._documents))
-            if (content := document.content_to_keep()) is not None:
-                self._kept.put(document.feed.document_id, content)
-            document.close()
+            self._left.put(document)
+
+    def _close(self, document: OpenDocument) -> None:
+        if (content := document.content_to_keep()) is not None:
+            self._kept.put(document.feed.document_id, content)
+        document.close()

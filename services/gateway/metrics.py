@@ -7,6 +7,12 @@ DOCUMENTS = Gauge("coedit_gateway_documents", "Documents that some client here h
 KEPT_BYTES = Gauge(
     "coedit_gateway_kept_bytes", "What is kept of documents that nobody here has open any more."
 )
+LEFT = Gauge(
+    "coedit_gateway_left_documents", "Documents that nobody here has open, kept until a snapshot covers them."
+)
+LEFT_DROPPED = Counter(
+    "coedit_gateway_left_dropped_total", "Documents that were to be kept until a snapshot, and were too many."
+)
 SUBSCRIPTIONS = Gauge("coedit_gateway_subscriptions", "Pairs of a client and an open document.")
 RECEIVED = Counter("coedit_gateway_received_total", "Messages from clients, by type.", ["type"])
 DELIVERED = Counter("coedit_gateway_delivered_total", "Commits and acks delivered to clients.")

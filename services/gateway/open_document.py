@@ -403,6 +403,7 @@ class OpenDocument:
             if is_ours and place.epoch == feed.epoch:
                 feed.is_sure = True
                 await self._read_on(place.head)
+                feed.stored_up_to(place.snapshot_revision)
             else:
                 self._restart(place)
         except RevisionTooOldError:

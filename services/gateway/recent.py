@@ -60,6 +60,11 @@ class RecentCommits:
         self._bytes = 0
         self._before = ""
 
+    @property
+    def size_bytes(self) -> int:
+        """What their entries take together."""
+        return self._bytes
+
     def extend(self, commits: Iterable[Logged]) -> None:
         """Add the commits that come next."""
         for commit in commits:

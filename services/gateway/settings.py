@@ -43,6 +43,8 @@ class GatewaySettings(SharedSettings):
     """How many documents one connection may have open."""
     gateway_kept_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
     """How much is kept, ready to be sent, of documents that nobody here has open any more; 0: nothing."""
+    gateway_unsaved_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """How much is kept of documents that nobody here has open any more and no snapshot covers; 0: nothing."""
     gateway_presence_bytes: int = Field(default=1024, ge=64)
     """The largest presence message that a client may send."""
     gateway_hello_seconds: float = Field(default=10.0, gt=0)

@@ -14,6 +14,7 @@ from coedit.protocol.yjs.update import Update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument
+from services.transformer.early_updates import EarlyUpdates
 from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import CUT_CHARACTERS, YJS
 from services.transformer.outcome import Outcome
@@ -33,6 +34,7 @@ class _Parts:
     chain_key: ChainKey
     bridging: Bridging
     large: LargeUpdates
+    early: EarlyUpdates
     max_units: int
 
 
@@ -40,7 +42,7 @@ class YjsDecider:
     """Decides updates one by one; ``max_units`` bounds a document."""
 
     def __init__(self, chain_key: ChainKey, bridging: Bridging, large: LargeUpdates, max_units: int) -> None:
-        self._parts = _Parts(chain_key, bridging, large, max_units)
+        self._parts = _Parts(chain_key, bridging, large, EarlyUpdates(), max_units)
 
     def is_put_off(self, document_id: DocumentId, working: WorkingDocument, submission: Submission) -> bool:
         """Return whether an OT client's submission waits until the document is ready for Yjs clients.
@@ -111,8 +113,28 @@ class _InDocument:
         working = self.working
         side = working.yjs or YjsSide.begin(self.document_id, submission, update, working.stored.incarnation)
         if side is None:
+            self.parts.early.keep(self.document_id, Held(submission, at), update)
             return self._held(submission)
-        return self._take(side, Held(submission, at), update)
+        is_begun = working.yjs is not None
+        if is_begun and working.stored.epoch:
+            self.parts.early.drop(self.document_id)
+        became = self._take(side, Held(submission, at), update)
+        if not is_begun and working.yjs is not None:
+            self._take_early(side)
+        return became
+
+    def _take_early(self, side: YjsSide) -> None:
+        """Take what waited for the document to begin; its senders need not be there any more."""
+        for held, update in self.parts.early.of(self.document_id):
+            try:
+                self._take(side, held, update)
+            except SpoiledError:
+                self.parts.early.drop(self.document_id)
+                raise
+            except DamagedError:
+                raise
+            except CoeditError as error:
+                self.outcome.reject(held.submission, error)
 
     def _declare(self, submission: YjsSubmission, at: int) -> None:
         """Commit that Yjs clients open the document from here on; what it was before is its snapshot's to say."""

@@ -24,8 +24,8 @@ from coedit.protocol.yjs.update import Update, decode_state_vector, decode_updat
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import LoadedDocument
 
-_MAX_HELD = 256
-_MAX_HELD_BYTES = 4 * 1024 * 1024
+MAX_HELD = 256
+MAX_HELD_BYTES = 4 * 1024 * 1024
 """What waits for others in one document, at most."""
 
 
@@ -143,9 +143,9 @@ class YjsSide:
         Raises:
             OverloadedError: too much waits.
         """
-        if any(_names(other.submission) == _names(held.submission) for other, _ in self._held):
+        if any(names(other.submission) == names(held.submission) for other, _ in self._held):
             return  # it was sent again meanwhile
-        if len(self._held) >= _MAX_HELD or self._held_bytes > _MAX_HELD_BYTES:
+        if len(self._held) >= MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
             raise OverloadedError("too many updates wait for others before them")
         self._held.append((held, update))
         self._held_bytes += len(held.submission.update)
@@ -191,7 +191,8 @@ def _whole_id(document_id: DocumentId, epoch: int, incarnation: str) -> int:
     return yjs_client_id(document_id, epoch, incarnation, "whole")
 
 
-def _names(submission: YjsSubmission) -> tuple[str, int]:
+def names(submission: YjsSubmission) -> tuple[str, int]:
+    """Return what a submission and its copies have in common."""
     return submission.client_id, submission.client_sequence
 
 

@@ -227,6 +227,42 @@ async def test_what_everybody_has_left_comes_back_however_heavy_it_is_and_whoeve
             await document.settle()
 
 
+@pytest.mark.parametrize("size", [5, 100_000], ids=["light", "heavy"])
+async def test_gateway_that_everybody_has_left_knows_what_was_written_when_the_transformer_is_gone(
+    make_system: MakeSystem, size: int
+) -> None:
+    """What it has it gives back; of what is more than that it tells that it was there."""
+    system = make_system(settings=_NO_SNAPSHOTS)
+    transformer = system.processes["transformer-0"]
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        for number in range(20):
+            await document.insert(0, f"{number % 10}" * size)
+            await document.settle()
+        text = document.text
+    transformer.kill()
+    await asyncio.to_thread(system.wipe_redis)
+    system.restart("transformer-0")
+    if size == 5:
+        await eventually(lambda: _has_text(system, "notes", text), "it is there again")
+    else:
+        await eventually(lambda: '"event":"lost"' in transformer.log.read_text(), "it is reported")
+        assert "coedit_transformer_lost_revisions_total 20.0" in system.metrics("transformer-0")
+
+
+async def test_gateway_keeps_what_everybody_has_left_until_a_snapshot_covers_it(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "3"})
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        await document.insert(0, "kept")
+        await document.settle()
+    left = "coedit_gateway_left_documents"
+    await eventually(lambda: f"{left} 1.0" in system.metrics("gateway-0"), "it is kept")
+    await eventually(lambda: f"{left} 0.0" in system.metrics("gateway-0"), "it is not needed any more")
+
+
 async def _has_text(system: System, name: str, text: str) -> bool:
     try:
         return await _stored_text(system, name) == text
@@ -235,14 +271,17 @@ async def _has_text(system: System, name: str, text: str) -> bool:
 
 
 async def test_what_is_too_much_to_keep_gets_its_snapshot_sooner(make_system: MakeSystem) -> None:
-    """Its log is short, and it never goes quiet."""
+    """Its log is short, and it never goes quiet; above half of the budget it is not waited for."""
     budget = {"COEDIT_TRANSFORMER_UNSAVED_BYTES": str(1024 * 1024)}
     system = make_system(settings=_NO_SNAPSHOTS | budget)
     async with connect(system.url, author="ada") as session:
         document = await session.open("notes")
-        while document.state.snapshot_revision == 0:
-            assert document.revision < 200, "it was hurried long ago"
+        for _ in range(30):
             await document.insert(0, "x" * 20_000)
+            await document.settle()
+        while document.state.snapshot_revision == 0:
+            assert document.revision < 900, "it was hurried long ago"
+            await document.insert(0, "x")
             await document.settle()
             await asyncio.sleep(0.05)
         assert "coedit_transformer_unsaved_forgotten_total 0.0" in system.metrics("transformer-0")

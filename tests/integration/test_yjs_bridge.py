@@ -337,3 +337,21 @@ async def test_update_that_begins_nothing_leaves_a_new_document_what_it_was(
         assert isinstance(await peer.submit(b""), YjsTaken)
         await peer.load()
         assert peer.content == Delta().insert("by OT")
+
+
+async def test_update_that_came_before_its_document_began_is_in_it_though_its_sender_has_left(
+    system: System,
+) -> None:
+    async with yjs_peer(system, "early") as leaver:
+        leaver.text.insert(0, "one ")
+        leaver.text.insert(4, "two")
+        first, second = leaver.made
+        assert isinstance(await leaver.submit(second), YjsHeld)
+    async with yjs_peer(system, "early", "yjs-two") as other:
+        await other.submit(first)
+        await eventually(lambda: other.content.text == "one two", "what waited is there")
+        other.text.insert(0, "zero ")
+        await other.say()
+    async with yjs_peer(system, "early", "yjs-three") as later:
+        assert later.content.text == "zero one two"
+        assert later.revision == 3

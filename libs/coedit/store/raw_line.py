@@ -39,7 +39,10 @@ class RawLine(asyncio.Protocol, ABC):
         self._on_doubt = getattr(connection, "_on_doubt", _nothing)
         self._reader = hiredis.Reader(replyError=parser.parse_error)
         # Nothing is on its way: every answer of the greeting was read.
-        self._transport.set_protocol(self)
+        try:
+            self._transport.set_protocol(self)
+        except RuntimeError as error:  # uvloop's, for a socket that was closed meanwhile
+            raise RedisConnectionError(f"the socket is closed: {error}") from error
         parser.on_disconnect()
         connection._writer = connection._reader = None  # noqa: SLF001
 
@@ -52,8 +55,11 @@ class RawLine(asyncio.Protocol, ABC):
         """Take note that the line is closed, once."""
 
     def write(self, packed: bytes) -> None:
-        """Send commands; never waits."""
-        self._transport.write(packed)
+        """Send commands; never waits. Where the socket turns out to be closed, the line ends."""
+        try:
+            self._transport.write(packed)
+        except RuntimeError as error:  # uvloop's
+            self.end(RedisConnectionError(f"the socket is closed: {error}"))
 
     def end(self, error: Exception, *, is_doubtful: bool = True) -> None:
         """Close the socket, for ``error``; ``is_doubtful``: it may be that the server is not the right one."""

@@ -45,7 +45,21 @@ ANSWER_SECONDS = 5.0
 """How long Redis may take to answer."""
 
 
-class _DoubtingConnection(Connection):
+class _SteadyConnection(Connection):
+    """Says of a socket that was closed under it that the connection is lost; uvloop has a RuntimeError for that."""
+
+    async def send_packed_command(self, *args: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **options)
+        except RuntimeError as error:
+            raise RedisConnectionError(f"the socket is closed: {error}") from error
+
+
+class _SteadySSLConnection(_SteadyConnection, SSLConnection):
+    """The same over TLS."""
+
+
+class _DoubtingConnection(_SteadyConnection):
     """Calls ``on_doubt`` for errors that say, or may say, that what is looked for lies elsewhere."""
 
     def __init__(self, *, on_doubt: OnDoubt, **options: Any) -> None:
@@ -119,6 +133,8 @@ def connect(
     )
     if on_doubt is not None:
         pool.connection_class = _DoubtingSSLConnection if url.startswith("rediss:") else _DoubtingConnection
+    elif not url.startswith("unix:"):
+        pool.connection_class = _SteadySSLConnection if url.startswith("rediss:") else _SteadyConnection
     redis = Redis.from_pool(pool)
     if pins is not None:
         pins.add(redis, pin)
