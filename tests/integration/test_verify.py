@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 
 from coedit.client import DocumentError, DocumentHistory, connect
 from coedit.client.rest import fetch_text
-from coedit.identifiers import DocumentId, Revision
+from coedit.identifiers import AuthorId, DocumentId, Revision, VersionName
 from coedit.ot import Delta
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.archive import Archive
@@ -278,6 +279,42 @@ async def test_documents_come_back_into_an_empty_redis(make_system: MakeSystem) 
     code, printed = await coedit(system, "recover", names[0])
     assert (code, "1 were there" in printed) == (0, True)
     await write(system, names[0], below=5, above=0)
+
+
+async def test_document_without_the_snapshot_that_it_should_have_had_is_not_called_whole(
+    make_system: MakeSystem,
+) -> None:
+    system = _quick(make_system)
+    await write(system, "notes", below=3, above=0)
+    system.processes["snapshotter-0"].kill()
+    async with connect(system.url, author="ada") as session:
+        document = await session.open("notes")
+        await document.insert(0, "above")
+        await document.settle()
+    assert (await coedit(system, "verify", "notes"))[0] == 0, "it may get one yet"
+    async with redis_of(system) as redis:
+        await redis.zadd(shard_of(DocumentId("notes"), SHARDS).changed, {"notes": 1})
+    code, printed = await coedit(system, "verify", "notes")
+    assert (code, "revisions 4 to 4 have no snapshot" in printed) == (1, True), printed
+
+
+async def test_recovery_is_not_green_where_nothing_can_be_brought_back(make_system: MakeSystem) -> None:
+    """Of one document there is a name and nothing else; of the other the history, and the snapshot is to come."""
+    system = _quick(make_system)
+    await write(system, "history", below=3, above=0)
+    await Versions(open_object_store(system.object_store_url)).create(
+        DocumentId("named"), Version(VersionName("v1"), Revision(1), 1, "mac", AuthorId("ada"), 1)
+    )
+    for name in ("snapshotter-0", "transformer-0", "gateway-0"):
+        system.processes[name].kill()
+    shutil.rmtree(system.folder / "objects" / "history" / "snapshot")
+    system.wipe_redis()
+    system.restart("transformer-0")
+    system.wait_ready("transformer-0")
+    code, printed = await coedit(system, "recover", "--all")
+    assert code == 1, printed
+    assert "NOTHING\tnamed" in printed
+    assert "2 documents: 1 brought back, 0 were there, 1 without a snapshot, 0 failed" in printed
 
 
 async def test_recovery_without_transformers_says_so(make_system: MakeSystem) -> None:

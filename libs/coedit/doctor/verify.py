@@ -15,6 +15,8 @@ from coedit.store.document_log import DocumentLog, Position
 from coedit.store.versions import Versions
 
 _ATTEMPTS = 5
+_OVERDUE_SECONDS = 60.0
+"""A snapshot is made seconds after the last edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Verifier:
         if quarantine is not None:
             findings.append(Finding("quarantine", f"{quarantine.reason}: {quarantine.message}"))
         findings += [finding async for finding in self._of_versions(diagnosis, names)]
+        findings += await self._of_waiting(diagnosis.stored)
         stored = diagnosis.stored
         return Verdict(
             document_id,
@@ -122,6 +125,18 @@ class Verifier:
         with suppress(DamagedError):  # which the diagnosis finds by itself
             stored = _as_of_position(stored, await self._log.position(document_id))
         return await asyncio.to_thread(diagnose, stored, self._chain_key)
+
+    async def _of_waiting(self, stored: Stored) -> list[Finding]:
+        """Return a finding where a document should have a snapshot by now: Redis alone has what is above the last."""
+        position = stored.sound_position
+        if position is None or position.snapshot >= position.head:
+            return []
+        waited_seconds = await self._log.waiting_seconds(stored.document_id)
+        if waited_seconds < _OVERDUE_SECONDS:
+            return []
+        revisions = f"revisions {position.snapshot + 1} to {position.head}"
+        what = f"{revisions} have no snapshot {waited_seconds:.0f} s after the last; does a snapshotter run?"
+        return [Finding("snapshot", what)]
 
     async def _of_versions(
         self, diagnosis: Diagnosis, names: Sequence[VersionName]

@@ -19,6 +19,7 @@ from coedit.doctor.verify import Verifier
 from coedit.errors import CoeditError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.protocol.log_entry import ChainKey
+from coedit.store.archive import Archive
 from coedit.store.deployment import Deployment
 from coedit.store.discovery import connect_nodes
 from coedit.store.document_log import DocumentLog
@@ -74,11 +75,17 @@ async def recover(options: argparse.Namespace) -> int:
     async with _deployment(options) as there:
         started = time.perf_counter()
         log, snapshots = DocumentLog(there.nodes, there.shard_count), Snapshots(there.objects)
-        recoverer = Recoverer(log, snapshots, OffersStream(there.nodes), options.patience)
+        archive, offers = Archive(there.objects), OffersStream(there.nodes)
+        recoverer = Recoverer(log, snapshots, archive, offers, options.patience)
 
         async def one(name: DocumentId) -> str:
             try:
-                return await recoverer.recover(name)
+                outcome = await recoverer.recover(name)
+                if outcome == "nothing":
+                    print(
+                        f"NOTHING\t{name}\tthe object store has no snapshot of it, and Redis does not have it"
+                    )
+                return outcome
             except CoeditError as error:
                 print(f"FAILED\t{name}\t{error}", flush=True)
                 return "failed"
@@ -90,7 +97,7 @@ async def recover(options: argparse.Namespace) -> int:
         f"{len(names)} documents: {outcomes['back']} brought back, {outcomes['there']} were there, "
         f"{outcomes['nothing']} without a snapshot, {outcomes['failed']} failed, {seconds} s"
     )
-    return DAMAGED if outcomes["failed"] else HEALTHY
+    return DAMAGED if outcomes["failed"] or outcomes["nothing"] else HEALTHY
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,19 @@ class DocumentLog:
             has_log, changed_at = await pipe.execute()
         return bool(has_log) or changed_at is not None
 
+    async def waiting_seconds(self, document_id: DocumentId) -> float:
+        """Return for how long a document has waited for a snapshot since its last commit; 0: it does not.
+
+        Raises:
+            RedisError, OSError: Redis cannot be asked.
+        """
+        shard = self.shard(document_id)
+        redis = self._nodes.at(shard)
+        changed_ms = await redis.zscore(shard.changed, document_id)
+        seconds, microseconds = await redis.time()
+        now = int(seconds) + int(microseconds) / 1_000_000
+        return 0.0 if changed_ms is None else max(0.0, now - float(changed_ms) / 1000)
+
     async def size_bytes(self, document_id: DocumentId) -> int:
         """Return what the document's log takes in Redis's memory."""
         shard = self.shard(document_id)
