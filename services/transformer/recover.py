@@ -288,9 +288,8 @@ class Recovery:
         donations = watched.donations.setdefault(offer.document_id, Donations(offer.document_id))
         donations.add(offer.commits, offer.before)
         last = offer.commits[-1]
-        if (
-            watched.is_suspect or not last.lacks_update
-        ):  # else somebody has half of it, whom nobody waits for any more
+        # Outside of the grace nobody waits for whoever has half of a commit any more.
+        if watched.is_suspect or not last.lacks_update:
             watched.note(Seen(offer.document_id, last.epoch, last.revision, last.mac))
         return True
 

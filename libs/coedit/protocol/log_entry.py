@@ -113,8 +113,8 @@ def _packed(fields: dict[str, Any], update: bytes) -> bytes:
     return packed
 
 
-def decode_commit(packed: bytes) -> Commit:
-    """Return the commit that `encode_commit` wrote.
+def decode_commit(packed: bytes, *, may_lack_update: bool = False) -> Commit:
+    """Return the commit that `encode_commit` wrote; ``may_lack_update`` takes one that an OT client kept as well.
 
     Raises:
         InvalidDeltaError: the bytes are not a commit, or its Yjs update is not the one that it names.
@@ -122,7 +122,7 @@ def decode_commit(packed: bytes) -> Commit:
     try:
         fields = msgpack.unpackb(packed)
         commit = commit_from_fields(fields)
-        if not commit.yjs:
+        if not commit.yjs or (may_lack_update and "update" not in fields):
             return commit
         if update_digest(update := fields["update"]) != commit.yjs:
             raise InvalidDeltaError("the Yjs update is not the one that the commit names")

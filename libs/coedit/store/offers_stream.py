@@ -103,5 +103,7 @@ def _offer(fields: list[Any]) -> Offer:
         case ["seen", str(document), int(epoch), int(revision), str(mac)]:
             return Seen(document_id(document), epoch, Revision(revision), mac)
         case ["given", str(document), str(before), list(commits)]:
-            return Given(document_id(document), before, tuple(decode_commit(packed) for packed in commits))
+            # An OT client has half of a bridged document's commits: they prove how far it was, and put nothing back.
+            given = tuple(decode_commit(packed, may_lack_update=True) for packed in commits)
+            return Given(document_id(document), before, given)
     raise InvalidDeltaError("not an offer")
