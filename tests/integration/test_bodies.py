@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from yarl import URL
 
 from tests.integration.test_access import token
 from tests.system import System
@@ -152,27 +151,6 @@ async def test_a_body_that_is_compressed_as_it_says_is_read(system: System, enco
     assert (status, made["base_revision"] <= made["revision"]) == (200, True)
     name = orjson.dumps({"name": f"as {encoding}"})
     assert (await post(system, "versions/notes", pack(name), "write", **headers))[0] == 201
-
-
-@pytest.mark.parametrize("name", ["%0A", "a%0Ab", "%00", "%7F", "%ff", "%e2%80", "a" * 256])
-@pytest.mark.parametrize("what", ["documents", "history", "at", "diff", "blame", "versions", "export"])
-async def test_a_name_that_no_document_has_is_refused_with_a_code(
-    system: System, what: str, name: str
-) -> None:
-
-    url = URL(f"{system.url}/v1/{what}/{name}", encoded=True)
-    async with aiohttp.ClientSession() as http, http.get(url, headers=bearer("write")) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (400, "invalid-identifier")
-
-
-@pytest.mark.parametrize("name", ["%0A", "a%0Ab", "%00", "%ff"])
-async def test_a_room_that_no_document_has_is_refused_with_a_code(system: System, name: str) -> None:
-
-    url = URL(f"{system.url}/yjs/{name}?token={token({'*': 'write'})}", encoded=True)
-    async with aiohttp.ClientSession() as http, http.ws_connect(url) as socket:
-        message = await socket.receive(timeout=20)
-        assert message.type is aiohttp.WSMsgType.CLOSE
-        assert (message.data, message.extra) == (4422, "invalid-identifier")
 
 
 def _most_bytes(pid: int) -> int:
