@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from coedit.errors import CoeditError, LostItemsError
 from coedit.identifiers import ClientId
@@ -23,7 +24,7 @@ from coedit.protocol.yjs.sync import (
     write_step_2,
     write_update,
 )
-from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
+from coedit.protocol.yjs.update import decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIVED
 from services.gateway.yjs_document import YjsDocument
@@ -31,6 +32,8 @@ from services.gateway.yjs_frames import YjsFrame
 from services.gateway.yjs_unanswered import Submitted, Unanswered
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LONG_BYTES = 64 * 1024
 """What takes long enough to decode for others to feel it is decoded beside the loop."""
@@ -173,7 +176,7 @@ class YjsSeat:
                 self._submit(sent)
 
     async def _answer_step_1(self, state_vector: bytes) -> None:
-        known = decode_state_vector(state_vector)
+        known = await _beside(decode_state_vector, state_vector)
         if not await self.document.has_all_of_ours(known):
             raise LostItemsError("the client has items of the server's that were lost: it loads afresh")
         await self.outlet.until_drained()  # whoever asks again and again has to read the answers
@@ -187,7 +190,7 @@ class YjsSeat:
             if is_counted:
                 self.outlet.confirm(is_taken=False)
             return
-        decoded = await _decoded(update)
+        decoded = await _beside(decode_update, update)
         if self.is_draining:
             return
         if decoded.is_empty:
@@ -219,7 +222,7 @@ class YjsSeat:
                     await self._answered.wait()
 
 
-async def _decoded(update: bytes) -> Update:
-    if len(update) < _LONG_BYTES:
-        return decode_update(update)
-    return await asyncio.to_thread(decode_update, update)
+async def _beside(decode: Callable[[bytes], T], data: bytes) -> T:
+    if len(data) < _LONG_BYTES:
+        return decode(data)
+    return await asyncio.to_thread(decode, data)

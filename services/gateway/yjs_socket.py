@@ -1,5 +1,6 @@
 """A y-websocket client: one document on one socket, named by the path."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -98,3 +99,4 @@ class YjsSocket(YjsWire):
             return
         for message in read_messages(payload):
             await seat.hear(message)
+            await asyncio.sleep(0)  # a frame may hold many, and nobody else waits for all of them

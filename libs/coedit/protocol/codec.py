@@ -1,8 +1,9 @@
 """The two encodings of protocol v1: JSON in text frames, MessagePack in binary ones."""
 
 import enum
+import gc
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -12,6 +13,8 @@ from coedit.errors import ProtocolError, UnsupportedVersionError
 
 MAX_NESTING = 64
 """Deeper messages are refused before anything walks them."""
+
+_LARGE = 64 * 1024
 
 
 class Codec(enum.Enum):
@@ -28,7 +31,13 @@ class Codec(enum.Enum):
         return packed
 
     def decode(self, payload: bytes | str) -> dict[str, Any]:
-        """Return the message in a frame's payload.
+        """Return the message in a frame's payload; raises as `unpack` and `refuse_deep` do."""
+        message = self.unpack(payload)
+        refuse_deep(message)
+        return message
+
+    def unpack(self, payload: bytes | str) -> dict[str, Any]:
+        """Return the message in a frame's payload, which nothing has walked yet.
 
         Raises:
             ProtocolError: it is not a map in this encoding, of text frames for JSON and of binary ones for MessagePack.
@@ -36,15 +45,26 @@ class Codec(enum.Enum):
         if isinstance(payload, str) is not (self is Codec.JSON):
             raise ProtocolError(f"{self.value} does not come in frames of this kind")
         try:
-            message = orjson.loads(payload) if isinstance(payload, str) else msgpack.unpackb(payload)
+            message = _parsed(payload)
         except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
             # MessagePack's errors say nothing but their names.
             reason = str(error) or type(error).__name__
             raise ProtocolError(f"a frame that cannot be decoded: {reason}") from error
         if not isinstance(message, dict):
             raise ProtocolError("a message is a map")
-        _refuse_deep(message)
         return message
+
+
+def _parsed(payload: bytes | str) -> Any:
+    parse: Callable[[Any], Any] = orjson.loads if isinstance(payload, str) else msgpack.unpackb
+    if len(payload) < _LARGE or not gc.isenabled():
+        return parse(payload)
+    # A million lists would be looked through for garbage again and again while they are made: seven times the time.
+    gc.disable()
+    try:
+        return parse(payload)
+    finally:
+        gc.enable()
 
 
 def choose_codec(offered: Sequence[str]) -> Codec:
@@ -66,14 +86,19 @@ def _base64(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _refuse_deep(message: dict[Any, Any]) -> None:
+def refuse_deep(message: dict[Any, Any]) -> None:
+    """Refuse a message that nests deeper than `MAX_NESTING`.
+
+    Raises:
+        ProtocolError: it does.
+    """
     level: list[Any] = [message]
     for _ in range(MAX_NESTING):
         level = [
             child
             for value in level
             for child in (value.values() if isinstance(value, dict) else value)
-            if isinstance(child, dict | list)
+            if type(child) is dict or type(child) is list
         ]
         if not level:
             return

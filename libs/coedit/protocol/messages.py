@@ -4,7 +4,7 @@ Client messages are values of their own, since they come from outside. Server me
 are encoded once and shared by many, and a client passes over fields that it does not know.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +66,32 @@ class _Message(BaseModel):
         for names in self.together:
             if len({getattr(self, name) is None for name in names}) > 1:
                 raise ProtocolError(f"{', '.join(names)} come together")
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _read(model: type[M], value: object, where: str) -> M:
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{where}: a map")
+    _refuse_unknown(model, value, where)
+    return _validated(model, value, where)
+
+
+def _refuse_unknown(model: type[BaseModel], fields: dict[Any, Any], where: str) -> None:
+    """Refuse at the first: pydantic makes an error of each unknown key, which of a million takes seconds."""
+    known = model.model_fields
+    for key in fields:
+        if key not in known:
+            raise ProtocolError(f"{where}: a field that is not known")
+
+
+def _validated(model: type[M], fields: dict[Any, Any], where: str) -> M:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise ProtocolError(f"{where}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 class Hello(_Message):
@@ -139,13 +165,24 @@ class OfferedCommit(_Message):
         )
 
 
+MAX_OFFERED_COMMITS = 100_000
+"""In one offer: more than fit into a frame of the usual size."""
+
+
+def _offered_commits(value: object) -> list[OfferedCommit]:
+    """Read one after the other up to the first that is none: pydantic would find what is wrong with each."""
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_OFFERED_COMMITS:
+        raise ProtocolError(f"offer.commits: a list of 1 to {MAX_OFFERED_COMMITS} commits")
+    return [_read(OfferedCommit, item, "offer.commits") for item in value]
+
+
 class Offer(_Message):
     """Give back commits that the server asked for with ``recall``; ``before`` is the mac below the first."""
 
     type: Literal["offer"]
     document: Document
     before: Annotated[str, Field(max_length=64)]
-    commits: Annotated[list[OfferedCommit], Field(min_length=1)]
+    commits: Annotated[list[InstanceOf[OfferedCommit]], BeforeValidator(_offered_commits)]
 
 
 class Presence(_Message):
@@ -178,23 +215,29 @@ _TYPES: dict[str, type[ClientMessage]] = {
 }
 
 
-def parse_client_message(fields: dict[str, Any]) -> ClientMessage:
-    """Return the client's message that ``fields`` are.
+def type_of(fields: dict[str, Any]) -> type[ClientMessage]:
+    """Return of which type the message is that ``fields`` are; looks at no more fields than the type has.
 
     Raises:
         UnknownMessageError: there is no such type.
-        ProtocolError: a field is missing, unknown, or of a wrong type.
-        InvalidIdentifierError, InvalidDeltaError: what a field holds breaks its rule.
+        ProtocolError: a field is unknown.
     """
     name = fields.get("type")
     message_type = _TYPES.get(name) if isinstance(name, str) else None
     if message_type is None:
         raise UnknownMessageError("the message has no known type")
-    try:
-        return message_type.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise ProtocolError(f"{name}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    _refuse_unknown(message_type, fields, str(name))
+    return message_type
+
+
+def parse_client_message(message_type: type[M], fields: dict[str, Any]) -> M:
+    """Return the client's message of this type (see `type_of`) that ``fields`` are.
+
+    Raises:
+        ProtocolError: a field is missing, or of a wrong type.
+        InvalidIdentifierError, InvalidDeltaError: what a field holds breaks its rule.
+    """
+    return _validated(message_type, fields, fields["type"])
 
 
 def error_message(

@@ -4,10 +4,19 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
-from coedit.errors import CoeditError, TooLargeError, UnexpectedMessageError
+from coedit.errors import CoeditError, TooLargeError, UnexpectedMessageError, UnknownMessageError
 from coedit.identifiers import DocumentId
-from coedit.protocol.codec import Codec
-from coedit.protocol.messages import ClientMessage, Hello, Offer, Open, Presence, Submit, parse_client_message
+from coedit.protocol.codec import Codec, refuse_deep
+from coedit.protocol.messages import (
+    ClientMessage,
+    Hello,
+    Offer,
+    Open,
+    Presence,
+    Submit,
+    parse_client_message,
+    type_of,
+)
 
 MOST_BYTES_BEFORE_WELCOME = 16 * 1024
 """Of a frame, before it is known who sends it: room for any token that a proxy lets through."""
@@ -79,11 +88,13 @@ class ServerSession:
             error = TooLargeError(f"a frame of {size} bytes; allowed are {most_bytes}")
             raise Refusal(error, close_code=CloseCode.TOO_LARGE)
         try:
-            fields = self.codec.decode(payload)
+            fields = self.codec.unpack(payload)
         except CoeditError as error:
             raise Refusal(error, close_code=CloseCode.MALFORMED) from error
         try:
-            message = parse_client_message(fields)
+            message_type = _type_of(fields)
+            _refuse_deep(fields)
+            message = parse_client_message(message_type, fields)
             self._check_time(message)
         except CoeditError as error:
             # Before the welcome nothing but a hello is worth going on for.
@@ -130,6 +141,22 @@ class ServerSession:
         if len(self.open) + len(self.opening) >= self.max_documents:
             raise TooLargeError(f"more than {self.max_documents} open documents")
         self.opening.add(document)
+
+
+def _type_of(fields: dict[str, Any]) -> type[ClientMessage]:
+    """Ask for the type before anything walks what may be a million values."""
+    try:
+        return type_of(fields)
+    except UnknownMessageError:
+        _refuse_deep(fields)
+        raise
+
+
+def _refuse_deep(fields: dict[str, Any]) -> None:
+    try:
+        refuse_deep(fields)
+    except CoeditError as error:
+        raise Refusal(error, close_code=CloseCode.MALFORMED) from error
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:

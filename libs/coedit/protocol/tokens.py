@@ -17,6 +17,8 @@ from coedit.identifiers import AuthorId, ClientId, DocumentId, author_id
 Right = Literal["read", "write"]
 EVERY_DOCUMENT = "*"
 _ALGORITHM = "HS256"
+_MOST_CHARACTERS = 16 * 1024
+"""Of a token; what is longer is not decoded."""
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999: what claims to hold for longer was not meant."""
 
@@ -57,6 +59,8 @@ def read_access_token(secret: str, token: str) -> Identity:
     Raises:
         UnauthorizedError: it is not ours, has expired, or lacks a claim.
     """
+    if len(token) > _MOST_CHARACTERS:
+        raise UnauthorizedError("the token is not valid: it is too long")
     try:
         claims = jwt.decode(token, signing_key(secret), [_ALGORITHM], options={"require": ["exp", "sub"]})
         grants = claims.get("documents", {})

@@ -12,7 +12,7 @@ from coedit.ot.commit import Caret, Commit
 from coedit.protocol.donations import Donations, check_offer
 from coedit.protocol.kept_commits import MAX_KEPT_COMMITS, MAX_OFFER_COMMITS, KeptCommits
 from coedit.protocol.log_entry import ChainKey, commit_fields
-from coedit.protocol.messages import Offer, parse_client_message
+from coedit.protocol.messages import Offer, parse_client_message, type_of
 
 _KEY = ChainKey.derive(b"a secret of sixteen bytes")
 _DOCUMENT = DocumentId("notes")
@@ -137,7 +137,8 @@ def test_kept_commits_are_offered_above_what_the_server_has() -> None:
     assert offers[0].before == history[11].mac
     for offer in offers:
         fields = {"type": "offer", "document": _DOCUMENT, "before": offer.before}
-        message = parse_client_message(fields | {"commits": [dict(commit) for commit in offer.commits]})
+        offered = fields | {"commits": [dict(commit) for commit in offer.commits]}
+        message = parse_client_message(type_of(offered), offered)
         assert isinstance(message, Offer)
         check_offer(_KEY, _DOCUMENT, [commit.commit() for commit in message.commits], message.before)
     assert kept.above(1200) == []

@@ -8,7 +8,7 @@ Source: the npm packages @hocuspocus/provider and @hocuspocus/server 4.7.
 
 from typing import NamedTuple, TypeAlias
 
-from coedit.errors import UnknownMessageError
+from coedit.errors import TooLargeError, UnknownMessageError
 from coedit.protocol.yjs.lib0 import Reader, write_text, write_uint
 from coedit.protocol.yjs.sync import (
     AUTH,
@@ -22,6 +22,8 @@ from coedit.protocol.yjs.sync import (
 )
 
 _STATELESS, _CLOSE, _SYNC_STATUS = 5, 7, 8
+MAX_KEY_CHARACTERS = 1024
+"""A name has at most 255 bytes; the rest is for the id of the session. Each is kept for as long as the socket."""
 _PING, _PONG = b"\x09", b"\x0a"
 _TOKEN, _DENIED, _GRANTED = range(3)
 
@@ -76,13 +78,17 @@ def read_frame(frame: bytes) -> Frame:
     Raises:
         InvalidUpdateError: it is cut off.
         UnknownMessageError: it is none that a client sends.
+        TooLargeError: the key is, or a state vector.
     """
     if frame == _PING:
         return Ping()
     if frame == _PONG:
         return Pong()
     reader = Reader(frame)
-    return DocumentFrame(reader.text(), _read_message(reader))
+    key = reader.text()
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise TooLargeError(f"the key of a document has at most {MAX_KEY_CHARACTERS} characters")
+    return DocumentFrame(key, _read_message(reader))
 
 
 def write_frame(key: str, message: bytes) -> bytes:

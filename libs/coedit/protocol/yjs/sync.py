@@ -5,12 +5,16 @@ A message begins with its type. Source: the npm packages y-protocols (``sync.js`
 
 from typing import NamedTuple, TypeAlias
 
-from coedit.errors import UnknownMessageError
+from coedit.errors import TooLargeError, UnknownMessageError
 from coedit.protocol.yjs.lib0 import Reader, write_bytes, write_text, write_uint
 
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS = range(4)
 _STEP_1, _STEP_2, _UPDATE = range(3)
 _PERMISSION_DENIED = 0
+MAX_MESSAGES = 1_000
+"""In one frame: providers send one in each, and one may be a single byte."""
+MAX_STATE_VECTOR_BYTES = 4 * 1024 * 1024
+"""Of a step 1: how far one has the items of half a million clients."""
 
 
 class SyncStep1(NamedTuple):
@@ -51,10 +55,13 @@ def read_messages(frame: bytes) -> list[Message]:
     Raises:
         InvalidUpdateError: a message is cut off.
         UnknownMessageError: a message is none that a client sends.
+        TooLargeError: there are too many.
     """
     reader = Reader(frame)
     messages: list[Message] = []
     while not reader.is_at_end:
+        if len(messages) == MAX_MESSAGES:
+            raise TooLargeError(f"more than {MAX_MESSAGES} messages in one frame")
         messages.append(_read_message(reader))
     return messages
 
@@ -65,11 +72,15 @@ def read_sync(reader: Reader) -> SyncMessage:
     Raises:
         InvalidUpdateError: it is cut off.
         UnknownMessageError: it is none of the three.
+        TooLargeError: a state vector that is.
     """
     step = reader.uint()
     if step > _UPDATE:
         raise UnknownMessageError(f"there is no sync message {step}")
-    return (SyncStep1, SyncStep2, SyncUpdate)[step](reader.bytes())
+    data = reader.bytes()
+    if step == _STEP_1 and len(data) > MAX_STATE_VECTOR_BYTES:
+        raise TooLargeError(f"a state vector of {len(data)} bytes; allowed are {MAX_STATE_VECTOR_BYTES}")
+    return (SyncStep1, SyncStep2, SyncUpdate)[step](data)
 
 
 def write_step_1(state_vector: bytes) -> bytes:
