@@ -5,17 +5,22 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from coedit.errors import CoeditError
-from coedit.runtime.logs import configure_logs
+from coedit.runtime.logs import Sparse, configure_logs
 from coedit.runtime.loop_watch import watch_loop
+from coedit.runtime.request_logs import MalformedRequests
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
 
 logger = logging.getLogger(__name__)
+
+_LOG_SECONDS = 10.0
+"""Between two lines about malformed requests."""
 
 Service = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then ends in its own order."""
@@ -32,7 +37,7 @@ def run_service(name: str, settings_type: type[S], build: Callable[[S], Service]
     try:
         refuse_unknown(settings_type, name)
         settings = settings_type()
-        configure_logs(name, settings.log_level)
+        configure_logs(name, settings.log_level, MalformedRequests(Sparse(_LOG_SECONDS, time.monotonic)))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             service = build(settings)
             # What is there now stays: to look through it for garbage would hold everybody up for some 50 ms each time.

@@ -32,10 +32,12 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-def configure_logs(service: str, level: str) -> None:
-    """Send every log of the process to standard error as JSON lines."""
+def configure_logs(service: str, level: str, *filters: logging.Filter) -> None:
+    """Send every log of the process that passes ``filters`` to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
+    for each in filters:
+        handler.addFilter(each)
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
