@@ -33,8 +33,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _MAX_ROOT = 255
-_IMPORTS = 16
-"""So many are taken in at a time, most of them while they wait for their body or for a converter."""
+_FILES = 16
+"""So many exports, and as many imports, are in memory at a time, most of them while they wait for a converter."""
 
 
 class FormatRoutes:
@@ -55,7 +55,7 @@ class FormatRoutes:
         self._max_bytes = settings.gateway_import_bytes
         self._body_seconds = settings.gateway_body_seconds
         self._conversions = Conversions(settings.gateway_convert_seconds, settings.gateway_convert_bytes)
-        self._imports = Places("import", _IMPORTS)
+        self._exports, self._imports = Places("export", _FILES), Places("import", _FILES)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -66,6 +66,13 @@ class FormatRoutes:
         document_id = document_of(request, _EXPORT)
         author = authorize(self._access, request, document_id, request.query.get("author")).author
         form = _form_of(request)
+        # Its place is the whole export's: no author can have more than one document read here for it.
+        async with self._exports.taken(author):
+            return await self._exported(request, document_id, form, author)
+
+    async def _exported(
+        self, request: web.Request, document_id: DocumentId, form: Format, author: AuthorId
+    ) -> web.Response:
         past, is_damaged = await self._wanted(request, document_id, author)
         seed = f"{document_id}\n{past.revision}\n{past.mac}"
         body = await self._conversions.export(past.document, form.name, seed, author)
@@ -93,14 +100,14 @@ class FormatRoutes:
     async def _import(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _IMPORT)
         identity = authorize_writing(self._access, request, document_id, request.query.get("author", ""))
-        # Its place is the whole import's: no author can have more than one body kept here.
+        form, root = _form_of(request), _root_of(request)
+        # As above: no author can have more than one body kept here.
         async with self._imports.taken(identity.author):
-            return await self._imported(request, document_id, identity)
+            return await self._imported(request, document_id, identity, form, root)
 
     async def _imported(
-        self, request: web.Request, document_id: DocumentId, identity: Identity
+        self, request: web.Request, document_id: DocumentId, identity: Identity, form: Format, root: str
     ) -> web.Response:
-        form, root = _form_of(request), _root_of(request)
         body = await read_whole(request, self._max_bytes, self._body_seconds)
         wanted = await self._conversions.read(body, form.name, root, identity.author)
         revision = integer_of(request, "base_revision", 0) if "base_revision" in request.query else None
