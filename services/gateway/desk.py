@@ -34,6 +34,7 @@ from coedit.protocol.messages import (
 )
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, make_resume_token
+from coedit.runtime.said import named
 from coedit.store.presence_store import PresenceStore
 from services.gateway.auth import Access
 from services.gateway.connection import Connection, as_answer
@@ -165,7 +166,7 @@ class GatewayDesk:
             raise
         except Exception as error:
             if not isinstance(error, CoeditError):
-                facts = {"event": "open-error", "document_id": document_id, "error": repr(error)}
+                facts = {"event": "open-error", "document_id": document_id, "error": named(error)}
                 logger.warning("a document could not be opened", extra=facts, exc_info=error)
             connection.session.closed(document_id)
             connection.send_error(as_answer(error), document_id)

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from coedit.errors import ForbiddenError, InternalError, NotTextError, OverloadedError
 from coedit.identifiers import DocumentId, document_id_from_url
 from coedit.protocol.tokens import Identity
+from coedit.runtime.said import named
 from coedit.runtime.settings import SettingsError
 from coedit.store.documents import DocumentReader
 from coedit.store.quarantine import Quarantine
@@ -99,7 +100,7 @@ def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handle
         except Exception as error:
             answer = as_answer(error)
             if isinstance(answer, InternalError):
-                facts = {"event": "rest-error", "path": request.path, "error": repr(error)}
+                facts = {"event": "rest-error", "path": request.path, "error": named(error)}
                 logger.warning("a request ran into a defect", extra=facts, exc_info=error)
             after_seconds = answer.retry_after_seconds if isinstance(answer, OverloadedError) else 0
             return refusal_response(answer.code, str(answer), after_seconds)

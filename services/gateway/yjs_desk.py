@@ -10,6 +10,7 @@ from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import ClientId, DocumentId
 from coedit.protocol.tokens import Identity
 from coedit.runtime.logs import Sparse
+from coedit.runtime.said import named
 from coedit.store.documents import DocumentReader
 from coedit.store.presence_store import PresenceStore
 from services.gateway.hub import Hub
@@ -89,7 +90,7 @@ class YjsDesk:
         """Take note that a client was refused what it wants, or said."""
         ERRORS.labels(answer.code).inc()
         if count := self._refusals.count(answer.code):
-            facts = {"event": "refuse", "code": answer.code, "count": count, "error": repr(error)[:200]}
+            facts = {"event": "refuse", "code": answer.code, "count": count, "error": named(error)}
             logger.info("Yjs clients were refused", extra=facts)
         if isinstance(answer, InternalError):
             logger.error("a defect in serving a Yjs client", extra={"event": "defect"}, exc_info=error)

@@ -71,7 +71,7 @@ def read_access_token(secret: str, token: str) -> Identity:
             raise UnauthorizedError("the token's claim 'name' is not a text")
         return Identity(author_id(claims["sub"]), grants, name[:64], _expiry(claims["exp"]))
     except jwt.InvalidTokenError as error:
-        raise UnauthorizedError(f"the token is not valid: {error}") from error
+        raise UnauthorizedError(f"the token is not valid: {_why(error)}") from None
     except (TypeError, ValueError, OverflowError, RecursionError):
         # No UTF-8, no number, a tower of brackets. What such an error says may hold the token: it goes no further.
         raise UnauthorizedError("the token is not valid: it cannot be read") from None
@@ -86,6 +86,17 @@ def _expiry(claim: Any) -> float:
     if not is_number or not 0 < claim <= _LAST_SECOND:
         raise UnauthorizedError("the token's claim 'exp' is not a number of seconds up to the year 9999")
     return float(claim)
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a token, without its words: some errors quote what stands in its head."""
+    quotes_nothing = (
+        jwt.ExpiredSignatureError,
+        jwt.ImmatureSignatureError,
+        jwt.InvalidSignatureError,
+        jwt.MissingRequiredClaimError,
+    )
+    return str(error) if isinstance(error, quotes_nothing) else type(error).__name__
 
 
 def signing_key(secret: str) -> bytes:

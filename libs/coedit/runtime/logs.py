@@ -2,20 +2,34 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import orjson
 
+from coedit.runtime.said import PerSecond, bounded, named, safe_fact, traced
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a record: at, level, service, logger, message, and whatever came as ``extra``."""
+_OURS = ("coedit", "services", "__main__")
+_MOST_FOREIGN_LINES = 10
+"""A second, of other libraries': a client can make aiohttp write one with each malformed request."""
+_MOST_TRACEBACKS = 5
+"""A second: each is some kilobytes, and a client that found a defect can have as many as it wants."""
 
-    def __init__(self, service: str) -> None:
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: at, level, service, logger, message, and whatever came as ``extra``.
+
+    Nothing in it is long, or looks like a token (see `coedit.runtime.said`); of tracebacks there are a few a second.
+    """
+
+    def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._service = service
+        self._tracebacks = PerSecond(_MOST_TRACEBACKS, clock)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
@@ -24,19 +38,48 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
-        line |= {name: fact for name, fact in vars(record).items() if name not in _STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        line |= {name: safe_fact(fact) for name, fact in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["exception"] = traced(error) if self._tracebacks.passes() else named(error)
         return orjson.dumps(line, default=str).decode()
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the sentence: of other libraries' the first line, of asyncio's what comes before it shows objects."""
+    message = record.getMessage()
+    if not record.name.startswith(_OURS):
+        message = message.partition("\n")[0]
+    if record.name == "asyncio":
+        message = message.partition("<")[0].partition("(")[0]
+    return bounded(message)
+
+
+class _FewForeign(logging.Filter):
+    """Lets a few lines a second of other libraries pass; the next that does says how many did not."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._lines = PerSecond(_MOST_FOREIGN_LINES, clock)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is written."""
+        if record.name.startswith(_OURS):
+            return True
+        if not self._lines.passes():
+            return False
+        if left_out := self._lines.take_left_out():
+            record.left_out = left_out
+        return True
 
 
 def configure_logs(service: str, level: str, *filters: logging.Filter) -> None:
     """Send every log of the process that passes ``filters`` to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
-    for each in filters:
+    for each in (*filters, _FewForeign()):
         handler.addFilter(each)
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
