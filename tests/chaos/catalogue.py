@@ -1,6 +1,7 @@
 """All kinds of faults, by name; a new module of them is named here."""
 
 from tests.chaos import (
+    faults_early,
     faults_loss,
     faults_network,
     faults_packets,
@@ -13,6 +14,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.people import person
 
 MODULES = (
+    faults_early,
     faults_loss,
     faults_network,
     faults_packets,

@@ -40,9 +40,19 @@ class Collector:
 
     async def collect(self, names: tuple[str, ...]) -> None:
         """Record the end of the documents ``names``."""
+        self._reported(set(self._world.left_documents))
         await asyncio.gather(*(self._collect(DocumentId(name)) for name in names))
         await self._quarantined()
         await self._redis.aclose()
+
+    def _reported(self, names: set[str]) -> None:
+        """Record what transformers said is lost of documents that nobody has open, who would have been told."""
+        for name, process in self._world.system.processes.items():
+            lines = process.log.read_text(errors="replace").splitlines() if "transformer" in name else []
+            for fields in (json.loads(line) for line in lines if '"event":"lost"' in line):
+                if fields["document_id"] in names:
+                    facts = {fact: fields[fact] for fact in ("epoch", "first", "last")}
+                    self._history.add("reported", document=fields["document_id"], **facts)
 
     async def _quarantined(self) -> None:
         """Of all documents, also those that the crowd does not know."""
@@ -58,14 +68,20 @@ class Collector:
             self._history.add("unreadable", document=document_id, error=repr(error)[:500])
 
     async def _read(self, document_id: DocumentId) -> None:
-        position = await self._log.position(document_id)
-        if position is None:
-            raise AssertionError("Redis does not hold it")
+        position = await self._log.position(document_id) or await self._position_in_store(document_id)
         facts = {"head": position.head, "mac": position.mac, "floor": position.floor}
         self._history.add("document", document=document_id, **facts)
         await self._commits(document_id, position)
         await self._served(document_id)
         await self._snapshot(document_id)
+
+    async def _position_in_store(self, document_id: DocumentId) -> Position:
+        """Return where a document stands that Redis lost and nobody has edited since: at its newest snapshot."""
+        newest = await self._snapshots.newest(document_id)
+        if newest is None:
+            raise AssertionError("neither Redis nor the object store holds it")
+        head = newest.revision
+        return Position(newest.epoch, head, newest.mac, head, head, newest.number)
 
     async def _commits(self, document_id: DocumentId, position: Position) -> None:
         entries: dict[int, bytes] = {}
@@ -112,7 +128,7 @@ class Collector:
 
         async def is_covered() -> bool:
             position = await self._log.position(document_id)
-            return position is not None and position.snapshot == position.head
+            return position is None or position.snapshot == position.head
 
         await eventually(is_covered, "the newest snapshot covers the head", self._patience_seconds)
         snapshot = await self._snapshots.newest(document_id)

@@ -146,7 +146,7 @@ class Crowd:
 
     async def _writer(self, session: Session, client: str, name: str) -> Writer:
         document = await session.open(name)
-        watch = _Watch(self._history, client, document)
+        watch = ReplicaWatch(self._history, client, document)
 
         def note(made: Made) -> None:
             self._history.add("edit", client=client, document=name, **made._asdict())
@@ -220,7 +220,7 @@ async def _settle(writer: Writer) -> bool:
     return False
 
 
-class _Watch(Listener[Event]):
+class ReplicaWatch(Listener[Event]):
     """Records what happens to a replica in the moment in which it happens."""
 
     def __init__(self, history: History, client: str, document: Document) -> None:

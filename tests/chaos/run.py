@@ -99,7 +99,9 @@ async def _perform(world: World, history: History, phases: list[Phase], options:
             clients = await crowd.end_visits()
             await _gone(world, clients, options.settle_seconds)
             await crowd.finish(options.settle_seconds)
-        await Collector(world, history, options.settle_seconds).collect(crowd.documents)
+        await Collector(world, history, options.settle_seconds).collect(
+            (*crowd.documents, *world.left_documents)
+        )
 
 
 async def _gone(world: World, clients: int, seconds: float) -> None:

@@ -63,6 +63,8 @@ class World:
         self.history = history
         self.phase = ""
         """The part of the run that it is in, as the plan names it."""
+        self.left_documents: list[str] = []
+        """Documents that faults had written, and everybody has left."""
         self.level = level
         kind = ReplicatedSystem if level == "replicated" else System
         self.system: System = kind(
