@@ -197,7 +197,7 @@ class WorkingDocuments:
             dict(loaded.last_sequences),
             max_units=self._max_units,
         )
-        authority.remember(loaded.recent, loaded.recent_before)
+        authority.remember(loaded.recent)
         incarnation = self._recovery.incarnation(document_id)
         epoch, head = (loaded.epoch, loaded.revision) if loaded.stored else (0, Revision(0))
         position = Position(

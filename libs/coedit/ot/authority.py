@@ -60,7 +60,7 @@ class AlreadyCommitted:
 class Authority:
     """Where a document stands, and what becomes of the next submission.
 
-    ``document`` is the content at ``head``; ``recent`` the newest commits, without a gap up to ``head``;
+    ``document`` is the content at ``head``; kept are the newest commits, without a gap up to ``head``;
     ``last_sequences`` a bounded cache: what decides about a repeat are the commits above the base revision.
     """
 
@@ -83,17 +83,10 @@ class Authority:
         self._formats = FormatWeight(self._max_weight)
         self._weight = document.weight
         """What the document weighs, or more: what was taken away is not looked at before the bound is near."""
-        self.before_recent = mac
-        """The mac below the first of `recent`."""
         self._recent: deque[Commit] = deque()
         self._recent_weight = 0
         self._last_sequences: OrderedDict[ClientId, ClientSequence] = OrderedDict(last_sequences or {})
         self._ended: OrderedDict[ClientId, None] = OrderedDict()
-
-    @property
-    def recent(self) -> tuple[Commit, ...]:
-        """The newest commits, without a gap up to the head."""
-        return tuple(self._recent)
 
     @property
     def size_bytes(self) -> int:
@@ -170,8 +163,8 @@ class Authority:
     def append(self, commit: Commit, document: Delta) -> None:
         """Take note of a commit at the head, and of the document with it."""
         self._weight += commit.delta.weight
-        before, self.head, self.mac, self.document = self.mac, commit.revision, commit.mac, document
-        self.remember((commit,), before)
+        self.head, self.mac, self.document = commit.revision, commit.mac, document
+        self.remember((commit,))
         self._last_sequences[commit.client_id] = commit.client_sequence
         self._last_sequences.move_to_end(commit.client_id)
         if len(self._last_sequences) > MAX_LAST_SEQUENCES:
@@ -190,13 +183,8 @@ class Authority:
             self._ended.popitem(last=False)
         return True
 
-    def remember(self, commits: Sequence[Commit], before: str = "") -> None:
-        """Keep commits up to the head, already in the document, for rebasing over them.
-
-        ``before`` is the mac below the first, where nothing is kept yet.
-        """
-        if commits and not self._recent:
-            self.before_recent = before
+    def remember(self, commits: Sequence[Commit]) -> None:
+        """Keep commits up to the head, already in the document, for rebasing over them."""
         for commit in commits:
             self._recent.append(commit)
             self._recent_weight += commit.delta.weight
@@ -207,7 +195,6 @@ class Authority:
         while recent and (len(recent) > MAX_RECENT_COMMITS or self._recent_weight > MAX_RECENT_WEIGHT):
             oldest = recent.popleft()
             self._recent_weight -= oldest.delta.weight
-            self.before_recent = oldest.mac
 
     def _check_place(self, submission: Submission) -> None:
         if submission.epoch != self.epoch:
