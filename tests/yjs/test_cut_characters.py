@@ -37,6 +37,11 @@ _CUTS: dict[str, list[dict[str, Any]]] = {
         {"kind": "insert", "start": 0, "content": _HIGH},
         {"kind": "insert", "start": 1, "content": _LOW},
     ],
+    "a half and more behind it": [
+        {"kind": "insert", "start": 0, "content": _HIGH},
+        {"kind": "insert", "start": 1, "content": "😀!"},
+    ],
+    "a half before more": [{"kind": "insert", "start": 0, "content": _HIGH + "bc"}],
     "twice": [
         {"kind": "insert", "start": 2, "content": "🦀"},
         {"kind": "insert", "start": 3, "content": "B"},

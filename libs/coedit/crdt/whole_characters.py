@@ -9,7 +9,15 @@ from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.protocol.yjs.pairs import Pairs
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
-from coedit.protocol.yjs.whole import Whole, cuts_of, whole, with_replaced, write_deletes, write_places
+from coedit.protocol.yjs.whole import (
+    Whole,
+    cuts_of,
+    halves_at_ends,
+    whole,
+    with_replaced,
+    write_deletes,
+    write_places,
+)
 
 _FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
 """A character of two units, or what looks like one."""
@@ -34,6 +42,7 @@ class WholeCharacters:
         self._yjs = yjs
         self._client_id = client_id
         self._pairs = Pairs()
+        self._halves: dict[int, int] = {}
         if not yjs.is_text or _has_pairs(yjs.content):
             self.derived(yjs.update())
 
@@ -49,12 +58,13 @@ class WholeCharacters:
             DamagedError: Yjs failed on it, or the text has something now that no delta can hold.
         """
         known = decode_state_vector(self._yjs.state_vector())
-        plan = whole(data, update, self._pairs, known)
+        plan = whole(data, update, self._pairs, known, self._halves)
         steps = [Step(taken, is_clients=False) for taken in self._before(plan, known)]
         taken = self._yjs.take(plan.data)
         if taken is None:
             return steps
         self._pairs.add(plan.data, plan.update, known)
+        self._halves |= halves_at_ends(data, update)
         steps.append(Step(taken, is_clients=True))
         return steps + [Step(taken, is_clients=False) for taken in self._behind(plan)]
 

@@ -19,7 +19,10 @@ from coedit.protocol.yjs.lib0 import Reader, write_text, write_uint
 from coedit.protocol.yjs.pairs import Pairs
 from coedit.protocol.yjs.update import REPLACED, Block, Id, StringSpan, Update, decode_update
 
-_REPLACED_RUN = re.compile(f"{REPLACED}+")
+_REPLACED_RUN = re.compile(f"{REPLACED}+[^{REPLACED}]?", re.DOTALL)
+"""With the character behind it: JavaScript writes over that as well when it splits a string behind a half."""
+_BEHIND_HALF = re.compile(f"\\A{REPLACED}*[^{REPLACED}]?|{_REPLACED_RUN.pattern}", re.DOTALL)
+"""The same in a string that its author wrote on behind a half."""
 
 _TEXT_BETWEEN, _TEXT_BEHIND = 0xC4, 0x84
 """A string that says both its neighbours, or the left one alone."""
@@ -48,10 +51,15 @@ class Whole:
     """What is to be written anew by the server, behind it."""
 
 
-def whole(data: bytes, update: Update, pairs: Pairs, known: Mapping[int, int]) -> Whole:
-    """Return how ``data`` is applied to a document that has ``pairs``, and the items that are ``known``."""
+def whole(
+    data: bytes, update: Update, pairs: Pairs, known: Mapping[int, int], halves: Mapping[int, int]
+) -> Whole:
+    """Return how ``data`` is applied to a document that has ``pairs``, and the items that are ``known``.
+
+    ``halves`` tells behind which clock of a client's the last half was that it wrote at the end of a string.
+    """
     cuts = set(cuts_of(update, known))
-    replaces = tuple(_replaced(data, update, known))
+    replaces = tuple(_replaced(data, update, known, halves))
     new = {item for item in cuts if item.clock >= known.get(item.client, 0)}
     data, update = with_replaced(data, update, new)
     characters: dict[Id, str] = {}
@@ -159,29 +167,45 @@ def _untouched(characters: Iterable[Block], deleted: Iterable[Block]) -> list[Bl
     return staying
 
 
-def _replaced(data: bytes, update: Update, known: Mapping[int, int]) -> Iterator[tuple[Block, Place]]:
+def halves_at_ends(data: bytes, update: Update) -> dict[int, int]:
+    """Return, by client, behind which clock a string of an update ends with what may be half of a pair."""
+    spans = (span for span in update.strings if span.has_replaced)
+    return {
+        span.at.client: span.at.clock + span.units
+        for span in spans
+        if Reader(data, span.start).text().endswith(REPLACED)
+    }
+
+
+def _replaced(
+    data: bytes, update: Update, known: Mapping[int, int], halves: Mapping[int, int]
+) -> Iterator[tuple[Block, Place]]:
     """Yield the runs of U+FFFD that are new and stay, each with what comes in its place."""
     deleted: dict[int, list[Block]] = defaultdict(list)
     for block in sorted(update.deleted):
         deleted[block.client].append(block)
     for span in update.strings:
-        if not span.has_replaced:
-            continue
         client, clock = span.at
-        for run in _runs(Reader(data, span.start).text(), span.at):
+        is_behind = halves.get(client) == clock
+        if not span.has_replaced and not is_behind:
+            continue
+        for run, text in _runs(Reader(data, span.start).text(), span.at, is_behind=is_behind):
             new = run._replace(first=max(run.first, known.get(client, 0)))
             for first, end in _left(new, deleted[client]):
                 right = Id(client, end) if end < clock + span.units else span.right
-                yield Block(client, first, end), Place(Id(client, end - 1), right, REPLACED * (end - first))
+                part = text[2 * (first - run.first) : 2 * (end - run.first)].decode("utf-16-le", "replace")
+                yield Block(client, first, end), Place(Id(client, end - 1), right, part)
 
 
-def _runs(text: str, at: Id) -> Iterator[Block]:
-    """Yield where ``text``, whose first unit is ``at``, has U+FFFD."""
+def _runs(text: str, at: Id, *, is_behind: bool) -> Iterator[tuple[Block, bytes]]:
+    """Yield where ``text``, whose first unit is ``at``, has what is written anew, and that in UTF-16."""
     clock, position = at.clock, 0
-    for run in _REPLACED_RUN.finditer(text):
+    for run in (_BEHIND_HALF if is_behind else _REPLACED_RUN).finditer(text):
         clock += unit_length(text[position : run.start()])
-        yield Block(at.client, clock, clock + len(run[0]))
-        clock, position = clock + len(run[0]), run.end()
+        units = run[0].encode("utf-16-le")
+        if units:
+            yield Block(at.client, clock, clock + len(units) // 2), units
+        clock, position = clock + len(units) // 2, run.end()
 
 
 def _left(block: Block, deleted: list[Block]) -> Iterator[tuple[int, int]]:
