@@ -6,7 +6,9 @@ server takes none in before it is asked for, beyond a small buffer.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
@@ -138,7 +140,8 @@ class _Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        server = _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001
+        handle = _behind_expectations(made.request_handler)
+        server = _Server(handle, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001
         self._looking = asyncio.get_running_loop().create_task(_look_after(server, self._patience))
         return server
 
@@ -146,6 +149,18 @@ class _Runner(web.AppRunner):
         if self._looking is not None:
             self._looking.cancel()
         await super()._cleanup_server()
+
+
+def _behind_expectations(handle: Callable[..., Awaitable[web.StreamResponse]]) -> Callable[..., Any]:
+    """Return ``handle`` behind a refusal of what cannot be expected: aiohttp quotes it, and fails if it is no text."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get(hdrs.EXPECT, "100-continue").lower() == "100-continue":
+            return await handle(request)
+        refusal = {"code": "invalid-request", "message": "only 100-continue can be expected"}
+        return web.json_response(refusal, status=417, headers=HEADERS)
+
+    return answer
 
 
 async def _look_after(server: web.Server, patience: Patience) -> None:

@@ -139,3 +139,14 @@ async def _until_ended(reader: asyncio.StreamReader) -> None:
             pass
     except ConnectionError:
         pass  # a reset is an end, too
+
+
+@pytest.mark.parametrize("expected", [b"\xff\xfe", b"200-ok"])
+async def test_expectation_that_is_none_is_refused_with_a_code(port: int, expected: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: " + expected + b"\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 15)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 417")
+    assert b'"code": "invalid-request"' in answer
+    assert b"aiohttp" not in answer
