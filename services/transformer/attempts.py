@@ -6,6 +6,7 @@ noted there by others is what was not finished. Then entries are decided one by 
 ended over is refused.
 """
 
+import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,6 +20,8 @@ _APART_MOST = 2
 """So many may begin one entry in vain before it is refused."""
 _APART_ENTRIES = 1024
 """After so many entries that were decided one by one, a batch may have several again."""
+_BUSY_SECONDS = 1.0
+"""Whoever was fenced after less processor time was not held up by what it decided, but by the machine, or paused."""
 _KEPT_SECONDS = 86_400
 
 
@@ -41,8 +44,10 @@ class Attempts:
         self._redis = redis
         self._token = token
         self._lives: dict[Shard, int] = {}
-        """How often this process was fenced in a shard; what it had begun then counts as another's."""
+        """How often this process was fenced in a shard by what it decided; that counts as another's attempt."""
         self._apart_left: dict[Shard, int] = {}
+        self._begun_at: dict[Shard, float] = {}
+        """By the processor time of this process."""
 
     def gained(self, shard: Shard) -> None:
         """Take note that a shard was gained: what waits there may have ended somebody."""
@@ -50,8 +55,9 @@ class Attempts:
 
     def lost(self, shard: Shard, *, is_fenced: bool = False) -> None:
         """Take note that a shard is gone; ``is_fenced``: while this process was deciding."""
-        self._apart_left.pop(shard, None)
-        if is_fenced:
+        is_noted = self._apart_left.pop(shard, None) is not None
+        busy_seconds = time.process_time() - self._begun_at.pop(shard, float("inf"))
+        if is_fenced and is_noted and busy_seconds > _BUSY_SECONDS:
             self._lives[shard] = self._lives.get(shard, 0) + 1
 
     async def begin(self, shard: Shard, cursor: str) -> Care:
@@ -71,6 +77,7 @@ class Attempts:
             pipe.hset(shard.begun, self._own(shard), f"{cursor} {'apart' if is_apart else 'normal'}")
             pipe.expire(shard.begun, _KEPT_SECONDS)
             await pipe.execute()
+        self._begun_at[shard] = time.process_time()
         return Care(is_apart, care.is_refused, care.is_blind)
 
     async def finish(self, shard: Shard, entry_count: int) -> None:
@@ -81,6 +88,7 @@ class Attempts:
         """
         if shard not in self._apart_left:
             return
+        self._begun_at.pop(shard, None)
         left = self._apart_left[shard] = self._apart_left[shard] - entry_count
         if left <= 0:
             del self._apart_left[shard]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -170,11 +171,23 @@ async def test_owner_that_met_trouble_itself_is_no_witness(redis: Redis) -> None
         assert await attempts.begin(Shard(3), "5-0") == Care()
 
 
-async def test_owner_that_is_fenced_while_it_decides_is_one(redis: Redis) -> None:
+async def test_owner_that_is_fenced_while_it_is_busy_deciding_is_one(redis: Redis) -> None:
     attempts = Attempts(redis, "a")
     for expected in (Care(), Care(), Care(is_apart=True)):
         attempts.gained(Shard(3))
         assert await attempts.begin(Shard(3), "5-0") == expected
+        until = time.process_time() + 1.1
+        while time.process_time() < until:
+            pass
+        attempts.lost(Shard(3), is_fenced=True)
+
+
+async def test_owner_that_is_fenced_for_want_of_time_is_none(redis: Redis) -> None:
+    """On a machine that is too busy, or after a pause, leases are lost by whoever decides about a letter."""
+    attempts = Attempts(redis, "a")
+    for _ in range(5):
+        attempts.gained(Shard(3))
+        assert await attempts.begin(Shard(3), "5-0") == Care()
         attempts.lost(Shard(3), is_fenced=True)
 
 
