@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coedit.errors import CoeditError, OverloadedError, RevisionTooOldError
@@ -101,6 +101,17 @@ class Aside:
             outcome = await self._carry_on(job)
             if outcome is not None and self._drop(job):
                 await self._send_again(job, outcome)
+
+    async def add_apart(self, shard: Shard, submissions: Sequence[Addressed]) -> None:
+        """Add submissions to their shard's stream again, each as an entry of its own.
+
+        Raises:
+            RedisError, OSError: some of them may be added; twice does no harm.
+        """
+        for addressed in submissions:
+            failed = await self._ops.add({shard: [addressed]})
+            if failed:
+                raise failed[shard]
 
     def _drop(self, job: _Job) -> bool:
         """Let go of a submission; return False if it was given up before."""

@@ -95,6 +95,21 @@ class BatchDecider:
         writes = [part.write() for part in parts.values()]
         return BatchWrite(shard, cursor, entries[count - 1].entry_id, writes, undecodable, count)
 
+    async def decide_apart(self, shard: Shard, cursor: str, entry: Entry) -> BatchWrite:
+        """Return what to write for one entry that may end who decides it, or something that came with it.
+
+        Several submissions are not decided together: each comes again in an entry of its own, so that none is blamed
+        for another one.
+
+        Raises:
+            RedisError, OSError: see `decide`.
+        """
+        submissions = await decoded(entry, [])
+        if len(submissions) < 2:
+            return await self.decide(shard, cursor, [entry])
+        await self._aside.add_apart(shard, submissions)
+        return BatchWrite(shard, cursor, entry.entry_id, entry_count=1)
+
     async def refuse(self, shard: Shard, cursor: str, entry: Entry, *, is_blind: bool) -> BatchWrite:
         """Return what to write to refuse an entry to its authors, and to set it apart.
 

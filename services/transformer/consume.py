@@ -115,7 +115,12 @@ class Consumer:
         now = time.perf_counter()
         COMMIT_SECONDS.observe(now - before_commit)
         BATCH_SECONDS.observe(now - started)
-        for batch, outcome in zip(batches, outcomes, strict=True):
+        concluded = list(zip(batches, outcomes, strict=True))
+        # First of all, and without waiting for anything: what is stored is known here even if Redis goes away now.
+        for batch, outcome in concluded:
+            if isinstance(outcome, Committed):
+                self._note_committed(batch)
+        for batch, outcome in concluded:
             await self._conclude(batch, outcome)
         self._documents.drop_excess()
 
@@ -138,7 +143,9 @@ class Consumer:
         care = await self._attempts.begin(shard, cursor)
         if care.is_refused:
             return await self._decider.refuse(shard, cursor, entries[0], is_blind=care.is_blind)
-        return await self._decider.decide(shard, cursor, entries[:1] if care.is_apart else entries, until)
+        if care.is_apart:
+            return await self._decider.decide_apart(shard, cursor, entries[0])
+        return await self._decider.decide(shard, cursor, entries, until)
 
     def recover(self) -> list[Remembered]:
         """After an error: forget what is in memory; the next step begins with each shard as if it were gained.
@@ -208,13 +215,15 @@ class Consumer:
             self._waiting, self._is_interrupted = None, False
         return {name: _bounded(entries) for name, entries in found.items()}
 
+    def _note_committed(self, batch: BatchWrite) -> None:
+        self._cursors[batch.shard.ops.encode()] = batch.new_cursor
+        for write in batch.documents:
+            self._note_written(write)
+
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
         match outcome:
             case Committed():
                 await self._attempts.finish(batch.shard, batch.entry_count)
-                self._cursors[batch.shard.ops.encode()] = batch.new_cursor
-                for write in batch.documents:
-                    self._note_written(write)
             case Misfit(document_ids, broken):
                 self._drop_batch(batch)
                 MISFITS.labels("broken" if broken else "stale").inc()

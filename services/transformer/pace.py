@@ -5,8 +5,10 @@ health, other nodes' shards. Between decisions the loop has its turn after some 
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
 from coedit.errors import TooCostlyError
@@ -20,7 +22,8 @@ HEAVY_WEIGHT = 32 * 1024
 SLOW_SECONDS = 0.02
 """Where a decision took so much processor time, the next one in its document is taken for heavy, too."""
 _MOST_SECONDS = 20.0
-"""After so long a decision is given up, and what asked for it refused."""
+"""After so much processor time a decision is given up, and what asked for it refused."""
+_LOOK_SECONDS = 1.0
 
 
 class Pace:
@@ -65,15 +68,36 @@ async def at_its_pace(
 
 
 async def beside_the_loop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``work`` does in a thread.
+    """Return what ``work`` does in a thread of its own.
 
     Whatever it changes is not to be used any more where it was given up, or its caller was cancelled: it goes on.
 
     Raises:
-        TooCostlyError: it was given up.
+        TooCostlyError: it was given up, for the processor time that it took; waiting for its turn costs nobody.
     """
+    outcome: Future[T] = Future()
+    clocks: list[int] = []
+
+    def run() -> None:
+        outcome.set_running_or_notify_cancel()
+        clocks.append(time.pthread_getcpuclockid(threading.get_ident()))
+        try:
+            outcome.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="beside", daemon=True).start()
+    waiting = asyncio.wrap_future(outcome)
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=_LOOK_SECONDS)
+        if clocks and not waiting.done() and _used_seconds(clocks[0]) > _MOST_SECONDS:
+            waiting.add_done_callback(lambda given_up: given_up.cancelled() or given_up.exception())
+            raise TooCostlyError(f"to decide about it takes more than {_MOST_SECONDS:.0f} s")
+    return waiting.result()
+
+
+def _used_seconds(clock: int) -> float:
     try:
-        async with asyncio.timeout(_MOST_SECONDS):
-            return await asyncio.to_thread(work, *args, **kwargs)
-    except TimeoutError:
-        raise TooCostlyError(f"to decide about it takes longer than {_MOST_SECONDS:.0f} s") from None
+        return time.clock_gettime(clock)
+    except OSError:  # the thread has ended by now
+        return 0.0

@@ -137,25 +137,27 @@ async def commands(redis: Redis) -> int:
 
 async def test_leases_are_kept_while_the_loop_stands_still(redis: Redis, redis_url: str) -> None:
     """Whoever lost its shards by a heavy input would hand the same input on to the next owner, for ever."""
-    leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, ttl_seconds=0.6)
+    leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, ttl_seconds=2.0)
     await leases.keep()
-    with LeaseThread(leases, lambda: connect_nodes(redis_url), _fail):
-        _be_busy(3.0)
+    errors: list[None] = []
+    with LeaseThread(leases, lambda: connect_nodes(redis_url), lambda: errors.append(None)):
+        _be_busy(5.0)
         gained, lost = await leases.keep()
     assert len(leases.held) == SHARDS
-    assert (gained, lost) == (set(), set())
+    assert (gained, lost, errors) == (set(), set(), [])
 
 
 async def test_lease_thread_takes_nothing_from_others(redis: Redis, redis_url: str) -> None:
-    leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, ttl_seconds=0.6)
+    leases = ShardLeases(Nodes(redis), "transformer", Shard.owner.__get__, SHARDS, ttl_seconds=2.0)
     await leases.keep()
     others = Shard(0)
     await redis.set(others.owner, "somebody else", px=60_000)
-    with LeaseThread(leases, lambda: connect_nodes(redis_url), _fail):
-        _be_busy(1.0)
+    errors: list[None] = []
+    with LeaseThread(leases, lambda: connect_nodes(redis_url), lambda: errors.append(None)):
+        _be_busy(5.0)
+        _, lost = await leases.keep()
     assert await redis.get(others.owner) == b"somebody else"
-    _, lost = await leases.keep()
-    assert lost == {others}
+    assert (lost, errors) == ({others}, [])
 
 
 def _be_busy(seconds: float) -> None:
@@ -163,7 +165,3 @@ def _be_busy(seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
-
-
-def _fail() -> None:
-    pytest.fail("a lease could not be renewed")
