@@ -39,16 +39,24 @@ class OneDocument:
 
 
 class NothingAside:
-    """Nothing was far behind."""
+    """Nothing was far behind; what is to come again apart is kept."""
+
+    def __init__(self) -> None:
+        self.again: list[Addressed] = []
+
+    async def add_apart(self, _: Shard, submissions: list[Addressed]) -> None:
+        self.again += submissions
 
     def begun(self, _: DocumentId, submission: Submission) -> Rebase:
         return Rebase.begin(submission)
 
 
-def _decider(documents: OneDocument) -> BatchDecider:
+def _decider(documents: OneDocument, aside: NothingAside | None = None) -> BatchDecider:
     key = ChainKey.derive(b"secret")
     no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), 6)
-    return BatchDecider(cast("WorkingDocuments", documents), key, cast("Aside", NothingAside()), no_yjs)
+    return BatchDecider(
+        cast("WorkingDocuments", documents), key, cast("Aside", aside or NothingAside()), no_yjs
+    )
 
 
 def _submission(client: str, delta: Delta, *, epoch: int = 1, base: int = 0) -> Submission:
@@ -123,3 +131,16 @@ async def test_heavy_edit_is_decided_as_any_other_is() -> None:
     ]
     assert [len(batch.documents[0].commits) for batch in batches] == [1, 1]
     assert documents.working.authority.head == 2
+
+
+async def test_submissions_of_one_entry_are_not_blamed_for_one_another() -> None:
+    """One of them ended whoever decided the entry: each comes again alone, and only that one is refused at last."""
+    aside, documents = NothingAside(), OneDocument()
+    decider = _decider(documents, aside)
+    both = [Addressed(DOCUMENT, _submission(client, Delta().insert("f"))) for client in ("one", "other")]
+    fields: Any = {b"submissions": encode_submissions(both)}
+    batch = await decider.decide_apart(Shard(0), "0-0", Entry("1-0", 1, fields))
+    assert (batch.new_cursor, list(batch.documents), list(batch.refused)) == ("1-0", [], [])
+    assert aside.again == both
+    alone = await decider.decide_apart(Shard(0), "1-0", _entry(2, _submission("one", Delta().insert("f"))))
+    assert len(alone.documents[0].commits) == 1
