@@ -39,6 +39,8 @@ class WorkingDocument:
     """Its other side; of a document that is being made ready for Yjs clients not there yet."""
     is_slow: bool = False
     """Whether the last decision took long: the next one may, too, and is made in a thread."""
+    took_early: bool = False
+    """Whether what had waited for it to begin was taken into it; that may not be stored yet."""
     counted_bytes: int = 0
     """What it was last counted as, by who keeps it."""
 

@@ -21,7 +21,10 @@ Early = tuple[Held, Update]
 
 
 class EarlyUpdates:
-    """What waits for documents to begin, bounded; the documents that were waited for longest are given up first."""
+    """What waits for documents to begin, bounded; the documents that were waited for longest are given up first.
+
+    All consumers share it, so it is touched on the loop alone.
+    """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[DocumentId, list[Early]] = OrderedDict()
@@ -42,16 +45,21 @@ class EarlyUpdates:
         waiting.append((held, update))
         self._bytes += len(held.submission.update)
         while self._bytes > _MAX_BYTES or len(self._waiting) > _MAX_DOCUMENTS:
-            oldest = next(iter(self._waiting))
-            YJS.labels("given-up").inc(len(self._waiting[oldest]))
-            if count := self._dropped.count("given-up"):
-                facts = {"event": "early-given-up", "document_id": oldest, "count": count}
-                logger.warning("too many updates wait for documents to begin", extra=facts)
-            self.drop(oldest)
+            self.give_up(next(iter(self._waiting)))
 
     def of(self, document_id: DocumentId) -> list[Early]:
         """Return what waits for a document; it goes on waiting until `drop`, since what begins may not be stored."""
         return list(self._waiting.get(document_id, ()))
+
+    def give_up(self, document_id: DocumentId) -> None:
+        """Let go of what waited for a document, which is never taken."""
+        if document_id not in self._waiting:
+            return
+        YJS.labels("given-up").inc(len(self._waiting[document_id]))
+        if count := self._dropped.count("given-up"):
+            facts = {"event": "early-given-up", "document_id": document_id, "count": count}
+            logger.warning("updates that waited for a document to begin are given up", extra=facts)
+        self.drop(document_id)
 
     def drop(self, document_id: DocumentId) -> None:
         """Let go of what waited for a document."""

@@ -14,7 +14,7 @@ from coedit.protocol.yjs.update import Update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.bridging import Bridging
 from services.transformer.documents import WorkingDocument
-from services.transformer.early_updates import EarlyUpdates
+from services.transformer.early_updates import Early, EarlyUpdates
 from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import CUT_CHARACTERS, YJS
 from services.transformer.outcome import Outcome
@@ -104,37 +104,53 @@ class _InDocument:
         update = self.parts.large.decoded(self.document_id, submission)
         if update is None:
             return "put-off"
-        try:
-            return await at_its_pace(working, submission.weight, self._decided, submission, update, at)
-        except TooCostlyError as error:
-            raise SpoiledError(submission, error) from error
+        return await self._decide_with(self._early(), Held(submission, at), update)
 
-    def _decided(self, submission: YjsSubmission, update: Update, at: int) -> str:
-        working = self.working
-        side = working.yjs or YjsSide.begin(self.document_id, submission, update, working.stored.incarnation)
-        if side is None:
-            self.parts.early.keep(self.document_id, Held(submission, at), update)
-            return self._held(submission)
-        is_begun = working.yjs is not None
-        if is_begun and working.stored.epoch:
-            self.parts.early.drop(self.document_id)
-        became = self._take(side, Held(submission, at), update)
-        if not is_begun and working.yjs is not None:
-            self._take_early(side)
+    def _early(self) -> list[Early]:
+        """Return what waited for the document to begin and was not taken; let go of what was, once that is stored."""
+        early, working = self.parts.early, self.working
+        if working.took_early and working.authority.head == working.stored_head():
+            early.drop(self.document_id)
+        return [] if working.took_early else early.of(self.document_id)
+
+    async def _decide_with(self, early: list[Early], arrived: Held, update: Update) -> str:
+        """Decide an update, and what waited; here on the loop, since what waits is shared, and threads are given up."""
+        weight = arrived.submission.weight + sum(held.submission.weight for held, _ in early)
+        try:
+            became = await at_its_pace(self.working, weight, self._decided, arrived, update, early)
+        except TooCostlyError as error:
+            self.parts.early.give_up(self.document_id)  # else the document could never begin
+            raise SpoiledError(arrived.submission, error) from error
+        except SpoiledError as error:
+            if any(held.submission is error.submission for held, _ in early):
+                self.parts.early.give_up(self.document_id)
+            raise
+        if became is None:
+            self.parts.early.keep(self.document_id, arrived, update)
+            return self._held(arrived.submission)
         return became
 
-    def _take_early(self, side: YjsSide) -> None:
-        """Take what waited for the document to begin; its senders need not be there any more."""
-        for held, update in self.parts.early.of(self.document_id):
+    def _decided(self, arrived: Held, update: Update, early: list[Early]) -> str | None:
+        """Return what became of an update; None: it rests on others, and the document has not begun."""
+        working, submission = self.working, arrived.submission
+        side = working.yjs or YjsSide.begin(self.document_id, submission, update, working.stored.incarnation)
+        if side is None:
+            return None
+        became = self._take(side, arrived, update)
+        if working.yjs is not None and not working.took_early:
+            self._take_early(side, early)
+        return became
+
+    def _take_early(self, side: YjsSide, early: list[Early]) -> None:
+        """Take what waited for the document to begin, whoever began it; its senders need not be there any more."""
+        for held, update in early:
             try:
                 self._take(side, held, update)
-            except SpoiledError:
-                self.parts.early.drop(self.document_id)
-                raise
             except DamagedError:
                 raise
             except CoeditError as error:
                 self.outcome.reject(held.submission, error)
+        self.working.took_early = True
 
     def _declare(self, submission: YjsSubmission, at: int) -> None:
         """Commit that Yjs clients open the document from here on; what it was before is its snapshot's to say."""

@@ -355,3 +355,20 @@ async def test_update_that_came_before_its_document_began_is_in_it_though_its_se
     async with yjs_peer(system, "early", "yjs-three") as later:
         assert later.content.text == "zero one two"
         assert later.revision == 3
+
+
+async def test_update_that_came_too_early_is_in_its_document_though_an_ot_client_began_that(
+    system: System,
+) -> None:
+    async with yjs_peer(system, "early beside") as leaver:
+        leaver.text.insert(0, "one ")
+        leaver.text.insert(4, "two")
+        first, second = leaver.made
+        assert isinstance(await leaver.submit(second), YjsHeld)
+    async with opened(system, "early beside") as document:
+        await document.insert(0, "zero")
+        await document.settle()
+        async with yjs_peer(system, "early beside", "yjs-two") as other:
+            await other.submit(first)
+            await eventually(lambda: "one two" in document.text, "what waited is there")
+            assert document.text.replace("zero", "") == "one two"
