@@ -156,7 +156,7 @@ class Transformer:
             lanes: Lanes[Redis] = Lanes(tasks, "consume", stop, ERRORS.labels("consume").inc)
             consumers = ConsumerLanes(self._nodes, self._recovery, self._consumer, lanes)
             tasks.create_task(self._keep_leases(consumers, stop))
-            saved = Saved(self._log, self._scripts, consumers.unsaved, self._recovery.remember)
+            saved = Saved(self._nodes, self._log, self._scripts, consumers.unsaved, self._recovery.remember)
             beside = {
                 "heads": self._heads.step,
                 "recover": self._recovery.step,

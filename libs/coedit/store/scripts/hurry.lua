@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ask for a snapshot of a document at its head, however short and busy its log is.
 --
 -- KEYS  document, changed
