@@ -12,7 +12,7 @@ from coedit.identifiers import ClientId
 from coedit.protocol.events import Rejected
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, Right
-from coedit.protocol.yjs.gate import lacks
+from coedit.protocol.yjs.gate import Needs
 from coedit.protocol.yjs.sync import (
     AwarenessMessage,
     Message,
@@ -148,8 +148,10 @@ class YjsSeat:
 
     def reject(self, event: Rejected) -> None:
         """A submission was refused."""
-        if event.retryable or not self._unanswered.knows(event.client_sequence):
-            return  # what may succeed later is sent again
+        if not self._unanswered.knows(event.client_sequence):
+            return
+        if event.retryable and not self._unanswered.is_full_of(event.client_sequence):
+            return  # what may succeed later is sent again; unless what it waits for is not even read meanwhile
         ERRORS.labels(event.code).inc()
         facts = {"event": "refuse", "code": event.code, "client_id": self.client_id}
         logger.info("a Yjs update was refused", extra=facts | {"error": event.message[:200]})
@@ -171,7 +173,7 @@ class YjsSeat:
     def try_held(self) -> None:
         """Submit what was held back, and need not be any more."""
         for sent in self._unanswered.held():
-            if not lacks(decode_update(sent.update), self.document.known):
+            if sent.needs.are_met(self.document.known):
                 self._unanswered.send_again(sent, time.monotonic())
                 self._submit(sent)
 
@@ -190,14 +192,14 @@ class YjsSeat:
             if is_counted:
                 self.outlet.confirm(is_taken=False)
             return
-        decoded = await _beside(decode_update, update)
+        needs = await _beside(_read_needs, update)
         if self.is_draining:
             return
-        if decoded.is_empty:
+        if needs is None:
             if is_counted:
                 self.outlet.confirm(is_taken=True)
             return
-        self._submit(self._unanswered.add(update, time.monotonic(), is_counted=is_counted))
+        self._submit(self._unanswered.add(update, needs, time.monotonic(), is_counted=is_counted))
         await self._until_less_waits()
 
     def _submit(self, sent: Submitted) -> None:
@@ -220,6 +222,12 @@ class YjsSeat:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
                     await self._answered.wait()
+
+
+def _read_needs(update: bytes) -> Needs | None:
+    """Return what an update rests on; None: it says nothing."""
+    decoded = decode_update(update)
+    return None if decoded.is_empty else Needs(decoded)
 
 
 async def _beside(decode: Callable[[bytes], T], data: bytes) -> T:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coedit.identifiers import ClientSequence
+from coedit.protocol.yjs.gate import Needs
 
 ANSWER_SECONDS = 5.0
 """A submission unanswered for this long is sent again; then, while nobody answers, ever more rarely."""
@@ -22,6 +23,8 @@ class Submitted:
 
     sequence: ClientSequence
     update: bytes
+    needs: Needs
+    """What has to be in the document before it."""
     is_counted: bool
     """Whether the client counts it, and wants to know what became of it."""
     sent_at: float
@@ -72,10 +75,10 @@ class Unanswered:
         """Return whether no submission up to ``sequence`` waits for its answer, but for what is held."""
         return all(number > sequence or sent.is_held for number, sent in self._submitted.items())
 
-    def add(self, update: bytes, now: float, *, is_counted: bool) -> Submitted:
+    def add(self, update: bytes, needs: Needs, now: float, *, is_counted: bool) -> Submitted:
         """Take note of an update that is sent now; return it with its number."""
         self._sequence += 1
-        sent = Submitted(ClientSequence(self._sequence), update, is_counted, now)
+        sent = Submitted(ClientSequence(self._sequence), update, needs, is_counted, now)
         self._submitted[self._sequence] = sent
         self._bytes += len(update)
         return sent
@@ -91,6 +94,11 @@ class Unanswered:
     def knows(self, sequence: int) -> bool:
         """Return whether a submission waits for its answer."""
         return sequence in self._submitted
+
+    def is_full_of(self, sequence: int) -> bool:
+        """Return whether nothing more is read from the client because of this one submission."""
+        sent = self._submitted.get(sequence)
+        return sent is not None and not sent.is_held and len(sent.update) > _MOST_BYTES
 
     def hold(self, sequence: int) -> bool:
         """Take note that a submission is held; return whether it is known."""

@@ -4,12 +4,11 @@ import logging
 import time
 from collections import OrderedDict
 
-from coedit.errors import OverloadedError
 from coedit.identifiers import DocumentId
 from coedit.protocol.yjs.update import Update
 from coedit.runtime.logs import Sparse
 from services.transformer.metrics import YJS
-from services.transformer.yjs_side import MAX_HELD, MAX_HELD_BYTES, Held, names
+from services.transformer.yjs_side import Held, check_room, names
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +36,11 @@ class EarlyUpdates:
         Raises:
             OverloadedError: too much waits for the document.
         """
-        waiting = self._waiting.setdefault(document_id, [])
+        waiting = self._waiting.get(document_id, [])
         if any(names(other.submission) == names(held.submission) for other, _ in waiting):
             return  # it was sent again meanwhile
-        if len(waiting) >= MAX_HELD or _weight(waiting) > MAX_HELD_BYTES:
-            raise OverloadedError("too many updates wait for others before them")
-        waiting.append((held, update))
+        check_room(len(waiting), _weight(waiting), held)
+        self._waiting.setdefault(document_id, waiting).append((held, update))
         self._bytes += len(held.submission.update)
         while self._bytes > _MAX_BYTES or len(self._waiting) > _MAX_DOCUMENTS:
             self.give_up(next(iter(self._waiting)))

@@ -19,7 +19,7 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
-from coedit.protocol.yjs.gate import check_ids, check_text, is_text, lacks
+from coedit.protocol.yjs.gate import Needs, check_ids, check_text, is_text, lacks
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import LoadedDocument
@@ -56,7 +56,7 @@ class YjsSide:
         self._whole = WholeCharacters(yjs, whole_id)
         self.size_bytes = size_bytes
         """What the updates that made the document are together; about what one takes that is no text."""
-        self._held: deque[tuple[Held, Update]] = deque()
+        self._held: deque[tuple[Held, Needs, Update]] = deque()
         """Those whose updates rest on items that are not there."""
         self._held_bytes = 0
 
@@ -143,19 +143,19 @@ class YjsSide:
         Raises:
             OverloadedError: too much waits.
         """
-        if any(names(other.submission) == names(held.submission) for other, _ in self._held):
+        if any(names(other.submission) == names(held.submission) for other, _, _ in self._held):
             return  # it was sent again meanwhile
-        if len(self._held) >= MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
-            raise OverloadedError("too many updates wait for others before them")
-        self._held.append((held, update))
+        check_room(len(self._held), self._held_bytes, held)
+        self._held.append((held, Needs(update), update))
         self._held_bytes += len(held.submission.update)
 
     def released(self) -> Iterator[tuple[Held, Update]]:
         """Yield the submissions that need wait no longer; each is to be applied before the next is asked for."""
         while ready := self._next_ready():
             self._held.remove(ready)
-            self._held_bytes -= len(ready[0].submission.update)
-            yield ready
+            held, _, update = ready
+            self._held_bytes -= len(held.submission.update)
+            yield held, update
 
     def apply(self, submission: YjsSubmission, update: Update) -> list[Step]:
         """Apply an update that `check` let through; return what came of it, which is nothing if nothing was new.
@@ -173,9 +173,9 @@ class YjsSide:
     def _known(self) -> dict[int, int]:
         return decode_state_vector(self._yjs.state_vector())
 
-    def _next_ready(self) -> tuple[Held, Update] | None:
+    def _next_ready(self) -> tuple[Held, Needs, Update] | None:
         known = self._known() if self._held else {}
-        return next((item for item in self._held if not lacks(item[1], known)), None)
+        return next((item for item in self._held if item[1].are_met(known)), None)
 
     def _check_units(self, packed: bytes, update: Update, max_units: int) -> None:
         length = self._yjs.content.document_length
@@ -189,6 +189,16 @@ class YjsSide:
 def _whole_id(document_id: DocumentId, epoch: int, incarnation: str) -> int:
     """Return the id under which whole characters come in the place of cut ones."""
     return yjs_client_id(document_id, epoch, incarnation, "whole")
+
+
+def check_room(count: int, size_bytes: int, held: Held) -> None:
+    """Refuse to hold one more where ``count`` of ``size_bytes`` are held for the same document.
+
+    Raises:
+        OverloadedError: too much would wait.
+    """
+    if count >= MAX_HELD or size_bytes + len(held.submission.update) > MAX_HELD_BYTES:
+        raise OverloadedError("too many updates wait for others before them")
 
 
 def names(submission: YjsSubmission) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from pycrdt import Doc, Text
 from coedit.errors import CoeditError
 from coedit.ot.utf16 import unit_length
 from coedit.protocol.yjs.awareness import read_entries
-from coedit.protocol.yjs.gate import check_text, is_text, lacks
+from coedit.protocol.yjs.gate import Needs, check_text, is_text, lacks
 from coedit.protocol.yjs.hocuspocus import read_frame
 from coedit.protocol.yjs.shadow import shadow
 from coedit.protocol.yjs.sync import read_messages
@@ -110,6 +110,7 @@ def test_what_the_gate_lets_through_leaves_nothing_pending(sites: list[Site], da
         known = decode_state_vector(replica.get_state())
         ready = [update for update in updates if not lacks(decode_update(update), known)]
         assert ready
+        assert ready == [update for update in updates if Needs(decode_update(update)).are_met(known)]
         replica.apply_update(ready[0])
         after = decode_state_vector(replica.get_state())
         assert all(after[client] >= end for client, _, end in decode_update(ready[0]).blocks)

@@ -11,8 +11,10 @@ from coedit.errors import LostItemsError, QuarantinedError, UnavailableError, Wr
 from coedit.identifiers import ClientSequence
 from coedit.protocol.events import DamageFound, HeadAt, Rejected, Repeated, YjsHeld, YjsTaken
 from coedit.protocol.server_session import CloseCode
+from coedit.protocol.yjs import gate
 from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, SyncUpdate
-from coedit.protocol.yjs.update import encode_state_vector
+from coedit.protocol.yjs.update import Update, decode_update, encode_state_vector
+from services.gateway import yjs_seat
 from services.gateway.yjs_unanswered import ANSWER_SECONDS
 from tests.system import eventually
 from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
@@ -197,6 +199,48 @@ async def test_held_update_is_asked_for_and_tried_again_once_it_may_be(
     store.head += 1
     store.publish(4, 4)
     await eventually(lambda: len(store.submitted) == 2, "it is tried again")
+
+
+async def test_held_update_is_not_read_again_by_commits_that_it_does_not_wait_for(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have some MB, and the gateway has one loop."""
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncUpdate(_resting_on_nothing_there()))
+    store.tell(YjsHeld(seat.client_id, ClientSequence(1)))
+    read: list[bytes] = []
+
+    def decode(data: bytes) -> Update:
+        read.append(data)
+        return decode_update(data)
+
+    monkeypatch.setattr(yjs_seat, "decode_update", decode)
+    monkeypatch.setattr(gate, "_needed", lambda _: pytest.fail("it is gone through again"))
+    for _ in range(3):
+        store.commit()
+        await eventually(lambda: not seat.document._tries_held, "what is held is looked at")
+    assert (read, len(store.submitted), seat.holds) == ([], 1, True)
+
+
+def _resting_on_nothing_there() -> bytes:
+    doc: Doc[Any] = Doc(client_id=7)
+    text = doc.get("content", type=Text)
+    text.insert(0, "lost")
+    before = doc.get_state()
+    text.insert(4, "found")
+    return doc.get_update(before)
+
+
+async def test_what_fills_a_client_and_cannot_be_held_makes_it_come_again(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    """Nothing more is read from it until that has an answer, so what it lacks could never come."""
+    seat = await seat_of(store.desk(), outlet)
+    sending = asyncio.create_task(seat.hear(SyncUpdate(_update("x" * 5_000_000))))
+    await eventually(lambda: len(store.submitted) == 1, "it is submitted")
+    store.tell(Rejected(seat.client_id, ClientSequence(1), "overloaded", "a test", False, True))
+    await asyncio.wait_for(sending, 15)
+    assert outlet.ended == [(CloseCode.SYNC_AGAIN, "overloaded")]
 
 
 async def test_too_much_that_is_held_ends_the_connection(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:

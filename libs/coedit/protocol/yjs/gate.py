@@ -4,6 +4,7 @@ Yjs does not roll back, and yrs makes another document of updates that come befo
 this is asked of the decoded update, before it is applied.
 """
 
+from array import array
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from heapq import heappop, heappush
@@ -39,15 +40,30 @@ def lacks(update: Update, known: Mapping[int, int]) -> bool:
 
     An update whose items rest on each other in a circle lacks something for ever.
     """
-    after = _state_after(update, known)
-    if after is None:
+    if any(clock > known.get(client, 0) for client, clock in _needed(update).items()):
         return True
-    if any(end > after.get(client, 0) for client, _, end in update.deleted):
-        return True
-    open_ends = [needs for needs in update.dependencies if needs.on.clock >= known.get(needs.on.client, 0)]
-    if any(on.clock >= after.get(on.client, 0) for _, on in open_ends):
-        return True
-    return _is_circular(open_ends, known)
+    return _is_circular(update, known)
+
+
+class Needs:
+    """What an update rests on that it does not bring itself, to be asked for again and again as its document grows.
+
+    All the asking together takes as many steps as it needs clients, and one more each time.
+    """
+
+    __slots__ = ("_is_circular", "_wanted")
+
+    def __init__(self, update: Update) -> None:
+        # Two numbers for each client: the update may be all names of clients, and is kept beside this.
+        self._wanted = array("Q", (number for need in _needed(update).items() for number in need))
+        self._is_circular = _is_circular(update, {})
+
+    def are_met(self, known: Mapping[int, int]) -> bool:
+        """Return whether all of it is in a document that has come to ``known``; of a circle it never is."""
+        wanted = self._wanted
+        while wanted and wanted[-1] <= known.get(wanted[-2], 0):
+            del wanted[-2:]
+        return not wanted and not self._is_circular
 
 
 def check_ids(update: Update, known: Mapping[int, int]) -> None:
@@ -95,22 +111,32 @@ def is_text(update: Update, root: str) -> bool:
     return True
 
 
-def _state_after(update: Update, known: Mapping[int, int]) -> dict[int, int] | None:
-    """Return how far the document has each client's items after the update; None if a hole would be left."""
-    after = dict(known)
+def _needed(update: Update) -> dict[int, int]:
+    """Return how far the document has to have each client's items, so that nothing rests on what is missing."""
+    brought: dict[int, int] = {}
+    needed: dict[int, int] = {}
+
+    def need(client: int, clock: int) -> None:
+        if clock > brought.get(client, 0):
+            needed[client] = max(clock, needed.get(client, 0))
+
     for client, first, end in sorted(update.blocks):
-        reached = after.get(client, 0)
-        if first > reached:
-            return None
-        after[client] = max(reached, end)
-    return after
+        need(client, first)  # or a hole is left
+        brought[client] = max(end, brought.get(client, 0))
+    for client, _, end in update.deleted:
+        need(client, end)
+    for _, (client, clock) in update.dependencies:
+        if clock >= brought.get(client, 0):
+            need(client, clock + 1)
+    return needed
 
 
-def _is_circular(open_ends: list[Dependency], known: Mapping[int, int]) -> bool:
+def _is_circular(update: Update, known: Mapping[int, int]) -> bool:
     """Tell whether the items can be put into no order in which each comes after what it rests on.
 
     Of each client they come in the order of their clocks, so that each client waits for one item at a time.
     """
+    open_ends = [needs for needs in update.dependencies if needs.on.clock >= known.get(needs.on.client, 0)]
     waiting: dict[int, deque[Dependency]] = defaultdict(deque)
     for needs in sorted(open_ends):
         if needs.at.clock >= known.get(needs.at.client, 0):

@@ -8,7 +8,7 @@ from pycrdt import Array, Doc, Map, Text
 from coedit.crdt.document import yjs_client_id
 from coedit.errors import InvalidUpdateError, NotTextError, ServerIdError, WrongRootError
 from coedit.identifiers import ClientId, DocumentId
-from coedit.protocol.yjs.gate import check_ids, check_text, is_text, lacks
+from coedit.protocol.yjs.gate import Needs, check_ids, check_text, is_text, lacks
 from coedit.protocol.yjs.ids import FIRST_SERVER_ID, LAST_SERVER_ID, awareness_id, is_server_id
 from coedit.protocol.yjs.lib0 import write_text, write_uint
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
@@ -85,6 +85,49 @@ def test_long_ladder_is_climbed() -> None:
     first = [_item(1, 0), *(_beside(2, rung) for rung in range(count))]
     second = [_item(2, 0), *(_beside(1, rung + 1) for rung in range(count))]
     assert not lacks(decode_update(_blocks(*first) + _blocks_end(*second)), {})
+
+
+def test_needs_are_met_once_all_of_them_are_there() -> None:
+    author, other = Author(1), Author(2)
+    other.doc.apply_update(author.write(0, "ab"))
+    other.write(2, "c")
+    del other.text[0:1]
+    assert Needs(decode_update(other.doc.get_update())).are_met({})
+    needs = Needs(decode_update(other.doc.get_update(author.doc.get_state())))
+    assert [needs.are_met(known) for known in ({}, {1: 1}, {1: 2})] == [False, False, True]
+
+
+@pytest.mark.parametrize("known", [{5: 2}, {5: 4}, {5: 5}])
+def test_needs_of_what_follows_a_hole(known: dict[int, int]) -> None:
+    holed = decode_update(bytes.fromhex("01030500040101740268690a0384050402686900"))
+    assert Needs(holed).are_met(known) is not lacks(holed, known)
+
+
+def test_needs_of_a_circle_are_never_met() -> None:
+    circle = decode_update(_blocks(_item(1, 0), _beside(2, 1)) + _blocks_end(_item(2, 0), _beside(1, 1)))
+    assert not Needs(circle).are_met({2: 2, 1: 2})
+
+
+class _Counted(dict[int, int]):
+    """A state vector that counts how often it is asked."""
+
+    asked = 0
+
+    def get(self, key: int, default: Any = None) -> Any:
+        self.asked += 1
+        return super().get(key, default)
+
+
+def test_asking_again_takes_one_step_however_much_is_needed() -> None:
+    """Of 3,000 items beside 1,000 others' all but one are there; 50 times nothing more comes."""
+    items = [_beside(10 + number % 1_000, 0) for number in range(3_000)]
+    needs = Needs(decode_update(b"\x01" + write_uint(3_000) + b"\x01\x00" + b"".join(items) + b"\x00"))
+    known = _Counted(dict.fromkeys(range(10, 1010), 1))
+    del known[500]
+    assert not any(needs.are_met(known) for _ in range(50))
+    assert known.asked <= 1_000 + 50
+    known[500] = 1
+    assert needs.are_met(known)
 
 
 def _blocks(*items: bytes) -> bytes:
