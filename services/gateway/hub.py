@@ -29,17 +29,18 @@ class Hub:
         unsaved_bytes: int,
     ) -> None:
         self._make: Callable[[DocumentId], OpenDocument] = lambda document_id: OpenDocument(
-            document_id, log, reader, channels, healer, quarantine, kept.take(document_id)
+            document_id, log, reader, channels, healer, quarantine
         )
         self._kept = kept
         self._documents: dict[DocumentId, OpenDocument] = {}
-        self._left = LeftDocuments(unsaved_bytes, self._close)
+        self._left = LeftDocuments(unsaved_bytes, lambda document: document.close())
 
     def get(self, document_id: DocumentId) -> OpenDocument:
         """Return the open document; whoever asks calls `release` in the end."""
         document = self._documents.get(document_id)
         if document is None:
             document = self._left.take(document_id) or self._make(document_id)
+            document.begin_with(self._kept.take(document_id))
             self._documents[document_id] = document
             DOCUMENTS.set(len(self._documents))
         document.users += 1
@@ -54,9 +55,6 @@ class Hub:
         if document.users == 0:
             del self._documents[document.feed.document_id]
             DOCUMENTS.set(len(self._documents))
+            if (content := document.take_content()) is not None:  # which has a bound of its own
+                self._kept.put(document.feed.document_id, content)
             self._left.put(document)
-
-    def _close(self, document: OpenDocument) -> None:
-        if (content := document.content_to_keep()) is not None:
-            self._kept.put(document.feed.document_id, content)
-        document.close()

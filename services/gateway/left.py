@@ -17,15 +17,26 @@ logger = logging.getLogger(__name__)
 
 _MAX_DOCUMENTS = 2000
 _LOG_SECONDS = 10.0
+_MEASURE_AGAIN = 1 / 16
+"""After so many more, as a share of those that are kept, all are measured again; above the bound so much is let go."""
 
 
 class LeftDocuments:
-    """At most 2,000, of about ``max_bytes`` of commits; those that were left longest ago go first, by ``close``."""
+    """At most 2,000, of about ``max_bytes`` of commits; what does not fit goes by ``close``.
+
+    Of too many bytes the largest go first, so that nobody's large documents cost others theirs; of too many documents
+    the one that was left longest ago, which has a snapshot soonest.
+    """
 
     def __init__(self, max_bytes: int, close: Callable[[OpenDocument], None]) -> None:
         self._max_bytes = max_bytes
         self._close = close
         self._documents: dict[DocumentId, OpenDocument] = {}
+        self._sizes: dict[DocumentId, int] = {}
+        """What each was when it was measured last: they grow while others elsewhere write on."""
+        self._bytes = 0
+        self._unmeasured = 0
+        """How many were put since all were measured."""
         self._dropped = Sparse(_LOG_SECONDS, time.monotonic)
 
     def put(self, document: OpenDocument) -> None:
@@ -34,27 +45,48 @@ class LeftDocuments:
             self._close(document)
             return
         self._documents[document.feed.document_id] = document
+        self._measure(document)
         document.feed.on_stored = lambda: self._close_saved(document)
         self._close_saved(document)
-        # Summed up each time: they grow while others elsewhere write on.
-        size_bytes = sum(left.feed.unsaved_bytes for left in self._documents.values())
-        while self._documents and (size_bytes > self._max_bytes or len(self._documents) > _MAX_DOCUMENTS):
-            oldest = next(iter(self._documents.values()))
-            size_bytes -= oldest.feed.unsaved_bytes
-            self._end(oldest)
-            LEFT_DROPPED.inc()
-            if count := self._dropped.count("dropped"):
-                facts = {"event": "left-dropped", "document_id": oldest.feed.document_id, "count": count}
-                logger.warning("too many documents wait for snapshots; not all of them are kept", extra=facts)
+        self._unmeasured += 1
+        if self._bytes > self._max_bytes or self._unmeasured > _MEASURE_AGAIN * len(self._documents):
+            self._measure_all()
+        if len(self._documents) > _MAX_DOCUMENTS:
+            self._drop(next(iter(self._documents.values())))
         LEFT.set(len(self._documents))
 
     def take(self, document_id: DocumentId) -> OpenDocument | None:
         """Return a document for somebody who opens it again, and keep it no more."""
         document = self._documents.pop(document_id, None)
         if document is not None:
+            self._bytes -= self._sizes.pop(document_id)
             document.feed.on_stored = lambda: None
             LEFT.set(len(self._documents))
         return document
+
+    def _measure(self, document: OpenDocument) -> None:
+        document_id, size_bytes = document.feed.document_id, document.feed.unsaved_bytes
+        self._bytes += size_bytes - self._sizes.get(document_id, 0)
+        self._sizes[document_id] = size_bytes
+
+    def _measure_all(self) -> None:
+        self._unmeasured = 0
+        for document in self._documents.values():
+            self._measure(document)
+        if self._bytes > self._max_bytes:
+            # Some more than has to be: else the next one would be too much again.
+            enough = self._max_bytes * (1 - _MEASURE_AGAIN)
+            for largest in sorted(self._sizes, key=lambda name: -self._sizes[name]):
+                if self._bytes <= enough:
+                    break
+                self._drop(self._documents[largest])
+
+    def _drop(self, document: OpenDocument) -> None:
+        self._end(document)
+        LEFT_DROPPED.inc()
+        if count := self._dropped.count("dropped"):
+            facts = {"event": "left-dropped", "document_id": document.feed.document_id, "count": count}
+            logger.warning("too many documents wait for snapshots; not all of them are kept", extra=facts)
 
     def _close_saved(self, document: OpenDocument) -> None:
         if document.feed.unsaved_bytes == 0 or document.damage:

@@ -60,7 +60,6 @@ class OpenDocument:
         channels: Channels,
         healer: Healer,
         quarantine: Quarantine,
-        kept: Content | None = None,
     ) -> None:
         self.feed = Feed(document_id, self._mend, self._on_damage)
         self._healer = healer
@@ -70,7 +69,7 @@ class OpenDocument:
         self._channels = channels
         self._channel = log.shard(document_id).events(document_id)
         self._lock = asyncio.Lock()
-        self._content = kept
+        self._content: Content | None = None
         self._is_followed = False
         """Whether the content is known to be of the history that the feed goes on with."""
         self._is_subscribed = False
@@ -132,9 +131,15 @@ class OpenDocument:
             commits = [Logged.read(entry) for entry in loaded.entries[left_off:]]
             self.feed.keep_below(commits, before)
 
-    def content_to_keep(self) -> Content | None:
-        """Return what whoever opens the document next may begin with."""
-        return None if self._is_salvaged else self._content
+    def take_content(self) -> Content | None:
+        """Let go of the rendered content; return it if whoever opens the document next may begin with it."""
+        content = None if self._is_salvaged else self._content
+        self._content, self._is_salvaged = None, False
+        return content
+
+    def begin_with(self, content: Content | None) -> None:
+        """Begin with what was kept since an earlier opening, which may be of a history that is no more."""
+        self._content, self._is_followed = content, False
 
     async def look_for_damage(self) -> str:
         """Return what is known to be wrong with the document, now and, since it is subscribed, from now on.

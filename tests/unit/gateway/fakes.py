@@ -56,14 +56,16 @@ class FakeStore:
         self.after_position: Callable[[], Awaitable[None]] = _nothing
         self.after_load: Callable[[], Awaitable[None]] = _nothing
 
-    def document(self, kept: Content | None = None) -> OpenDocument:
+    def document(self, kept: Content | None = None, document_id: DocumentId = DOCUMENT) -> OpenDocument:
         reader, healer = cast("DocumentReader", self), Healer(cast("OffersStream", self), self.shard)
         log, channels, quarantine = (
             cast("DocumentLog", self),
             cast("Channels", self),
             cast("Quarantine", self),
         )
-        return OpenDocument(DOCUMENT, log, reader, channels, healer, quarantine, kept)
+        document = OpenDocument(document_id, log, reader, channels, healer, quarantine)
+        document.begin_with(kept)
+        return document
 
     async def of(self, _: DocumentId) -> None:
         """Nothing is quarantined."""
