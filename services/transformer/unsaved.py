@@ -2,8 +2,9 @@
 
 Apart from the documents in memory, which come and go by other rules: a document that nobody has open, or whose shard
 is somebody else's by now, is kept as well. A snapshot ends it. So does the budget, at last: above half of it the
-snapshotter is asked to deal with the largest documents first, and above all of it the oldest are forgotten, except for
-how far they were, which lets the loss be told.
+snapshotter is asked to deal with the largest documents first, and above all of it the oldest entries of these are
+forgotten: who writes much pays for it, and not who wrote little before. How far they were is kept, which lets the loss
+be told.
 """
 
 import logging
@@ -87,6 +88,17 @@ class _Kept:
         if dropped:
             self.before = msgpack.unpackb(dropped)["mac"]
 
+    def drop_oldest(self, excess_bytes: int) -> int:
+        """Let go of the oldest entries, of so many bytes or more if there are as many; return how many they were."""
+        count = freed_bytes = 0
+        for entry in self.entries:
+            if freed_bytes >= excess_bytes:
+                break
+            freed_bytes += len(entry) + _ENTRY_BYTES
+            count += 1
+        self.drop_up_to(self.stored.head - len(self.entries) + count)
+        return count
+
 
 class Unsaved:
     """The documents of one consumer, the one that was written longest ago first; about ``max_bytes`` in all."""
@@ -153,7 +165,7 @@ class Unsaved:
         """Return the documents whose snapshots would bring it below half of the budget: the largest, as few as do."""
         left_bytes, found = self._bytes, list[DocumentId]()
         if left_bytes > self._max_bytes // 2:
-            for document_id, kept in sorted(self._kept.items(), key=lambda item: -item[1].size_bytes):
+            for document_id, kept in self._largest_first():
                 if left_bytes <= self._max_bytes // 2:
                     break
                 left_bytes -= kept.size_bytes
@@ -164,19 +176,22 @@ class Unsaved:
         self._kept[document_id] = kept
         self._count(kept.size_bytes)
         if self._bytes > self._max_bytes:
-            self._forget_oldest()
+            self._forget()
 
-    def _forget_oldest(self) -> None:
+    def _largest_first(self) -> list[tuple[DocumentId, _Kept]]:
+        """Return the documents; of those that are as large as each other, the one written longest ago comes first."""
+        return sorted(self._kept.items(), key=lambda item: -item[1].size_bytes)
+
+    def _forget(self) -> None:
         """Forget entries, and where even that is too much, documents; more than must be, so that it is not often."""
         enough_bytes = self._max_bytes * 7 // 8
-        for document_id, kept in list(self._kept.items()):
+        for document_id, kept in self._largest_first():
             if self._bytes <= enough_bytes:
                 return
             if kept.entries:
-                self._note_forgotten(document_id, len(kept.entries))
-                self._count(-kept.size_bytes)
-                kept.drop_up_to(kept.stored.head)
-                self._count(kept.size_bytes)
+                before_bytes = kept.size_bytes
+                self._note_forgotten(document_id, kept.drop_oldest(self._bytes - enough_bytes))
+                self._count(kept.size_bytes - before_bytes)
         while self._bytes > enough_bytes and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
 

@@ -92,9 +92,8 @@ def test_redis_that_is_behind_is_told_from_one_that_is_not() -> None:
     assert unsaved.remembered() == []
 
 
-def test_above_the_budget_snapshots_are_asked_for_and_then_the_oldest_entries_go_and_not_how_far_they_were() -> (
-    None
-):
+def test_above_the_budget_snapshots_are_asked_for_and_then_the_oldest_entries_of_the_largest_go() -> None:
+    """Bystanders, who wrote little and long ago, lose nothing by it; and how far all were is known."""
     unsaved, ada, eve = Unsaved(100_000), Author(NOTES), Author(OTHER)
     unsaved.written(eve.write("x" * 100))
     assert unsaved.pressing() == []
@@ -104,7 +103,28 @@ def test_above_the_budget_snapshots_are_asked_for_and_then_the_oldest_entries_go
     for _ in range(20):
         unsaved.written(ada.write("x" * 5000))
     other, notes = unsaved.remembered()
-    assert (other.document_id, other.stored, other.entries) == (OTHER, eve.position, ())
+    assert (other.document_id, other.stored, revisions(other)) == (OTHER, eve.position, [1])
     assert notes.stored == ada.position
     assert revisions(notes)[-1] == ada.position.head
-    assert sum(map(len, notes.entries)) <= 100_000
+    assert 80_000 < sum(map(len, notes.entries)) <= 100_000
+
+
+def test_entry_that_is_larger_than_the_budget_costs_no_bystander_anything() -> None:
+    unsaved, eve = Unsaved(100_000), Author(OTHER)
+    unsaved.written(eve.write("x" * 100))
+    for number in range(3):
+        ada = Author(DocumentId(f"large {number}"))
+        unsaved.written(ada.write("x" * 200_000))
+    other, *large = unsaved.remembered()
+    assert (other.document_id, revisions(other)) == (OTHER, [1])
+    assert [(known.stored.head, known.entries) for known in large] == [(1, ())] * 3
+
+
+def test_of_many_small_documents_those_go_that_were_written_longest_ago() -> None:
+    unsaved = Unsaved(100_000)
+    authors = [Author(DocumentId(f"small {number}")) for number in range(1000)]
+    for author in authors:
+        unsaved.written(author.write("x"))
+    kept = [known.document_id for known in unsaved.remembered()]
+    assert kept == [author.document_id for author in authors[-len(kept) :]]
+    assert 50 < len(kept) < 200
