@@ -96,7 +96,12 @@ class Evictor:
 
         Raises:
             DamagedError: it is something else.
+            UnavailableError: the document does not go on from ``position`` any more.
         """
+        async with self._keeper.judging(document_id, position):
+            return await self._was_read_back(document_id, position)
+
+    async def _was_read_back(self, document_id: DocumentId, position: Position) -> bool:
         snapshot = await self._snapshots.newest(document_id, position.number)
         if snapshot is None or (snapshot.revision, snapshot.epoch) != (position.head, position.epoch):
             return False

@@ -42,8 +42,13 @@ class Trimmer:
 
         Raises:
             DamagedError: the log has a gap, or the archive another history.
+            UnavailableError: the document does not go on from ``position`` any more.
             RedisError, ObjectStoreError: a store cannot be read or written now; nothing is lost.
         """
+        async with self._keeper.judging(document_id, position):
+            await self._trim(document_id, position)
+
+    async def _trim(self, document_id: DocumentId, position: Position) -> None:
         floor, covered = position.floor, min(position.snapshot, position.head - 1)
         target = min(position.snapshot, position.head - self._tail)
         size_bytes = await self._log.size_bytes(document_id)
@@ -54,7 +59,7 @@ class Trimmer:
             last = min(covered if excess_bytes > 0 else target, floor + 2 * self._segment_commits)
             entries = await self._keeper.run(document_id, floor + 1, last, page, segment_bytes)
             if not entries:
-                await self._keeper.refuse_gap(document_id, floor)
+                await self._keeper.refuse_gap(document_id, position, floor)
                 return
             self._keeper.check(document_id, floor, entries)
             segment = await self._archive.store(document_id, Revision(floor + 1), entries)

@@ -5,8 +5,9 @@ The segment of the revisions ``first`` to ``last`` (both included) is the object
 (int, 1), ``checksum`` (bin, BLAKE2b, 16 bytes, of ``entries``) and ``entries`` (bin): a MessagePack list of
 the log's own entries, zlib. Segments may overlap: short ones are stored before a snapshot is told of, and replaced by
 longer ones when the log is trimmed or when they are merged (`coedit.store.merging`), and two snapshotters may cut at
-different places. Where they overlap, they hold the same entries. A segment is deleted only while others hold all of it;
-so whoever listed it before, and does not find it, lists again.
+different places. Where they overlap, they hold the same entries. A segment is deleted only while others hold all
+of it, or where it came late and is of an epoch that has ended; so whoever listed it before, and does not find it,
+lists again.
 """
 
 import asyncio
@@ -139,6 +140,14 @@ class Archive:
         for segment in segments:
             if segment not in needed:
                 await self._objects.delete(segment_key(document_id, segment))
+
+    async def delete(self, document_id: DocumentId, segment: Segment) -> None:
+        """Delete a segment of another history than the document's.
+
+        Raises:
+            ObjectStoreError: it may be left.
+        """
+        await self._objects.delete(segment_key(document_id, segment))
 
     async def delete_within(self, document_id: DocumentId, whole: Segment) -> int:
         """Delete the segments that ``whole``, which is stored, holds all of; return how many.

@@ -63,8 +63,13 @@ class SnapshotMaker:
 
         Raises:
             DamagedError: what is stored does not fit together; no new snapshot was stored.
+            UnavailableError: the document does not go on from ``position`` any more.
             RedisError, ObjectStoreError: a store cannot be read or written now.
         """
+        async with self._keeper.judging(document_id, position):
+            return await self._fold(document_id, position)
+
+    async def _fold(self, document_id: DocumentId, position: Position) -> Snapshot:
         await self._keeper.keep(document_id, position, position.head)
         for _ in range(_RACES):
             newest = await self._snapshots.newest(document_id, position.number)
