@@ -7,6 +7,7 @@ again. What somebody saw and nobody could give back is lost: the document goes o
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 _ASK_SECONDS = 1.0
 _BLOCK_MS = 1000
+_RETRY_SECONDS = 30.0
+"""After so long it is tried again to restore what was damaged."""
 
 
 @dataclass(slots=True)
@@ -62,6 +65,8 @@ class Watched:
     """Ids of the offers of each document that was not dealt with yet."""
     unmended: list[DocumentId] = field(default_factory=list)
     """Documents of which this process itself knows something that may be lost."""
+    broken: set[DocumentId] = field(default_factory=set)
+    """Those that could not be restored, being damaged; what was given of them is kept until they are repaired."""
     known: list[Remembered] = field(default_factory=list)
     """What it knows; should the shard become somebody else's before it is sound, its new owner is to know."""
 
@@ -70,6 +75,19 @@ class Watched:
         known = self.seen.get(seen.document_id)
         if known is None or (known.epoch, known.revision) < (seen.epoch, seen.revision):
             self.seen[seen.document_id] = seen
+
+    def forget(self, document_id: DocumentId) -> None:
+        """Forget what was given of a document that is dealt with."""
+        self.broken.discard(document_id)
+        self.donations.pop(document_id, None)
+        self.seen.pop(document_id, None)
+
+    def forget_all_but_broken(self) -> None:
+        """Forget what was given of the others, which all are dealt with."""
+        for document_id in (self.donations.keys() | self.seen.keys()) - self.broken:
+            self.forget(document_id)
+        self.known.clear()
+        self.offered.clear()
 
 
 class Recovery:
@@ -87,6 +105,7 @@ class Recovery:
     ) -> None:
         self.on_cleared: Callable[[], None] = lambda: None
         """Called when shards became fit to be consumed."""
+        self.retry_seconds = _RETRY_SECONDS
         self._nodes = nodes
         self.pins = pins
         self._incarnations = incarnations
@@ -102,6 +121,7 @@ class Recovery:
         self._remembered: dict[DocumentId, Remembered] = {}
         """What this process knows and Redis may have lost, until whoever has to know does."""
         self._reader = reader
+        self._retry_at = 0.0
 
     def sound(self) -> frozenset[Shard]:
         """Return the shards that can be consumed."""
@@ -193,6 +213,7 @@ class Recovery:
                 await self._deal(shard, watched, list(watched.offered))
         if suspects:
             await self._finish_due(suspects)
+        await self._retry_broken()
 
     async def settle(self, document_id: DocumentId) -> None:
         """Compare a document of another incarnation with the object store, and put it where that has it further.
@@ -200,7 +221,12 @@ class Recovery:
         Raises:
             CoeditError, RedisError, OSError: it cannot be known where the document stands.
         """
-        await self._restorer.restore(document_id, Donations(document_id))
+        watched = self._watched.get(self._shard_of(document_id))
+        if watched is None or document_id not in watched.broken:
+            await self._restorer.restore(document_id, Donations(document_id))
+            return
+        await self._give_up(watched, document_id)  # it is repaired, and may take back what it lacks
+        watched.forget(document_id)
 
     async def _read(self, redis: Redis, shards: list[Shard]) -> None:
         places = {shard: self._watched[shard].place for shard in shards if shard in self._watched}
@@ -272,9 +298,9 @@ class Recovery:
         for document_id in document_ids:
             # A shard that is suspect keeps them all, for an owner that takes it over.
             if await self._mend(shard, watched, document_id) and not watched.is_suspect:
-                await self._offers.forget(shard, watched.offered.get(document_id, []))
-                for of_documents in (watched.offered, watched.donations, watched.seen):
-                    of_documents.pop(document_id, None)
+                await self._offers.forget(shard, watched.offered.pop(document_id, []))
+                if document_id not in watched.broken:
+                    watched.forget(document_id)
 
     def _accept(self, watched: Watched, offer: Given) -> bool:
         try:
@@ -300,12 +326,43 @@ class Recovery:
             if watched.is_suspect:  # somebody may give more of it
                 await self._restorer.restore(document_id, donations)
             else:
-                await self._restorer.give_up(document_id, donations, watched.seen.get(document_id))
+                await self._give_up(watched, document_id)
+        except QuarantinedError as error:
+            self._keep_broken(watched, document_id, error)
         except CoeditError as error:
             facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
             logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
             return not isinstance(error, UnavailableError)
+        else:
+            watched.broken.discard(document_id)
         return True
+
+    async def _give_up(self, watched: Watched, document_id: DocumentId) -> None:
+        donations = watched.donations.get(document_id) or Donations(document_id)
+        await self._restorer.give_up(document_id, donations, watched.seen.get(document_id))
+
+    def _keep_broken(self, watched: Watched, document_id: DocumentId, error: QuarantinedError) -> None:
+        """Keep what was given of a damaged document until it is repaired, and say how far it was known."""
+        if document_id in watched.broken:
+            return
+        watched.broken.add(document_id)
+        seen = watched.seen.get(document_id)
+        facts: dict[str, object] = {"event": "restore-damaged", "document_id": document_id}
+        if seen is not None:
+            facts |= {"seen": seen.revision, "epoch": seen.epoch}
+        facts["error"] = repr(error)
+        logger.error("a damaged document cannot be restored before it is repaired", extra=facts)
+
+    async def _retry_broken(self) -> None:
+        """Restore what is repaired by now, of the sound shards; not often, since all of a document is read for it."""
+        if time.monotonic() < self._retry_at:
+            return
+        self._retry_at = time.monotonic() + self.retry_seconds
+        for shard, watched in list(self._watched.items()):
+            for document_id in () if watched.is_suspect else tuple(watched.broken):
+                await self._mend(shard, watched, document_id)
+                if document_id not in watched.broken:
+                    watched.forget(document_id)
 
     async def _finish_due(self, suspects: list[Shard]) -> None:
         due: list[tuple[Shard, Watched]] = []
@@ -336,22 +393,18 @@ class Recovery:
         Raises:
             UnavailableError, RedisError, OSError: a store cannot tell now; the shard stays suspect.
         """
-        for seen in watched.seen.values():
-            donations = watched.donations.get(seen.document_id) or Donations(seen.document_id)
+        for document_id in tuple(watched.seen):
             try:
-                await self._restorer.give_up(seen.document_id, donations, seen)
+                await self._give_up(watched, document_id)
+                watched.broken.discard(document_id)
             except QuarantinedError as error:
-                facts = {"event": "restore-error", "document_id": seen.document_id, "error": repr(error)}
-                logger.warning("a document could not be restored", extra=facts)
+                self._keep_broken(watched, document_id, error)
         last_offer = "" if watched.place == "0-0" else watched.place
         if not await self._incarnations.clear(shard, watched.incarnation, last_offer):
             self._watched.pop(shard, None)
             return
         watched.is_suspect = False
-        watched.known.clear()
-        watched.donations.clear()
-        watched.seen.clear()
-        watched.offered.clear()
+        watched.forget_all_but_broken()
 
 
 async def _remember(watched: Watched, known: Remembered) -> None:

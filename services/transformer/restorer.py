@@ -166,6 +166,8 @@ class Restorer:
         begun = await self._script.begin_epoch(
             self._reader.shard(document_id), document_id, ended, after, event
         )
+        if begun == "broken":
+            raise QuarantinedError("the document is damaged, and begins no epoch")
         if begun == "begun" and lost:
             LOST.inc(ending.last - ending.first + 1 - _count_reported(loaded, ending))
             facts = {"event": "lost", "document_id": document_id, "epoch": epoch}
