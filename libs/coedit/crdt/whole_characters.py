@@ -7,8 +7,10 @@ from typing import NamedTuple
 from coedit.crdt.document import Taken, YjsDocument
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
+from coedit.protocol.yjs.ids import is_server_id
+from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs.pairs import Pairs
-from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
+from coedit.protocol.yjs.update import REPLACED, Id, Update, decode_state_vector, decode_update
 from coedit.protocol.yjs.whole import (
     Whole,
     cuts_of,
@@ -22,7 +24,8 @@ from coedit.protocol.yjs.whole import (
 _FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
 """A character of two units, or what looks like one."""
 
-_HALF = re.compile("[\ud800-\udfff]")
+_HALF = re.compile(f"[\ud800-\udfff{REPLACED}]")
+"""Half of a character of two units, or what stands for one."""
 
 
 class Step(NamedTuple):
@@ -43,8 +46,11 @@ class WholeCharacters:
         self._client_id = client_id
         self._pairs = Pairs()
         self._halves: dict[int, int] = {}
-        if not yjs.is_text or _has_pairs(yjs.content):
-            self.derived(yjs.update())
+        """Behind which clock a client goes on that ended with a half; of clients that went on since, none."""
+        if not yjs.is_text or _has_halves(yjs.content):
+            data = yjs.update()
+            self.derived(data)
+            self._halves = _halves_in(data, decode_state_vector(yjs.state_vector()))
 
     def derived(self, data: bytes) -> None:
         """Take note of an update that the server made and applied itself."""
@@ -64,9 +70,15 @@ class WholeCharacters:
         if taken is None:
             return steps
         self._pairs.add(plan.data, plan.update, known)
-        self._halves |= halves_at_ends(data, update)
+        self._note_halves(halves_at_ends(data, update))
         steps.append(Step(taken, is_clients=True))
         return steps + [Step(taken, is_clients=False) for taken in self._behind(plan)]
+
+    def _note_halves(self, ends: dict[int, int]) -> None:
+        if ends or self._halves:
+            known = decode_state_vector(self._yjs.state_vector())
+            both = (*self._halves.items(), *ends.items())
+            self._halves = {client: end for client, end in both if known.get(client) == end}
 
     def _before(self, plan: Whole, known: dict[int, int]) -> Iterator[Taken]:
         if not plan.deletes:
@@ -99,7 +111,26 @@ def without_cuts(data: bytes) -> bytes:
     return with_replaced(data, update, set(cuts_of(update, {})))[0]
 
 
-def _has_pairs(document: Delta) -> bool:
-    """Tell whether a character of a document takes two UTF-16 units."""
+def _halves_in(data: bytes, known: dict[int, int]) -> dict[int, int]:
+    """Return, by client, behind which of the clocks ``known`` it goes on that ended with a half.
+
+    In its place stands what the server wrote, behind the half. Where that was deleted since, it cannot be told.
+    """
+    update = decode_update(data)
+    lefts: dict[Id, Id] = {}
+    for at, on in update.dependencies:
+        lefts.setdefault(at, on)
+    found: dict[int, int] = {}
+    for span in update.strings:
+        left = lefts.get(span.at)
+        if not (span.has_replaced and is_server_id(span.at.client)) or left is None:
+            continue
+        if known.get(left.client) == left.clock + 1 and Reader(data, span.start).text().endswith(REPLACED):
+            found[left.client] = left.clock + 1
+    return found
+
+
+def _has_halves(document: Delta) -> bool:
+    """Tell whether a character of a document takes two UTF-16 units, or may be half of one that does."""
     texts = (op.content for op in document.ops if type(op) is Insert)
     return any(_HALF.search(text) is not None for text in texts if isinstance(text, str))

@@ -69,6 +69,7 @@ class Everybody:
     """The server's document, one that was here, and one that comes when it is asked for."""
 
     def __init__(self) -> None:
+        self.server_id = SERVER
         self.server = YjsDocument(NAME, client_id=SERVER)
         self.whole = WholeCharacters(self.server, SERVER + 1)
         self.follower = YjsDocument(NAME)
@@ -81,6 +82,12 @@ class Everybody:
             before = apply(before, step.taken.delta)
             assert before == step.taken.document
             self._follow(step.taken.update, step.taken.delta)
+
+    def load_again(self) -> None:
+        """Have the server read its document, as another owner does, whose items have ids of their own."""
+        self.server = YjsDocument(NAME, self.server.update(), client_id=self.server_id + 2)
+        self.server_id += 2
+        self.whole = WholeCharacters(self.server, self.server_id + 1)
 
     def derive(self, delta: Delta) -> None:
         update = self.server.derive(delta, apply(self.server.content, delta))
@@ -138,3 +145,47 @@ def shown(content: Delta) -> str:
         from_units(part) if isinstance(part, str) else json.dumps(part, separators=(",", ":"))
         for part in parts
     )
+
+
+def behind(clock: int, text: str, client: int = AUTHOR) -> bytes:
+    """Return the update of a text that ``client`` wrote on with behind its own item before ``clock``."""
+    left = write_uint(client) + write_uint(clock - 1)
+    return b"\1\1" + write_uint(client) + write_uint(clock) + b"\x84" + left + write_text(text) + b"\0"
+
+
+@pytest.mark.parametrize("loads", [(), (0,), (1,), (0, 0)], ids=["never", "at once", "later", "twice"])
+def test_what_stands_behind_a_typed_half_is_written_anew_by_whoever_has_loaded_the_document(
+    loads: tuple[int, ...],
+) -> None:
+    """JavaScript writes U+FFFD over it when it splits its string behind the half: its author has lost it."""
+    everybody = Everybody()
+    everybody.take(typed("ab\ufffd"))
+    for others in loads:
+        if others:
+            everybody.take(typed("other", CUTTER))
+        everybody.load_again()
+    everybody.take(behind(3, "😀!"))
+    assert sum("\ud83d\ude00" in str(op.content) for op in everybody.content().ops if type(op) is Insert) == 1
+    written = [span.at.client for span in decode_update(everybody.server.update()).strings if span.has_pairs]
+    assert written == [everybody.server_id + 1], "its author's is gone"
+
+
+def test_half_that_its_author_went_on_from_counts_no_more() -> None:
+    everybody = Everybody()
+    everybody.take(typed("\ufffd"))
+    for load in (False, True):
+        everybody.take(behind(1, "bc"))
+        if load:
+            everybody.load_again()
+        everybody.take(behind(3, "d"))
+        assert not everybody.whole._halves
+
+
+def test_half_is_known_though_somebody_sends_again_what_was_there() -> None:
+    everybody = Everybody()
+    everybody.take(typed("a\ufffd"))
+    first, half = everybody.server.update(), dict(everybody.whole._halves)
+    everybody.take(first)
+    everybody.take(typed("other", CUTTER))
+    everybody.take(everybody.server.update())
+    assert everybody.whole._halves == half == {AUTHOR: 2}
