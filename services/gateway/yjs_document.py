@@ -21,13 +21,14 @@ from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
 from coedit.protocol.events import Rejected, Repeated, YjsHeld, YjsTaken
 from coedit.protocol.server_session import CloseCode
+from coedit.protocol.yjs.deleted import Deleted
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
-from coedit.protocol.yjs.whole import deletes_within
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.redis_connection import TROUBLE
+from services.gateway.beside import beside
 from services.gateway.feed import Answer
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_DELIVERED
 from services.gateway.open_document import OpenDocument
@@ -72,6 +73,9 @@ class YjsDocument:
         """Whether commits are taken as they come; before, they are read."""
         self._tries_held = False
         self._known: dict[int, int] | None = None
+        self._deleted: Deleted | None = None
+        self._deleted_at = self.revision
+        self._deleted_lock = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._wish = BridgeWish(self.submit)
@@ -124,7 +128,7 @@ class YjsDocument:
         }
         return self._loaded.since(encode_state_vector(here))
 
-    def deleted_of(self, known: dict[int, int]) -> bytes | None:
+    async def deleted_of(self, known: dict[int, int]) -> bytes | None:
         """Return what was deleted of what somebody knows who lacks items; None: nothing, or nothing is lacking.
 
         To be told before what is lacking: whoever has a character that was cut since, and put right, has to lose it
@@ -132,7 +136,12 @@ class YjsDocument:
         """
         if not known or all(clock <= known.get(client, 0) for client, clock in self.known.items()):
             return None
-        return deletes_within(self._loaded.since(self.state_vector), known)
+        revision = self.revision
+        async with self._deleted_lock:  # it is read once for all who ask meanwhile
+            if self._deleted is None or self._deleted_at < revision:
+                at, data = self.revision, self._loaded.since(self.state_vector)
+                self._deleted, self._deleted_at = await beside(Deleted, data), at
+            return self._deleted.within(known)
 
     async def has_all_of_ours(self, known: dict[int, int]) -> bool:
         """Return whether all items that the server made, of those that somebody knows, are in the document.

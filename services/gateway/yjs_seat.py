@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from coedit.errors import CoeditError, LostItemsError
 from coedit.identifiers import ClientId
@@ -26,6 +25,7 @@ from coedit.protocol.yjs.sync import (
 )
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
+from services.gateway.beside import beside
 from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIVED
 from services.gateway.yjs_document import YjsDocument
 from services.gateway.yjs_frames import YjsFrame
@@ -33,10 +33,6 @@ from services.gateway.yjs_unanswered import Submitted, Unanswered
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_LONG_BYTES = 64 * 1024
-"""What takes long enough to decode for others to feel it is decoded beside the loop."""
 _LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -178,13 +174,14 @@ class YjsSeat:
                 self._submit(sent)
 
     async def _answer_step_1(self, state_vector: bytes) -> None:
-        known = await _beside(decode_state_vector, state_vector)
+        known = await beside(decode_state_vector, state_vector)
         if not await self.document.has_all_of_ours(known):
             raise LostItemsError("the client has items of the server's that were lost: it loads afresh")
         await self.outlet.until_drained()  # whoever asks again and again has to read the answers
-        if (deleted := self.document.deleted_of(known)) is not None:
+        lacking = self.document.since(known)  # what comes meanwhile is told as it comes
+        if (deleted := await self.document.deleted_of(known)) is not None:
             self.outlet.write(YjsFrame(write_update(deleted)))
-        self.outlet.write(YjsFrame(write_step_2(self.document.since(known))))
+        self.outlet.write(YjsFrame(write_step_2(lacking)))
 
     async def _take(self, update: bytes, *, is_counted: bool) -> None:
         if self.right != "write":
@@ -192,7 +189,7 @@ class YjsSeat:
             if is_counted:
                 self.outlet.confirm(is_taken=False)
             return
-        needs = await _beside(_read_needs, update)
+        needs = await beside(_read_needs, update)
         if self.is_draining:
             return
         if needs is None:
@@ -228,9 +225,3 @@ def _read_needs(update: bytes) -> Needs | None:
     """Return what an update rests on; None: it says nothing."""
     decoded = decode_update(update)
     return None if decoded.is_empty else Needs(decoded)
-
-
-async def _beside(decode: Callable[[bytes], T], data: bytes) -> T:
-    if len(data) < _LONG_BYTES:
-        return decode(data)
-    return await asyncio.to_thread(decode, data)

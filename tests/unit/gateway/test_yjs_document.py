@@ -1,6 +1,7 @@
 """A document for Yjs clients: it goes along with its feed, or sends its clients away."""
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -12,9 +13,10 @@ from coedit.identifiers import ClientSequence
 from coedit.protocol.events import DamageFound, HeadAt, Rejected, Repeated, YjsHeld, YjsTaken
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.yjs import gate
-from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, SyncUpdate
-from coedit.protocol.yjs.update import Update, decode_update, encode_state_vector
-from services.gateway import yjs_seat
+from coedit.protocol.yjs.deleted import Deleted
+from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, SyncUpdate, read_messages
+from coedit.protocol.yjs.update import Block, Update, decode_update, encode_state_vector
+from services.gateway import yjs_document, yjs_seat
 from services.gateway.yjs_unanswered import ANSWER_SECONDS
 from tests.system import eventually
 from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
@@ -290,6 +292,54 @@ async def test_refusal_of_somebody_elses_is_not_ours(store: FakeYjsStore, outlet
     seat = await seat_of(store.desk(), outlet)
     store.tell(Rejected(seat.client_id, ClientSequence(1), "invalid-update", "a test", True, False))
     assert outlet.ended == []
+
+
+async def test_what_was_deleted_is_read_beside_the_loop_and_once_for_all_who_ask(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame of ten bytes asks for it, as often as a client likes."""
+    _delete_every_other(store, 20_000)
+    threads: list[int] = []
+
+    def read(data: bytes) -> Deleted:
+        threads.append(threading.get_ident())
+        return Deleted(data)
+
+    monkeypatch.setattr(yjs_document, "Deleted", read)
+    seat = await seat_of(store.desk(), outlet)
+    known = encode_state_vector({store.author.client_id: 2})
+    await asyncio.gather(*(seat.hear(SyncStep1(known)) for _ in range(20)))
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+    store.commit()
+    await seat.hear(SyncStep1(known))
+    assert len(threads) == 2
+
+
+async def test_deletes_of_what_somebody_has_are_told_before_what_is_lacking(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    _delete_every_other(store, 10)
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(encode_state_vector({store.author.client_id: 4})))
+    *_, deletes, lacking = outlet.messages
+    assert (deletes[:2], lacking[:2]) == (b"\0\2", b"\0\1")
+    (told,) = read_messages(deletes)
+    assert isinstance(told, SyncUpdate)
+    assert decode_update(told.update).deleted == (Block(store.author.client_id, 3, 4),)
+    await seat.hear(SyncStep1(encode_state_vector({store.author.client_id: 3})))
+    assert outlet.messages[-2] == lacking
+
+
+def _delete_every_other(store: FakeYjsStore, count: int) -> None:
+    """Commit a text in one, and the deletes of every other letter in another."""
+    text: Text = store.author.get("content", type=Text)
+    text.insert(len(text), "ab" * count)
+    with store.author.transaction():
+        for index in range(count):
+            del text[3 + index : 4 + index]
+    first, store.head = store.head + 1, store.head + 2
+    store.publish(first, store.head)
 
 
 async def test_items_of_ours_that_are_on_their_way_are_waited_for(

@@ -80,20 +80,6 @@ def write_deletes(deleted: Iterable[Block]) -> bytes:
     return b"\x00" + _delete_set(deleted)
 
 
-def deletes_within(data: bytes, known: Mapping[int, int]) -> bytes | None:
-    """Return the update that deletes what ``data`` deletes of the items that somebody knows; None: none of them.
-
-    It is applied before ``data`` by who may still have characters that others have seen cut, and put right: an update
-    is applied items first.
-    """
-    deleted = [
-        Block(client, first, min(end, known[client]))
-        for client, first, end in decode_update(data).deleted
-        if first < known.get(client, 0)
-    ]
-    return write_deletes(deleted) if deleted else None
-
-
 def write_places(client: int, clock: int, places: Iterable[Place], deleted: Iterable[Block] = ()) -> bytes:
     """Return the update of new items of ``client`` from ``clock`` on, which deletes ranges beside."""
     structs = [_struct(place) for place in places]
