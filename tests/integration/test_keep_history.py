@@ -132,3 +132,15 @@ async def test_segment_of_another_history_in_the_same_epoch_is_damage(redis: Red
     with pytest.raises(DamagedError, match="another history"):
         await maker(store).fold(NAME, await store.position(ada))
     assert await store.archive.read(NAME, 7, 8) != ada.entries[6:8]
+
+
+async def test_late_segment_behind_what_is_archived_is_in_the_way_of_nothing(
+    redis: Redis, store: Store
+) -> None:
+    ada = await written(redis, 10, epoch=2, incarnation="second")
+    await store.archive.store(NAME, Revision(7), ended(ada, 6, 4))
+    position = await store.position(ada)
+    await store.keeper.keep(NAME, position, Revision(6))
+    assert await store.archive.segments(NAME) == [Segment(Revision(1), Revision(6))]
+    await store.keeper.keep(NAME, position, position.head)
+    assert await store.archive.read(NAME, 1, 10) == ada.entries

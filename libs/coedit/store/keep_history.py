@@ -111,9 +111,10 @@ class HistoryKeeper:
         """Return up to where segments hold the log above its floor: what stands behind a gap does not count."""
         reached: int = position.floor
         for segment in sorted(segments):
-            reaches = segment.first <= reached + 1 and segment.last > reached
-            if reaches and await self._follows(document_id, position, segment):
-                reached = segment.last
+            # Each, since one of another history would be in the way of those to come, too.
+            follows = segment.first <= position.head and await self._follows(document_id, position, segment)
+            if follows and segment.first <= reached + 1:
+                reached = max(reached, segment.last)
         return reached
 
     async def _follows(self, document_id: DocumentId, position: Position, segment: Segment) -> bool:
