@@ -6,9 +6,10 @@ the whole character in front and one unit too many behind. So who applies an upd
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from coedit.protocol.yjs.delete_set import by_client
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs.update import Block, Id, StringSpan, Update
 
@@ -43,20 +44,32 @@ class _Strings:
             return None
         return text[at - 2 : at + 2].decode("utf-16-le")
 
-    def remove(self, first: int, end: int) -> None:
-        """Forget what is from ``first`` up to ``end``."""
-        begin = bisect_right(self.first, first) - 1
-        begin = begin if begin >= 0 and self.end(begin) > first else begin + 1
-        stop = bisect_left(self.first, end)
-        if begin >= stop:
-            return
-        kept = []
-        if self.first[begin] < first:
-            kept.append((self.first[begin], self.text[begin][: 2 * (first - self.first[begin])]))
-        if self.end(stop - 1) > end:
-            kept.append((end, self.text[stop - 1][2 * (end - self.first[stop - 1]) :]))
+    def remove(self, ranges: Sequence[Block]) -> None:
+        """Forget what is in ``ranges``, which are in order and apart from each other."""
+        begin = max(0, bisect_right(self.first, ranges[0].first) - 1)
+        stop = bisect_left(self.first, ranges[-1].end)
+        kept = list(self._without(ranges, begin, stop))
         self.first[begin:stop] = [at for at, _ in kept]
         self.text[begin:stop] = [text for _, text in kept]
+
+    def _without(self, ranges: Sequence[Block], begin: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what ``ranges`` leave of the strings from ``begin`` up to ``stop``."""
+        number = 0
+        for index in range(begin, stop):
+            at, text, end = self.first[index], self.text[index], self.end(index)
+            while number < len(ranges) and ranges[number].end <= at:
+                number += 1
+            place = at
+            while number < len(ranges) and ranges[number].first < end:
+                gone = ranges[number]
+                if place < gone.first:
+                    yield place, text[2 * (place - at) : 2 * (gone.first - at)]
+                place = gone.end
+                if place >= end:
+                    break  # it may reach into the next string
+                number += 1
+            if place < end:
+                yield place, text[2 * (place - at) :]
 
 
 class Pairs:
@@ -84,9 +97,9 @@ class Pairs:
 
     def remove(self, deleted: Iterable[Block]) -> None:
         """Take note that ranges are deleted."""
-        for client, first, end in deleted:
+        for client, ranges in by_client(deleted).items():
             if client in self._of:
-                self._of[client].remove(first, end)
+                self._of[client].remove(ranges)
 
     def character(self, item: Id) -> str | None:
         """Return the character of which ``item`` is the second half; None if it is none."""

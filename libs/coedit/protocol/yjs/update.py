@@ -22,6 +22,8 @@ COLLECTED, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOCUMENT, SK
 REPLACED = "\ufffd"
 """What stands in an update for half of a surrogate pair, which UTF-8 cannot say."""
 
+_COPIED = {JSON, STRING, ANY}
+
 _MAX_CLOCK = 2**32 - 1
 """yrs counts in 32 bits."""
 _NAMED_TYPES = {3, 5}
@@ -94,6 +96,10 @@ class Update:
     strings: tuple[StringSpan, ...]
     cuts: tuple[Id, ...]
     """Before which items one has to begin, so that an item of the update finds its place beside it."""
+    runs: tuple[Block, ...]
+    """The structs of more than one unit that are copied when they are split."""
+    deletes_at: int
+    """Where in the update begins what it deletes."""
 
     @property
     def is_empty(self) -> bool:
@@ -143,12 +149,14 @@ class _Decoder:
     marks: list[Mark] = field(default_factory=list)
     strings: list[StringSpan] = field(default_factory=list)
     cuts: list[Id] = field(default_factory=list)
+    runs: list[Block] = field(default_factory=list)
 
     def decode(self) -> Update:
         reader = Reader(self.data)
         clients: set[int] = set()
         for _ in range(reader.uint()):
             self._read_block(reader, clients)
+        deletes_at = reader.position
         for _ in range(reader.uint()):
             client = reader.uint()
             for _ in range(reader.uint()):
@@ -166,6 +174,8 @@ class _Decoder:
             tuple(self.marks),
             tuple(self.strings),
             tuple(self.cuts),
+            tuple(self.runs),
+            deletes_at,
         )
 
     def _read_block(self, reader: Reader, clients: set[int]) -> None:
@@ -182,6 +192,8 @@ class _Decoder:
             if kind == SKIP:
                 self._add_block(Block(client, first, clock))
                 first = clock + length
+            elif length > 1 and kind in _COPIED:
+                self.runs.append(Block(client, clock, clock + length))
             clock = _checked_clock(clock + length)
         self._add_block(Block(client, first, clock))
 

@@ -13,8 +13,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from coedit.ot.utf16 import unit_length
+from coedit.protocol.yjs.delete_set import by_client, write_delete_set
 from coedit.protocol.yjs.lib0 import Reader, write_text, write_uint
 from coedit.protocol.yjs.pairs import Pairs
 from coedit.protocol.yjs.update import REPLACED, Block, Id, StringSpan, Update, decode_update
@@ -77,14 +79,14 @@ def whole(
 
 def write_deletes(deleted: Iterable[Block]) -> bytes:
     """Return the update that deletes ranges."""
-    return b"\x00" + _delete_set(deleted)
+    return b"\x00" + write_delete_set(deleted)
 
 
 def write_places(client: int, clock: int, places: Iterable[Place], deleted: Iterable[Block] = ()) -> bytes:
     """Return the update of new items of ``client`` from ``clock`` on, which deletes ranges beside."""
     structs = [_struct(place) for place in places]
     head = b"\x01" + write_uint(len(structs)) + write_uint(client) + write_uint(clock)
-    return head + b"".join(structs) + _delete_set(deleted)
+    return head + b"".join(structs) + write_delete_set(deleted)
 
 
 def _struct(place: Place) -> bytes:
@@ -92,16 +94,6 @@ def _struct(place: Place) -> bytes:
     info = _TEXT_BETWEEN if place.right else _TEXT_BEHIND
     ids = (write_uint(neighbour.client) + write_uint(neighbour.clock) for neighbour in neighbours)
     return b"".join((bytes((info,)), *ids, write_text(place.text)))
-
-
-def _delete_set(deleted: Iterable[Block]) -> bytes:
-    by_client: dict[int, list[bytes]] = defaultdict(list)
-    for client, first, end in deleted:
-        by_client[client].append(write_uint(first) + write_uint(end - first))
-    parts = [write_uint(len(by_client))]
-    for client, ranges in by_client.items():
-        parts += (write_uint(client), write_uint(len(ranges)), *ranges)
-    return b"".join(parts)
 
 
 def cuts_of(update: Update, known: Mapping[int, int]) -> Iterator[Id]:
@@ -146,10 +138,14 @@ def _with_replaced(data: bytes, span: StringSpan, cut: Iterable[Id]) -> bytes:
 
 def _untouched(characters: Iterable[Block], deleted: Iterable[Block]) -> list[Block]:
     """Return those of sorted ``characters`` of which no half is deleted."""
-    staying = list(characters)
-    for client, first, end in deleted:
-        begin = bisect_left(staying, Block(client, first - 1, 0))
-        del staying[begin : bisect_left(staying, Block(client, end, 0))]
+    ranges = chain.from_iterable(of_client for _, of_client in sorted(by_client(deleted).items()))
+    gone = next(ranges, None)
+    staying: list[Block] = []
+    for character in characters:
+        while gone is not None and (gone.client, gone.end) <= character[:2]:
+            gone = next(ranges, None)
+        if gone is None or (character.client, character.end) <= gone[:2]:
+            staying.append(character)
     return staying
 
 
