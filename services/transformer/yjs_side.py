@@ -19,7 +19,7 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
-from coedit.protocol.yjs.gate import Needs, check_ids, check_text, is_text, lacks
+from coedit.protocol.yjs.gate import Needs, check_ids, check_splits, check_text, is_text, lacks
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import LoadedDocument
@@ -123,10 +123,12 @@ class YjsSide:
             WrongRootError: the client takes another shared text for the document.
             InvalidUpdateError, NotTextError, ServerIdError: it may not be applied.
             DocumentTooLargeError: the document would grow beyond the bound.
+            TooLargeError: it would take too long.
         """
         if self.bridge.is_text and submission.root != self.bridge.root:
             raise WrongRootError(f"the document is the shared text {self.bridge.root!r}: say so by ?root=")
         check_ids(update, self._known())
+        check_splits(update)
         if self.bridge.is_text:
             check_text(update, self.bridge.root)
             self._check_units(submission.update, update, max_units)

@@ -16,6 +16,7 @@ from coedit.protocol.yjs.hocuspocus import write_frame
 from coedit.protocol.yjs.lib0 import write_uint
 from coedit.protocol.yjs.sync import write_awareness, write_step_1, write_update
 from tests.integration.yjs_client import HocuspocusClient, YjsClient
+from tests.many_splits import deleting, inserting, typed, typed_with_letters_in_it
 from tests.system import System
 
 
@@ -139,3 +140,23 @@ async def test_flood_before_the_token_is_bounded(system: System) -> None:
             await wire.send_bytes(write_frame(f"document {number}", write_step_1(b"\0")))
         await asyncio.wait_for(wire.receive(), 15)
         assert wire.close_code == 4422
+
+
+async def test_update_that_splits_one_string_everywhere_is_taken(system: System) -> None:
+    units = 100_000
+    places = range(units - 2, 0, -20)
+    async with YjsClient(system.url, "split") as eve:
+        await eve.until_synced()
+        for update in (typed("a" * units), inserting(places), deleting((place, 1) for place in places)):
+            await eve.send(write_update(update))
+        async with YjsClient(system.url, "split") as bob:
+            await bob.until(lambda: str(bob.text).count("a") == units - len(places), "all that eve deleted")
+            assert str(bob.text).count("Z") == len(places)
+
+
+async def test_update_that_splits_its_own_string_too_often_is_refused(system: System) -> None:
+    update = typed_with_letters_in_it("a" * 200_000, range(150_000, 1_000, -100))
+    async with YjsClient(system.url, "own") as eve:
+        await eve.until_synced()
+        await eve.send(write_update(update))
+        assert await eve.until_closed() == 4422

@@ -6,7 +6,6 @@ neighbours, and a formatting mark wherever the format of what is shown changes; 
 deleted. It depends on the items and the delta alone, so that whoever derives it makes the same.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,8 +17,9 @@ from coedit.ot.attributes import Attributes, compose_attributes
 from coedit.ot.ops import Delete, Embed, Insert, Op
 from coedit.ot.utf16 import from_units
 from coedit.ot.values import JsonValue, same
+from coedit.protocol.yjs.delete_set import write_delete_set
 from coedit.protocol.yjs.lib0 import write_bytes, write_text, write_uint
-from coedit.protocol.yjs.update import EMBED, FORMAT, STRING, Id
+from coedit.protocol.yjs.update import EMBED, FORMAT, STRING, Block, Id
 
 _HAS_ORIGIN, _HAS_RIGHT_ORIGIN = 0x80, 0x40
 
@@ -202,7 +202,7 @@ class _UpdateWriter:
         self._first = first
         self._clock = first.clock
         self._structs: list[bytes] = []
-        self._deleted: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._deleted: list[Block] = []
 
     def insert(self, content: str | Embed, left: Id | None, right: Id | None) -> Id:
         """Write text or an embed; return the id of its end."""
@@ -216,19 +216,14 @@ class _UpdateWriter:
 
     def delete(self, first: Id, length: int) -> None:
         """Delete ``length`` units from ``first`` on."""
-        self._deleted[first.client].append((first.clock, first.clock + length))
+        self._deleted.append(Block(first.client, first.clock, first.clock + length))
 
     def finish(self) -> bytes:
         """Return the update."""
         parts = [b"\x00"]
         if self._structs:
             parts = [b"\x01", *map(write_uint, (len(self._structs), *self._first)), *self._structs]
-        parts.append(write_uint(len(self._deleted)))
-        for client in sorted(self._deleted, reverse=True):
-            ranges = _joined(sorted(self._deleted[client]))
-            parts += (write_uint(client), write_uint(len(ranges)))
-            for start, end in ranges:
-                parts += (write_uint(start), write_uint(end - start))
+        parts.append(write_delete_set(self._deleted))
         return b"".join(parts)
 
     def _write(self, kind: int, content: bytes, length: int, left: Id | None, right: Id | None) -> Id:
@@ -242,17 +237,6 @@ class _UpdateWriter:
         self._structs.append(bytes((info,)) + (neighbours or self._parent) + content)
         self._clock += length
         return Id(self._first.client, self._clock - 1)
-
-
-def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return ranges that are in order, each with those that follow on it."""
-    joined: list[tuple[int, int]] = []
-    for start, end in ranges:
-        if joined and joined[-1][1] == start:
-            joined[-1] = joined[-1][0], end
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def _set(attributes: Attributes, key: str, value: JsonValue) -> None:

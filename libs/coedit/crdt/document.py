@@ -13,6 +13,7 @@ from pycrdt import Doc, Text, get_update
 
 from coedit.crdt.byte_cursor import ByteCursor, size_bytes
 from coedit.crdt.derivation import derived_update
+from coedit.crdt.linear_apply import apply_update
 from coedit.crdt.panics import panics_caught
 from coedit.crdt.sequence import items_in_order
 from coedit.identifiers import DocumentId
@@ -25,8 +26,9 @@ from coedit.ot.utf16 import from_units
 from coedit.ot.values import canonical_object, same
 from coedit.ot.wire import checked_op
 from coedit.ot.writer import OpWriter
+from coedit.protocol.yjs.delete_set import with_cheap_deletes
 from coedit.protocol.yjs.ids import server_id
-from coedit.protocol.yjs.update import Id, decode_state_vector, encode_state_vector
+from coedit.protocol.yjs.update import Id, decode_state_vector, decode_update, encode_state_vector
 
 ROOT = "content"
 """The name of the shared text that holds the document."""
@@ -91,7 +93,7 @@ class YjsDocument:
             if root is not None:
                 self._doc[root] = self._text
             if update:
-                self._doc.apply_update(update)
+                apply_update(self._doc, update)
         self._content = self.render()
 
     @property
@@ -114,7 +116,7 @@ class YjsDocument:
         after = apply(self._content, delta)
         with panics_caught("Yjs cannot follow a commit"):
             if _is_large(delta):
-                self._doc.apply_update(self._written(delta))
+                apply_update(self._doc, self._written(delta))
             else:
                 with self._doc.transaction():
                     self._write(delta.ops)
@@ -130,7 +132,7 @@ class YjsDocument:
         with panics_caught("Yjs cannot follow a commit"):
             if _is_large(delta):
                 update = self._written(delta)
-                self._doc.apply_update(update)
+                apply_update(self._doc, update)
             else:
                 with self._doc.transaction():
                     self._write(delta.ops)
@@ -147,7 +149,7 @@ class YjsDocument:
         """
         after = apply(self._content, delta)
         with panics_caught("a Yjs update cannot be applied"):
-            self._doc.apply_update(update)
+            apply_update(self._doc, update)
         self._content = after
 
     def take(self, update: bytes) -> Taken | None:
@@ -166,7 +168,7 @@ class YjsDocument:
                 else None
             )
             try:
-                self._doc.apply_update(update)
+                apply_update(self._doc, update)
             finally:
                 if heard is not None and self._text is not None:
                     self._text.unobserve(heard)
@@ -175,7 +177,10 @@ class YjsDocument:
             delta = self._read(events[0]) if events else Delta()
             self._content = apply(self._content, delta)
         # What is new in it, unless it is all new: then its author's bytes are as good, and often shorter.
-        return Taken(delta, self._content, min(update, self._updates[-1], key=len))
+        new = self._updates[-1]
+        if len(new) >= len(update):
+            return Taken(delta, self._content, update)
+        return Taken(delta, self._content, with_cheap_deletes(new, decode_update(new)))
 
     def update(self, state_vector: bytes = b"") -> bytes:
         """Return the document as one Yjs v1 update, all of it or what somebody with ``state_vector`` lacks."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from pycrdt import Doc
 
+from coedit.crdt.linear_apply import apply_update
 from coedit.crdt.panics import panics_caught
 
 
@@ -23,7 +24,7 @@ class YjsItems:
             DamagedError: Yjs failed on it.
         """
         with panics_caught("a Yjs update cannot be applied"):
-            self._doc.apply_update(update)
+            apply_update(self._doc, update)
 
     def since(self, state_vector: bytes) -> bytes:
         """Return all that somebody with ``state_vector`` lacks, and what was ever deleted, as one update.

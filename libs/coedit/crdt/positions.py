@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pycrdt import Assoc, Doc, StickyIndex, Text
 
+from coedit.crdt.linear_apply import apply_update
 from coedit.crdt.panics import panics_caught
 from coedit.errors import DamagedError
 
@@ -34,7 +35,7 @@ class TextPositions:
             DamagedError: Yjs failed on it.
         """
         with panics_caught("a shadow cannot be applied"):
-            self._doc.apply_update(shadow)
+            apply_update(self._doc, shadow)
 
     def state_vector(self) -> bytes:
         """Return how far the items of each client are here."""

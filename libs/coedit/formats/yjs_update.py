@@ -17,6 +17,9 @@ from coedit.errors import CoeditError, InvalidFormatError, InvalidUpdateError
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
 from coedit.ot.utf16 import from_units, utf8_length
+from coedit.protocol.yjs.delete_set import with_cheap_deletes
+from coedit.protocol.yjs.gate import check_splits
+from coedit.protocol.yjs.update import decode_update
 
 _MIN_CLIENT_ID = 2**36
 """Above what Yjs clients draw, and what the server derives the documents themselves under."""
@@ -61,10 +64,17 @@ def read_yjs(body: bytes, root: str = ROOT) -> Delta:
     Raises:
         InvalidFormatError: not a Yjs v1 update, one that needs others before it, or one whose text holds other than
             text and JSON.
+        TooLargeError: it would take too long.
         InvalidDeltaError: the text has no canonical form, such as one with halves of characters.
     """
     with _refusing("not a Yjs v1 update"):
-        return _text_of(without_cuts(body), root)
+        return _text_of(_cheap(without_cuts(body)), root)
+
+
+def _cheap(body: bytes) -> bytes:
+    update = decode_update(body)
+    check_splits(update)
+    return with_cheap_deletes(body, update)
 
 
 def _text_of(body: bytes, root: str) -> Delta:

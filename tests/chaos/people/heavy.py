@@ -6,9 +6,11 @@ from typing import Any
 from pycrdt import Text
 
 from coedit.protocol.codec import Codec
+from coedit.protocol.yjs.sync import write_update
 from tests.chaos.people.scene import Scene, attack
 from tests.integration.raw_client import RawClient
 from tests.integration.yjs_client import YjsClient
+from tests.many_splits import deleting, formatting, inserting, typed, typed_with_letters_in_it
 
 _FLOOD_CHARACTERS = 1_000_000
 _FLOODED = 4
@@ -16,6 +18,7 @@ _RUNS = 5_000
 _STORM_RUNS = 2_000
 _STORM_FORMATS = 300
 _MOST_OPS = 20_000
+_SPLIT_UNITS = 40_000
 
 
 @attack("emoji-flood")
@@ -67,6 +70,28 @@ async def format_often(scene: Scene) -> None:
         await stormy.edit(storm)
         await asyncio.sleep(1)
         scene.answers[str(stormy.close_code or "kept")] += 1
+
+
+@attack("split-everywhere")
+async def split_everywhere(scene: Scene) -> None:
+    """One long string split at every other unit by one update, from its end to its beginning."""
+    name = scene.own()
+    text = scene.rng.choice(["a" * _SPLIT_UNITS, "😀" * (_SPLIT_UNITS // 2)])
+    places = range(_SPLIT_UNITS - 2, 0, -2)
+    split = scene.rng.choice(
+        [
+            [typed(text), deleting((place, 1) for place in places)],
+            [typed(text), inserting(places)],
+            [typed(text), formatting(places)],
+            [typed_with_letters_in_it(text, places)],
+        ]
+    )
+    async with YjsClient(scene.gateway, name) as splitter:
+        await splitter.until_synced()
+        for update in split:
+            await splitter.send(write_update(update))
+        await asyncio.sleep(1)
+        scene.answers[str(splitter.close_code or "kept")] += 1
 
 
 @attack("far-behind")

@@ -5,6 +5,7 @@ this is asked of the decoded update, before it is applied.
 """
 
 from array import array
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from heapq import heappop, heappush
@@ -15,6 +16,7 @@ from coedit.errors import (
     InvalidUpdateError,
     NotTextError,
     ServerIdError,
+    TooLargeError,
     WrongRootError,
 )
 from coedit.ot.values import canonical_object
@@ -31,6 +33,9 @@ from coedit.protocol.yjs.update import (
     Id,
     Update,
 )
+
+MAX_SPLIT_UNITS = 2**28
+"""How much of its own strings an update may have copied; some tenths of a second."""
 
 _TEXT_KINDS = {COLLECTED, DELETED, STRING, EMBED, FORMAT, SKIP}
 
@@ -100,6 +105,25 @@ def check_text(update: Update, root: str) -> None:
             read_attributes({key: value})
     except InvalidDeltaError as error:
         raise InvalidUpdateError(f"a value does not fit a document: {error}") from error
+
+
+def check_splits(update: Update) -> None:
+    """Refuse an update whose items split long strings of its own too often.
+
+    What is in the document already is split before, where that costs little; what comes with the items cannot be. No
+    document writes such an update, since its own strings are split already.
+
+    Raises:
+        TooLargeError: it does.
+    """
+    runs = sorted(update.runs)
+    cost = 0
+    for cut in set(update.cuts):
+        index = bisect_left(runs, (cut.client, cut.clock)) - 1
+        if index >= 0 and runs[index].client == cut.client and cut.clock < runs[index].end:
+            cost += runs[index].end - runs[index].first
+    if cost > MAX_SPLIT_UNITS:
+        raise TooLargeError("the items of the update split its own strings too often: send it in parts")
 
 
 def is_text(update: Update, root: str) -> bool:

@@ -6,12 +6,21 @@ import pytest
 from pycrdt import Array, Doc, Map, Text
 
 from coedit.crdt.document import yjs_client_id
-from coedit.errors import InvalidUpdateError, NotTextError, ServerIdError, WrongRootError
+from coedit.errors import InvalidUpdateError, NotTextError, ServerIdError, TooLargeError, WrongRootError
 from coedit.identifiers import ClientId, DocumentId
-from coedit.protocol.yjs.gate import Needs, check_ids, check_text, is_text, lacks
+from coedit.protocol.yjs.gate import (
+    MAX_SPLIT_UNITS,
+    Needs,
+    check_ids,
+    check_splits,
+    check_text,
+    is_text,
+    lacks,
+)
 from coedit.protocol.yjs.ids import FIRST_SERVER_ID, LAST_SERVER_ID, awareness_id, is_server_id
 from coedit.protocol.yjs.lib0 import write_text, write_uint
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
+from tests.many_splits import inserting, typed_with_letters_in_it
 
 
 class Author:
@@ -223,3 +232,33 @@ def test_state_of_pycrdt_is_read_as_it_means_it() -> None:
     author = Author(2**53 - 1)
     author.write(0, "a😀")
     assert decode_state_vector(author.doc.get_state()) == {2**53 - 1: 3}
+
+
+def test_update_that_splits_its_own_string_too_often_is_refused() -> None:
+    units = 200_000
+    most = MAX_SPLIT_UNITS // units
+    check_splits(decode_update(typed_with_letters_in_it("a" * units, range(most))))
+    with pytest.raises(TooLargeError):
+        check_splits(decode_update(typed_with_letters_in_it("a" * units, range(most + 1))))
+
+
+def test_update_may_split_what_is_there_as_often_as_it_likes() -> None:
+    check_splits(decode_update(inserting(range(100_000))))
+
+
+def test_whole_document_that_was_edited_all_over_splits_nothing() -> None:
+    author, other = Author(1), Author(2)
+    author.write(0, "a" * 200_000)
+    other.doc.apply_update(author.doc.get_update())
+    for place in range(0, 200_000, 1_000):
+        other.write(place, "b")
+    update = decode_update(other.doc.get_update())
+    starts = {(run.client, run.first) for run in update.runs}
+    inside = [
+        cut
+        for cut in update.cuts
+        for run in update.runs
+        if run.client == cut.client and run.first < cut.clock < run.end
+    ]
+    assert starts
+    assert not inside

@@ -1,0 +1,118 @@
+"""What splits one long string in many places costs the number of places and the length, not their product."""
+
+from collections.abc import Callable, Iterator
+from time import process_time
+
+import pytest
+from pycrdt import Doc, Text
+
+from coedit.crdt.document import YjsDocument
+from coedit.crdt.items import YjsItems
+from coedit.crdt.positions import TextPositions
+from coedit.crdt.whole_characters import Step, WholeCharacters
+from coedit.identifiers import document_id
+from coedit.protocol.yjs.shadow import shadow
+from coedit.protocol.yjs.update import decode_update
+from tests.many_splits import deleting, formatting, inserting, typed
+
+NAME = document_id("notes")
+UNITS = 100_000
+APART = 40
+GROWTH = 4
+MOST_GROWTH = 9
+"""Between the 4 to 5 of what is linear and the 16 of what is quadratic."""
+
+UPDATES: dict[str, Callable[[int], bytes]] = {
+    "deletes from the end": lambda units: deleting((clock, 1) for clock in reversed(range(0, units, APART))),
+    "inserts from the end": lambda units: inserting(reversed(range(0, units - 1, APART))),
+    "formats from the end": lambda units: formatting(reversed(range(0, units - 1, APART))),
+}
+IN_ORDER: dict[str, Callable[[int], bytes]] = {
+    "deletes": lambda units: deleting((clock, 1) for clock in range(0, units, APART)),
+    "inserts": lambda units: inserting(range(0, units - 1, APART)),
+    "formats": lambda units: formatting(range(0, units - 1, APART)),
+}
+
+
+def taken(units: int, update: bytes) -> tuple[YjsDocument, list[Step], float]:
+    """Return a document of so many letters that took an update, what came of it, and the seconds it took."""
+    document = YjsDocument(NAME, client_id=2**33)
+    whole = WholeCharacters(document, 2**33 + 1)
+    whole.take(typed("a" * units), decode_update(typed("a" * units)))
+    decoded = decode_update(update)
+    started = process_time()
+    steps = whole.take(update, decoded)
+    return document, steps, process_time() - started
+
+
+@pytest.mark.parametrize("kind", UPDATES)
+def test_the_time_to_take_an_update_grows_as_its_size(kind: str) -> None:
+    few = min(taken(UNITS, UPDATES[kind](UNITS))[2] for _ in range(3))
+    many = taken(GROWTH * UNITS, UPDATES[kind](GROWTH * UNITS))[2]
+    assert many < MOST_GROWTH * few
+
+
+@pytest.mark.parametrize("kind", UPDATES)
+def test_the_time_to_follow_what_was_taken_grows_as_its_size(kind: str) -> None:
+    few = min(seconds_to_follow(UNITS, kind) for _ in range(3))
+    assert seconds_to_follow(GROWTH * UNITS, kind) < MOST_GROWTH * few
+
+
+def seconds_to_follow(units: int, kind: str) -> float:
+    """Return how long it takes all who follow, on a gateway and in a snapshotter."""
+    _, steps, _ = taken(units, UPDATES[kind](units))
+    seconds = 0.0
+    for apply in followers(units):
+        started = process_time()
+        for step in steps:
+            apply(step)
+        seconds += process_time() - started
+    return seconds
+
+
+def followers(units: int) -> Iterator[Callable[[Step], None]]:
+    text = typed("a" * units)
+    items = YjsItems()
+    items.apply(text)
+    yield lambda step: items.apply(step.taken.update)
+    folded = YjsDocument(NAME, text)
+    yield lambda step: folded.follow(step.taken.update, step.taken.delta)
+    positions = TextPositions("content")
+    positions.apply(shadow(text))
+    yield lambda step: positions.apply(shadow(step.taken.update))
+
+
+@pytest.mark.parametrize("kind", UPDATES | IN_ORDER)
+def test_what_is_taken_is_what_yjs_makes_of_the_update_as_it_came(kind: str) -> None:
+    units = UNITS
+    update = (UPDATES | IN_ORDER)[kind](units)
+    peer: Doc[Text] = Doc()
+    text = peer.get("content", type=Text)
+    peer.apply_update(typed("a" * units))
+    peer.apply_update(update)
+
+    document, steps, _ = taken(units, update)
+
+    assert len(steps) == 1
+    follower = YjsItems()
+    follower.apply(typed("a" * units))
+    follower.apply(steps[0].taken.update)
+    afresh: Doc[Text] = Doc()
+    afresh_text = afresh.get("content", type=Text)
+    afresh.apply_update(follower.since(b"\0"))
+    assert str(text) == str(afresh_text) == "".join(part for part, _ in text.diff())
+    assert text.diff() == afresh_text.diff()
+    assert document.render() == document.content
+    assert peer.get_state() == follower.state_vector()
+
+
+@pytest.mark.parametrize("kind", UPDATES)
+def test_an_update_that_comes_again_does_nothing(kind: str) -> None:
+    update = UPDATES[kind](UNITS)
+    document = YjsDocument(NAME, client_id=2**33)
+    whole = WholeCharacters(document, 2**33 + 1)
+    for data in (typed("a" * UNITS), update):
+        assert whole.take(data, decode_update(data))
+    before = document.content
+    assert whole.take(update, decode_update(update)) == []
+    assert document.content is before
