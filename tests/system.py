@@ -194,7 +194,8 @@ class System:
         """Fail where its Redis, if it runs, refused anything for want of a right."""
         if listens(int(self.redis_url.split(":")[2].split("/")[0])):
             with Redis.from_url(self.redis_url) as redis:
-                assert refusals(redis) == [], "deploy/redis/users.acl lacks a right"
+                refused = refusals(redis)
+            assert refused == [], f"deploy/redis/users.acl lacks a right: {refused}"
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failed test."""
