@@ -56,7 +56,17 @@ class LeftDocuments:
         LEFT.set(len(self._documents))
 
     def take(self, document_id: DocumentId) -> OpenDocument | None:
-        """Return a document for somebody who opens it again, and keep it no more."""
+        """Return a document for somebody who opens it again, and keep it no more.
+
+        One that turned out to be damaged is closed instead: what it is now is to be read.
+        """
+        document = self._pop(document_id)
+        if document is not None and document.damage:
+            self._close(document)
+            return None
+        return document
+
+    def _pop(self, document_id: DocumentId) -> OpenDocument | None:
         document = self._documents.pop(document_id, None)
         if document is not None:
             self._bytes -= self._sizes.pop(document_id)
@@ -93,5 +103,5 @@ class LeftDocuments:
             self._end(document)
 
     def _end(self, document: OpenDocument) -> None:
-        if self.take(document.feed.document_id) is document:
+        if self._pop(document.feed.document_id) is document:
             self._close(document)

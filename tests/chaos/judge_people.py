@@ -12,7 +12,7 @@ from tests.chaos.violation import Violation
 
 MIB = 1024 * 1024
 BUDGET_BYTES = {
-    "gateway": 512 * MIB,
+    "gateway": 1024 * MIB,
     "transformer": 1024 * MIB,
     "presence": 512 * MIB,
     "snapshotter": 1024 * MIB,

@@ -28,8 +28,11 @@ def closed_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def token(
     documents: Any, *, key: bytes | None = signing_key(SECRET), algorithm: str = "HS256", **claims: Any
 ) -> str:
-    """A JWT, by default one of ours; a claim given as None is left out."""
-    all_claims = {"sub": "ada", "exp": int(time.time()) + 600, "documents": documents} | claims
+    """A JWT, by default one of ours; a claim given as None is left out.
+
+    It outlasts all the tests: some are made when the tests are gathered.
+    """
+    all_claims = {"sub": "ada", "exp": int(time.time()) + 86_400, "documents": documents} | claims
     present = {name: value for name, value in all_claims.items() if value is not None}
     return jwt.encode(present, key or "", algorithm)
 
