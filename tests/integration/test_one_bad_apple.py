@@ -180,6 +180,8 @@ def bad_apples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "COEDIT_SNAPSHOTTER_TAIL": "8",
         "COEDIT_SNAPSHOTTER_SEGMENT_COMMITS": "4",
         "COEDIT_TRANSFORMER_RECHECK_SECONDS": "0.3",
+        # What is stored is shown, not what a gateway still knows of documents that everybody has left.
+        "COEDIT_GATEWAY_UNSAVED_BYTES": "0",
     }
     system = System(tmp_path_factory.mktemp("bad-apples"), settings=settings)
     system.start()
