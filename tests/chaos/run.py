@@ -77,12 +77,13 @@ async def run(options: Options) -> Outcome:
     may_lose = sorted(kind for kind, fault in kinds.items() if options.level in fault.may_lose)
     facts |= {"kinds": sorted(kinds), "may_lose": may_lose, "bug": options.bug, "is_timed": options.is_timed}
     history.add("run", seconds=options.seconds, **facts)
-    if missed := left_out(kinds, phases):
+    missed = left_out(kinds, phases)
+    if missed:
         print(f"{options.seconds:.0f} s are too short for: {', '.join(missed)}")
     await _perform(world, history, phases, options)
     history.close()
     verdict = judge(history.records)
-    uncovered = sorted(set(kinds) - {fault.kind for fault in injected(history.records)})
+    uncovered = sorted(kinds.keys() - set(missed) - {fault.kind for fault in injected(history.records)})
     report = render(history.records, verdict, uncovered)
     return Outcome(verdict, report, is_passed(verdict, uncovered), history.path)
 
