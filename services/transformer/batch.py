@@ -93,7 +93,7 @@ class BatchDecider:
             if pace.is_over:
                 break
         writes = [part.write() for part in parts.values()]
-        return BatchWrite(shard, cursor, entries[count - 1].entry_id, writes, undecodable, count)
+        return BatchWrite(shard, cursor, entries[count - 1].entry_id, writes, undecodable)
 
     async def decide_apart(self, shard: Shard, cursor: str, entry: Entry) -> BatchWrite:
         """Return what to write for one entry that may end who decides it, or something that came with it.
@@ -108,7 +108,7 @@ class BatchDecider:
         if len(submissions) < 2:
             return await self.decide(shard, cursor, [entry])
         await self._aside.add_apart(shard, submissions)
-        return BatchWrite(shard, cursor, entry.entry_id, entry_count=1)
+        return BatchWrite(shard, cursor, entry.entry_id)
 
     async def refuse(self, shard: Shard, cursor: str, entry: Entry, *, is_blind: bool) -> BatchWrite:
         """Return what to write to refuse an entry to its authors, and to set it apart.
@@ -127,7 +127,7 @@ class BatchDecider:
             refused(document_id, submissions, lambda _: error)
             for document_id, submissions in by_document.items()
         ]
-        return BatchWrite(shard, cursor, entry.entry_id, writes, set_apart, 1)
+        return BatchWrite(shard, cursor, entry.entry_id, writes, set_apart)
 
     async def _decide(self, parts: dict[DocumentId, Part], addressed: Addressed, at: int) -> None:
         part = parts.get(addressed.document_id)

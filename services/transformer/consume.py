@@ -140,7 +140,7 @@ class Consumer:
 
     async def _decided_in(self, name: bytes, entries: list[Entry], until: float) -> BatchWrite:
         shard, cursor = self._shards[name], self._cursors[name]
-        care = await self._attempts.begin(shard, cursor)
+        care = await self._attempts.begin(shard, cursor, entries[-1].entry_id)
         if care.is_refused:
             return await self._decider.refuse(shard, cursor, entries[0], is_blind=care.is_blind)
         if care.is_apart:
@@ -177,8 +177,8 @@ class Consumer:
         for document_id in self._documents.held():
             if self._shard_of(document_id) in changed:
                 self._documents.drop(document_id)
-        for shard in held - wanted:
-            self._leave(shard)
+        for shard in (held | self._attempts.unfinished) - wanted:
+            await self._leave(shard)
         for shard in wanted - held:
             await self._heads.announce_changed(shard)
             cursor = await self._stored_cursor(shard)
@@ -187,11 +187,11 @@ class Consumer:
             self._attempts.gained(shard)
         self._followed = wanted
 
-    def _leave(self, shard: Shard, *, is_fenced: bool = False) -> None:
-        self._attempts.lost(shard, is_fenced=is_fenced)
+    async def _leave(self, shard: Shard, *, is_fenced: bool = False) -> None:
         name = shard.ops.encode()
         self._cursors.pop(name, None)
         self._shards.pop(name, None)
+        await self._attempts.lost(shard, is_fenced=is_fenced)
 
     async def _stored_cursor(self, shard: Shard) -> str:
         cursor = cast("bytes | None", await self._reader.redis.get(shard.cursor))
@@ -223,7 +223,7 @@ class Consumer:
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
         match outcome:
             case Committed():
-                await self._attempts.finish(batch.shard, batch.entry_count)
+                await self._attempts.finish(batch.shard, batch.new_cursor)
             case Misfit(document_ids, broken):
                 self._drop_batch(batch)
                 MISFITS.labels("broken" if broken else "stale").inc()
@@ -243,11 +243,11 @@ class Consumer:
             case Fenced():
                 self._drop_batch(batch)
                 MISFITS.labels("fenced").inc()
-                self._leave(batch.shard, is_fenced=True)
                 self._wanted -= {batch.shard}
                 logger.warning(
                     "the shard is somebody else's", extra={"event": "fenced", "shard": batch.shard.number}
                 )
+                await self._leave(batch.shard, is_fenced=True)
 
     async def _quarantine_broken(self, document_id: DocumentId) -> None:
         """Quarantine a document that cannot be written, unless it is already."""

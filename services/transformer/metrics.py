@@ -11,6 +11,10 @@ REFUSED = Counter(
     "coedit_transformer_refused_entries_total",
     "Entries of ops that nobody could decode or decide; set apart.",
 )
+APART = Counter(
+    "coedit_transformer_apart_total",
+    "How often what waited in a shard was decided one by one, since it had ended several owners.",
+)
 MISFITS = Counter(
     "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]
 )

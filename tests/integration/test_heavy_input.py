@@ -163,7 +163,7 @@ async def test_what_two_owners_did_not_finish_is_decided_one_by_one(redis: Redis
     for owner in "abcdef":
         attempts = Attempts(redis, owner)
         attempts.gained(shard)
-        cares.append(await attempts.begin(shard, "5-0"))
+        cares.append(await attempts.begin(shard, "5-0", "9-0"))
     assert cares == [
         Care(),
         Care(),
@@ -179,18 +179,18 @@ async def test_owner_that_met_trouble_itself_is_no_witness(redis: Redis) -> None
     attempts = Attempts(redis, "a")
     for _ in range(5):
         attempts.gained(Shard(3))
-        assert await attempts.begin(Shard(3), "5-0") == Care()
+        assert await attempts.begin(Shard(3), "5-0", "9-0") == Care()
 
 
 async def test_owner_that_is_fenced_while_it_is_busy_deciding_is_one(redis: Redis) -> None:
     attempts = Attempts(redis, "a")
     for expected in (Care(), Care(), Care(is_apart=True)):
         attempts.gained(Shard(3))
-        assert await attempts.begin(Shard(3), "5-0") == expected
+        assert await attempts.begin(Shard(3), "5-0", "9-0") == expected
         until = time.process_time() + 1.1
         while time.process_time() < until:
             pass
-        attempts.lost(Shard(3), is_fenced=True)
+        await attempts.lost(Shard(3), is_fenced=True)
 
 
 async def test_owner_that_is_fenced_for_want_of_time_is_none(redis: Redis) -> None:
@@ -198,17 +198,28 @@ async def test_owner_that_is_fenced_for_want_of_time_is_none(redis: Redis) -> No
     attempts = Attempts(redis, "a")
     for _ in range(5):
         attempts.gained(Shard(3))
-        assert await attempts.begin(Shard(3), "5-0") == Care()
-        attempts.lost(Shard(3), is_fenced=True)
+        assert await attempts.begin(Shard(3), "5-0", "9-0") == Care()
+        await attempts.lost(Shard(3), is_fenced=True)
+
+
+async def test_owner_that_lives_on_takes_its_note_back(redis: Redis) -> None:
+    """Shards go from one to the other while nothing can be written: that says nothing about the edits."""
+    for owner in "abcd":
+        attempts = Attempts(redis, owner)
+        attempts.gained(Shard(3))
+        assert await attempts.begin(Shard(3), "5-0", "9-0") == Care()
+        assert attempts.unfinished == {Shard(3)}
+        await attempts.lost(Shard(3))
+    assert not await redis.exists(Shard(3).begun)
 
 
 async def test_what_is_finished_counts_no_more(redis: Redis) -> None:
     for owner in "abc":
         attempts = Attempts(redis, owner)
         attempts.gained(Shard(3))
-        assert await attempts.begin(Shard(3), "5-0") == Care()
-        await attempts.finish(Shard(3), 1)
-        assert await attempts.begin(Shard(3), "6-0") == Care()  # proved: it is not noted any more
+        assert await attempts.begin(Shard(3), "5-0", "6-0") == Care()
+        await attempts.finish(Shard(3), "6-0")
+        assert await attempts.begin(Shard(3), "6-0", "7-0") == Care()  # proved: it is not noted any more
     assert not await redis.exists(Shard(3).begun)
 
 
@@ -217,16 +228,32 @@ async def test_entries_stay_apart_until_the_one_that_is_to_blame(redis: Redis) -
     for owner in "ab":
         attempts = Attempts(redis, owner)
         attempts.gained(Shard(3))
-        await attempts.begin(Shard(3), "5-0")
+        await attempts.begin(Shard(3), "5-0", "9-0")
     attempts = Attempts(redis, "c")
     attempts.gained(Shard(3))
-    for place in ("5-0", "6-0", "7-0"):
-        assert (await attempts.begin(Shard(3), place)).is_apart
-        await attempts.finish(Shard(3), 1)
-    assert (await attempts.begin(Shard(3), "8-0")).is_apart
+    for place, behind in (("5-0", "6-0"), ("6-0", "7-0"), ("7-0", "8-0")):
+        assert (await attempts.begin(Shard(3), place, "20-0")).is_apart
+        await attempts.finish(Shard(3), behind)
+    assert (await attempts.begin(Shard(3), "8-0", "20-0")).is_apart
     successor = Attempts(redis, "d")
     successor.gained(Shard(3))
-    assert (await successor.begin(Shard(3), "8-0")).is_apart
+    assert (await successor.begin(Shard(3), "8-0", "20-0")).is_apart
+
+
+async def test_only_what_had_been_read_by_who_ended_is_decided_apart(redis: Redis) -> None:
+    """One by one costs a shard most of its speed; what came later ended nobody."""
+    for owner, last in (("a", "7-0"), ("b", "8-0")):
+        attempts = Attempts(redis, owner)
+        attempts.gained(Shard(3))
+        await attempts.begin(Shard(3), "5-0", last)
+    attempts = Attempts(redis, "c")
+    attempts.gained(Shard(3))
+    cares = []
+    for place in range(5, 10):
+        cares.append(await attempts.begin(Shard(3), f"{place}-0", "20-0"))
+        await attempts.finish(Shard(3), f"{place + 1}-0")
+    assert [care.is_apart for care in cares] == [True, True, True, False, False]
+    assert not await redis.exists(Shard(3).begun)
 
 
 async def test_many_runs_in_a_bridged_document_stop_nobody(system: System) -> None:

@@ -39,8 +39,6 @@ class BatchWrite:
     new_cursor: str
     documents: Sequence[DocumentWrite] = ()
     refused: Sequence[bytes] = field(default=())
-    entry_count: int = 0
-    """How many entries lie between the cursors."""
 
 
 class Committed:

@@ -226,7 +226,7 @@ class SlowDecider:
         self.decided.append(shard)
         while time.monotonic() <= until:
             await asyncio.sleep(0.01)
-        return BatchWrite(shard, cursor, entries[-1].entry_id, entry_count=len(entries))
+        return BatchWrite(shard, cursor, entries[-1].entry_id)
 
 
 class AgreeingScript:
