@@ -127,7 +127,14 @@ class System:
         return self.gateways[0]
 
     def start(self) -> None:
-        """Start everything and wait until it is ready."""
+        """Start everything and wait until it is ready; what does not come up is stopped."""
+        try:
+            self._start_all()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_all(self) -> None:
         if "redis" in self.processes:
             self._start_redis()
         for name, process in self.processes.items():
