@@ -1,30 +1,65 @@
-"""``python -m tests.poisoned SERVICE``: a service that ends, without a word, when it decides about a certain text.
+"""``python -m tests.poisoned SERVICE``: a service that ends, without a word, when it comes upon a certain text.
 
-So does a defect below Python, or an edit that takes all the memory. Production code knows nothing of this.
+So does a defect below Python, or an edit that takes all the memory. Production code knows nothing of this. Each text
+is deadly in one place alone: `DECIDED` in a batch, the others in what is done beside it.
 """
 
+import asyncio
 import os
 import runpy
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from coedit.ot.authority import Authority
-from coedit.ot.rebase import Rebase
+from coedit.store.folding import Fold
+from services.transformer import aside, large_updates
+from tests.system import Process
 
-POISON = "☠"
-"""Two of them in one insert: to be found in the text of what comes, and in no name."""
+DECIDED = "☠"
+REBASED = "☢"
+DECODED = "☣"
+FOLDED = "⚰"
+
+
+@asynccontextmanager
+async def started_again(process: Process) -> AsyncIterator[list[float]]:
+    """Start a process again whenever it ended, as whatever supervises it does; yields when it did."""
+    deaths: list[float] = []
+
+    async def supervise() -> None:
+        while True:
+            if not process.is_running:
+                deaths.append(asyncio.get_running_loop().time())
+                process.start()
+            await asyncio.sleep(0.05)
+
+    supervising = asyncio.create_task(supervise())
+    try:
+        yield deaths
+    finally:
+        supervising.cancel()
+        await asyncio.wait({supervising})
 
 
 def main() -> None:
-    conclude = Authority.conclude
-
-    def conclude_or_die(self: Authority, rebase: Rebase) -> Any:
-        if any(POISON in str(op) for op in rebase.delta.ops):
-            os._exit(9)
-        return conclude(self, rebase)
-
-    Authority.conclude = conclude_or_die  # type: ignore[method-assign]
+    _plant(Authority, "conclude", lambda _, rebase: DECIDED in str(rebase.delta.ops))
+    _plant(aside, "_over_slice", lambda rebase, _: REBASED in str(rebase.delta.ops))
+    _plant(large_updates, "decode_update", lambda update: DECODED.encode() in update)
+    _plant(Fold, "add_all", lambda _, entries, *__: any(FOLDED.encode() in entry for entry in entries))
     runpy.run_module(f"services.{sys.argv[1]}", run_name="__main__")
+
+
+def _plant(place: Any, name: str, is_deadly: Callable[..., bool]) -> None:
+    function = getattr(place, name)
+
+    def run_or_die(*args: Any) -> Any:
+        if is_deadly(*args):
+            os._exit(9)
+        return function(*args)
+
+    setattr(place, name, run_or_die)
 
 
 if __name__ == "__main__":

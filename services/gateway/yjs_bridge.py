@@ -9,6 +9,7 @@ from coedit.errors import (
     InvalidUpdateError,
     NotTextError,
     QuarantinedError,
+    TooCostlyError,
     UnavailableError,
     WrongRootError,
 )
@@ -69,5 +70,6 @@ def _as_error(event: Rejected) -> CoeditError:
         NotTextError,
         QuarantinedError,
         InvalidUpdateError,
+        TooCostlyError,
     )
     return next((kind for kind in kinds if kind.code == event.code), UnavailableError)(event.message)

@@ -25,6 +25,7 @@ from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.object_store import open_object_store
 from coedit.store.quarantine import Quarantine
 from coedit.store.snapshots import Snapshot, Snapshots
+from coedit.store.tries import Tries
 from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
 from services.snapshotter.room import Room
@@ -96,7 +97,9 @@ class Snapshotter:
             keeper,
             idle_seconds=settings.snapshotter_idle_seconds,
         )
-        worker = Worker(log, scripts, maker, trimmer, quarantine, keep=settings.snapshotter_keep)
+        # What is refused is counted with the other failures.
+        tries = Tries(self._nodes, self._leases.token, log.shard, lambda _: None)
+        worker = Worker(log, scripts, maker, trimmer, quarantine, tries, keep=settings.snapshotter_keep)
         return worker, evictor
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -160,7 +163,8 @@ class Snapshotter:
             await until_stopped(stop, max(self._settings.snapshotter_scan_seconds, 10 * scan_seconds))
 
         async def evict(document_id: DocumentId, now_ms: int) -> None:
-            await self._worker.alone(document_id, now_ms, self._evictor.evict(document_id, now_ms))
+            eviction = partial(self._evictor.evict, document_id, now_ms)
+            await self._worker.alone("evict", document_id, now_ms, eviction)
 
         async def evict_step() -> None:
             for idle in await self._evictor.idle(self._leases.held):

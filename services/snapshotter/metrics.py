@@ -14,6 +14,7 @@ EVICTED = Counter(
 FAILURES = Counter(
     "coedit_snapshotter_failures_total", "Documents that could not be dealt with, by reason.", ["reason"]
 )
+FAILURES.labels("too-costly")  # an increase from nothing shows only where there was a zero
 ERRORS = Counter("coedit_snapshotter_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 SHARDS = Gauge("coedit_snapshotter_shards", "Shards that this process works on.")
 CHANGED = Gauge("coedit_snapshotter_changed", "Documents in these shards with commits above their snapshot.")

@@ -1,10 +1,10 @@
 """What is done for one due document, whose errors stay its own."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from coedit.errors import DamagedError, UnavailableError
+from coedit.errors import DamagedError, TooCostlyError, UnavailableError
 from coedit.identifiers import DocumentId
 from coedit.store.document_log import DocumentLog
 from coedit.store.fold_scripts import FoldScripts
@@ -12,6 +12,7 @@ from coedit.store.make_snapshot import SnapshotMaker
 from coedit.store.pauses import Pauses
 from coedit.store.quarantine import Quarantine
 from coedit.store.redis_connection import TROUBLE
+from coedit.store.tries import Tries
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
 
@@ -31,6 +32,7 @@ class Worker:
         maker: SnapshotMaker,
         trimmer: Trimmer,
         quarantine: Quarantine,
+        tries: Tries,
         *,
         keep: int,
     ) -> None:
@@ -40,6 +42,7 @@ class Worker:
         self._keep = keep
         self._trimmer = trimmer
         self._quarantine = quarantine
+        self._tries = tries
         self.pauses = Pauses()
 
     async def work(self, document_id: DocumentId, now_ms: int) -> None:
@@ -50,12 +53,18 @@ class Worker:
                 await self._deal_with(document_id)
                 await self._lift(document_id)
 
-        await self.alone(document_id, now_ms, deal_with())
+        await self.alone("fold", document_id, now_ms, deal_with)
 
-    async def alone(self, document_id: DocumentId, now_ms: int, task: Awaitable[None]) -> None:
-        """Await what is done for one document; an error is logged, counted and kept here."""
+    async def alone(
+        self, kind: str, document_id: DocumentId, now_ms: int, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Do something for one document; an error is logged, counted and kept here.
+
+        What ended others who did it is not begun; the document lies until it is tried again.
+        """
         try:
-            await task
+            async with self._tries.noted(kind, document_id):
+                await work()
         except Exception as error:  # noqa: BLE001 - one document's error, whatever it is, must not hurt the others
             await self._put_aside(document_id, now_ms, error)
         else:
@@ -108,6 +117,8 @@ class Worker:
 def _reason(error: Exception) -> str:
     if isinstance(error, DamagedError):
         return error.reason
+    if isinstance(error, TooCostlyError):
+        return error.code
     if isinstance(error, (UnavailableError, *TROUBLE)):
         return "unavailable"
     return "unexpected"

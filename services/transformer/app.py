@@ -31,6 +31,7 @@ from coedit.store.quarantine import Quarantine
 from coedit.store.restore_script import RestoreScript
 from coedit.store.server_pin import Pins
 from coedit.store.snapshots import Snapshots
+from coedit.store.tries import Tries
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
 from services.transformer.bridging import Bridging
@@ -39,7 +40,7 @@ from services.transformer.documents import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.lanes import ConsumerLanes
 from services.transformer.large_updates import LargeUpdates
-from services.transformer.metrics import ERRORS, SHARDS
+from services.transformer.metrics import ERRORS, GIVEN_UP, SHARDS
 from services.transformer.recheck import Recheck
 from services.transformer.recover import Recovery
 from services.transformer.saved import Saved
@@ -67,7 +68,6 @@ class Transformer:
         archive = Archive(objects)
         self._reader = DocumentReader(self._log, snapshots, archive, self._chain_key)
         ops = OpsStream(self._nodes)
-        self._aside = Aside(self._reader, ops, self._log.shard)
         self._leases = ShardLeases(
             self._nodes,
             "transformer",
@@ -75,11 +75,15 @@ class Transformer:
             settings.shard_count,
             settings.transformer_lease_seconds,
         )
+        tries = Tries(
+            self._nodes, self._leases.token, self._log.shard, lambda kind: GIVEN_UP.labels(kind).inc()
+        )
+        self._aside = Aside(self._reader, ops, self._log.shard, tries)
         keeper = HistoryKeeper(self._log, archive, self._chain_key)
         maker = SnapshotMaker(self._reader, snapshots, keeper, self._chain_key, lambda *_: None)
         scripts = self._scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
-        self._large = LargeUpdates(ops, self._log.shard)
-        self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard)
+        self._large = LargeUpdates(ops, self._log.shard, tries)
+        self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard, tries)
         self._yjs = YjsDecider(
             self._chain_key, self._bridging, self._large, settings.transformer_document_units
         )

@@ -20,6 +20,7 @@ from coedit.store.documents import DocumentReader
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, OpsStream
 from coedit.store.redis_connection import TROUBLE
+from coedit.store.tries import Tries
 from services.transformer.metrics import ASIDE, ERRORS
 
 logger = logging.getLogger(__name__)
@@ -55,10 +56,11 @@ class Aside:
     """The submissions that are being rebased, and those that are done and come again; both bounded."""
 
     def __init__(
-        self, reader: DocumentReader, ops: OpsStream, shard_of: Callable[[DocumentId], Shard]
+        self, reader: DocumentReader, ops: OpsStream, shard_of: Callable[[DocumentId], Shard], tries: Tries
     ) -> None:
         self._reader = reader
         self._ops = ops
+        self._tries = tries
         self._shard_of = shard_of
         self._jobs: OrderedDict[_Key, _Job] = OrderedDict()
         self._done: OrderedDict[_Key, Rebase | CoeditError] = OrderedDict()
@@ -125,7 +127,11 @@ class Aside:
     async def _carry_on(self, job: _Job) -> Rebase | CoeditError | None:
         """Carry a rebase over a page; return it once it is there, or how it failed."""
         try:
-            await self._over_page(job)
+            # By page: those before the one that ends a process are gone over again by the next one.
+            submission = job.rebase.submission
+            which = f"-{submission.client_id}-{submission.client_sequence}-{job.rebase.revision}"
+            async with self._tries.noted("rebase", job.document_id, which):
+                await self._over_page(job)
         except TROUBLE as error:
             ERRORS.labels("aside").inc()
             facts = {"event": "aside-error", "document_id": job.document_id, "error": repr(error)}

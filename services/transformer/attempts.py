@@ -8,20 +8,16 @@ one that everybody ended over is refused. Whoever lives on takes its note back.
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import cast
 
 from redis.asyncio import Redis
 
 from coedit.store.keys import Shard
+from coedit.store.tries import Care
 from services.transformer.metrics import APART
 
 logger = logging.getLogger(__name__)
 
-_NORMAL_MOST = 2
-"""So many may begin a batch in vain before its entries are decided one by one."""
-_APART_MOST = 2
-"""So many may begin one entry in vain before it is refused."""
 _BUSY_SECONDS = 1.0
 """Whoever was fenced after less processor time was not held up by what it decided, but by the machine, or paused."""
 _KEPT_SECONDS = 86_400
@@ -29,18 +25,6 @@ _KEPT_SECONDS = 86_400
 _Id = tuple[int, int]
 """An entry's, as Redis orders them."""
 _NOWHERE: _Id = (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Care:
-    """How what waits is to be begun: ``is_apart``, one entry alone; ``is_refused``, not at all.
-
-    ``is_blind``: whoever refused it ended as well, so that it is not even to be read.
-    """
-
-    is_apart: bool = False
-    is_refused: bool = False
-    is_blind: bool = False
 
 
 class Attempts:
@@ -98,7 +82,7 @@ class Attempts:
             self._keep_apart(shard, until or last)
         is_apart = _id(cursor) < self._apart_until[shard]
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(shard.begun, self._own(shard), f"{cursor} {'apart' if is_apart else 'normal'} {last}")
+            pipe.hset(shard.begun, self._own(shard), f"{cursor} {Care(is_apart).mode} {last}")
             pipe.expire(shard.begun, _KEPT_SECONDS)
             await pipe.execute()
         self._begun_at[shard] = time.process_time()
@@ -134,12 +118,7 @@ def _care(noted: dict[bytes, bytes], own: str, cursor: str) -> tuple[Care, str]:
     """Return what follows from what others noted at a place, and up to where they had read; empty: nobody says."""
     there = [note.decode().split(" ") for name, note in noted.items() if name.decode() != own]
     here = [(mode, *last) for place, mode, *last in there if place == cursor]
-    apart = sum(mode == "apart" for mode, *_ in here)
-    care = Care(
-        is_apart=apart > 0 or len(here) - apart >= _NORMAL_MOST,
-        is_refused=apart >= _APART_MOST,
-        is_blind=apart > _APART_MOST,
-    )
+    care = Care.after([mode for mode, *_ in here])
     return care, max((last for _, *lasts in here for last in lasts), key=_id, default="")
 
 

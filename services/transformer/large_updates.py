@@ -8,6 +8,7 @@ decoded. Whoever dies in between leaves it without an answer, and its gateway se
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from hashlib import blake2b
 
 from coedit.errors import CoeditError, OverloadedError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId
@@ -15,6 +16,7 @@ from coedit.protocol.yjs.update import Update, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, OpsStream
+from coedit.store.tries import Tries
 
 LARGE_BYTES = 64 * 1024
 """Decoded in some hundredths of a second."""
@@ -28,8 +30,9 @@ _Key = tuple[DocumentId, ClientId, ClientSequence]
 class LargeUpdates:
     """The updates that are being decoded, and those that are and come again; both bounded."""
 
-    def __init__(self, ops: OpsStream, shard_of: Callable[[DocumentId], Shard]) -> None:
+    def __init__(self, ops: OpsStream, shard_of: Callable[[DocumentId], Shard], tries: Tries) -> None:
         self._ops = ops
+        self._tries = tries
         self._shard_of = shard_of
         self._waiting: OrderedDict[_Key, YjsSubmission] = OrderedDict()
         self._waiting_bytes = 0
@@ -68,8 +71,11 @@ class LargeUpdates:
             await self._awake.wait()
         key, submission = next(iter(self._waiting.items()))
         outcome: Update | CoeditError
+        # By what is in it: whoever was refused comes back, as somebody else, with the same.
+        which = f"-{blake2b(submission.update, digest_size=16).hexdigest()}"
         try:
-            outcome = await asyncio.to_thread(decode_update, submission.update)
+            async with self._tries.noted("update", key[0], which):
+                outcome = await asyncio.to_thread(decode_update, submission.update)
         except CoeditError as error:
             outcome = error
         finally:

@@ -15,6 +15,13 @@ APART = Counter(
     "coedit_transformer_apart_total",
     "How often what waited in a shard was decided one by one, since it had ended several owners.",
 )
+GIVEN_UP = Counter(
+    "coedit_transformer_given_up_total",
+    "Work beside the batches that ended whoever began it, and was refused, by what it was.",
+    ["work"],
+)
+for work in ("rebase", "update", "bridge"):
+    GIVEN_UP.labels(work)  # an increase from nothing shows only where there was a zero
 MISFITS = Counter(
     "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]
 )

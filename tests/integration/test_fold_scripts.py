@@ -28,6 +28,7 @@ from coedit.store.redis_connection import connect
 from coedit.store.rendered import Rendered
 from coedit.store.snapshots import Snapshot, Snapshots
 from coedit.store.topology import Nodes
+from coedit.store.tries import Tries
 from services.snapshotter.idle import Evictor
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.trim import Trimmer
@@ -229,7 +230,8 @@ def worker(redis: Redis, objects_url: str, durability: Durability | None = None,
         max_bytes=1 << 20,
     )
     quarantine = Quarantine(Nodes(redis), SHARDS, "snapshotter")
-    return Worker(store.log, scripts, maker, trimmer, quarantine, keep=2)
+    tries = Tries(Nodes(redis), "mine", store.log.shard, lambda _: None)
+    return Worker(store.log, scripts, maker, trimmer, quarantine, tries, keep=2)
 
 
 async def test_short_segments_are_merged_though_the_log_is_never_trimmed(

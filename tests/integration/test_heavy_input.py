@@ -19,10 +19,11 @@ from coedit.store.keys import Shard
 from coedit.store.object_store import open_object_store
 from coedit.store.redis_connection import connect
 from coedit.store.snapshots import Snapshots
-from services.transformer.attempts import Attempts, Care
+from coedit.store.tries import Care
+from services.transformer.attempts import Attempts
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient
-from tests.poisoned import POISON
+from tests.poisoned import DECIDED, started_again
 from tests.redis_server import redis_server
 from tests.system import System, eventually
 
@@ -120,26 +121,16 @@ async def test_edit_that_ends_its_transformer_is_refused_at_last(tmp_path: Path)
     transformer = system.processes["transformer-0"]
     transformer.command = [sys.executable, "-m", "tests.poisoned", "transformer"]
     system.start()
-    deaths = 0
     try:
         async with (
             bystander(system.url, "beside poison") as acked,
             bystander(system.url, "beside poison too"),
             bystander(system.url, "poison"),
+            started_again(transformer) as deaths,
         ):
-            attack = asyncio.create_task(_submit_one(system.url, "poison", [{"insert": POISON}]))
-
-            async def start_again() -> None:
-                nonlocal deaths
-                while not attack.done():
-                    if not transformer.is_running:
-                        deaths += 1
-                        transformer.start()
-                    await asyncio.sleep(0.05)
-
-            await asyncio.gather(attack, start_again())
-            assert attack.result()["code"] == "too-costly"
-            assert deaths > 0
+            answer = await _submit_one(system.url, "poison", [{"insert": DECIDED}])
+            assert answer["code"] == "too-costly"
+            assert deaths
             await _goes_on(acked)
         redis = connect(system.redis_url)
         assert await redis.xlen(Shard(0).refused) == 1

@@ -1,7 +1,8 @@
 """Submissions from far behind: rebased beside the batches, and as if they had been rebased within one."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
@@ -21,6 +22,7 @@ from coedit.store.document_log import Position
 from coedit.store.documents import DocumentReader
 from coedit.store.keys import Shard
 from coedit.store.ops_stream import Addressed, Entry, OpsStream, encode_submissions
+from coedit.store.tries import Tries
 from services.transformer import aside as aside_module
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
@@ -48,10 +50,18 @@ class World:
         self.working = WorkingDocument(
             self.authority, Position(1, self.authority.head, "", Revision(0), Revision(0), 0)
         )
-        self.aside = Aside(cast("DocumentReader", self), cast("OpsStream", self), lambda _: Shard(0))
+        self.aside = Aside(
+            cast("DocumentReader", self), cast("OpsStream", self), lambda _: Shard(0), cast("Tries", self)
+        )
         key = ChainKey.derive(b"secret")
         no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), 10_000_000)
         self.decider = BatchDecider(cast("WorkingDocuments", self), key, self.aside, no_yjs)
+
+    @asynccontextmanager
+    async def noted(self, kind: str, document_id: DocumentId, which: str) -> AsyncIterator[None]:
+        assert (kind, document_id) == ("rebase", DOCUMENT)
+        assert ":" not in which
+        yield
 
     def commit(self, delta: Delta, client: str = "writer", sequence: int | None = None) -> None:
         """Commit and store, as a batch of somebody else's would."""
