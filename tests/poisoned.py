@@ -1,7 +1,7 @@
 """``python -m tests.poisoned SERVICE``: a service that ends, without a word, when it comes upon a certain text.
 
 So does a defect below Python, or an edit that takes all the memory. Production code knows nothing of this. Each text
-is deadly in one place alone: `DECIDED` in a batch, the others in what is done beside it.
+is deadly in one place alone: `DECIDED` and `APPLIED` in a batch, the others in what is done beside it.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from typing import Any
 
 from coedit.ot.authority import Authority
 from coedit.store.folding import Fold
-from services.transformer import aside, large_updates
+from services.transformer import aside, large_updates, yjs_decide
 from tests.system import Process
 
 DECIDED = "☠"
+APPLIED = "⛔"
 REBASED = "☢"
 DECODED = "☣"
 FOLDED = "⚰"
@@ -45,6 +46,8 @@ async def started_again(process: Process) -> AsyncIterator[list[float]]:
 
 def main() -> None:
     _plant(Authority, "conclude", lambda _, rebase: DECIDED in str(rebase.delta.ops))
+    applied = yjs_decide._InDocument
+    _plant(applied, "_decided", lambda _, arrived, *__: APPLIED.encode() in arrived.submission.update)
     _plant(aside, "_over_slice", lambda rebase, _: REBASED in str(rebase.delta.ops))
     _plant(large_updates, "decode_update", lambda update: DECODED.encode() in update)
     _plant(Fold, "add_all", lambda _, entries, *__: any(FOLDED.encode() in entry for entry in entries))

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from coedit.errors import CoeditError, OverloadedError, RevisionTooOldError
@@ -78,6 +79,16 @@ class Aside:
             raise done
         return done or Rebase.begin(submission)
 
+    def deciding(self, document_id: DocumentId, rebase: Rebase) -> AbstractAsyncContextManager[None]:
+        """Return in what a submission is to be decided that may have been carried on here.
+
+        Each owner carries it on again, and decides it in another entry, behind others that it finished: what is noted
+        of batches would never find it. Raises as `Tries.noted` does.
+        """
+        if not rebase.steps:
+            return nullcontext()
+        return self._tries.noted("decide", document_id, _which(rebase))
+
     def take(self, document_id: DocumentId, rebase: Rebase, goal: Revision) -> None:
         """Carry a rebase on to ``goal``, which is stored; nothing is said of it in the batch.
 
@@ -128,8 +139,7 @@ class Aside:
         """Carry a rebase over a page; return it once it is there, or how it failed."""
         try:
             # By page: those before the one that ends a process are gone over again by the next one.
-            submission = job.rebase.submission
-            which = f"-{submission.client_id}-{submission.client_sequence}-{job.rebase.revision}"
+            which = f"{_which(job.rebase)}-{job.rebase.revision}"
             async with self._tries.noted("rebase", job.document_id, which):
                 await self._over_page(job)
         except TROUBLE as error:
@@ -172,6 +182,10 @@ def _over_slice(rebase: Rebase, commits: deque[Commit]) -> None:
     until = rebase.steps + _SLICE_STEPS
     while commits and rebase.steps < until:
         rebase.over((commits.popleft(),))
+
+
+def _which(rebase: Rebase) -> str:
+    return f"-{rebase.submission.client_id}-{rebase.submission.client_sequence}"
 
 
 def _key(document_id: DocumentId, submission: Submission) -> _Key:

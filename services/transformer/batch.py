@@ -260,12 +260,13 @@ class BatchDecider:
         if rebase.repeated is None and (recent is None or not ahead.over(recent, may_take)):
             self._aside.take(document_id, rebase, working.stored_head())
             return None
-        try:
-            return await at_its_pace(
-                working, submission.weight, self._concluded, document_id, working, ahead, at
-            )
-        except TooCostlyError as error:
-            raise SpoiledError(submission, error) from error
+        async with self._aside.deciding(document_id, rebase):
+            try:
+                return await at_its_pace(
+                    working, submission.weight, self._concluded, document_id, working, ahead, at
+                )
+            except TooCostlyError as error:
+                raise SpoiledError(submission, error) from error
 
     def _concluded(
         self, document_id: DocumentId, working: WorkingDocument, ahead: Rebase, at: int

@@ -8,6 +8,7 @@ decoded. Whoever dies in between leaves it without an answer, and its gateway se
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from hashlib import blake2b
 
 from coedit.errors import CoeditError, OverloadedError
@@ -60,6 +61,17 @@ class LargeUpdates:
             self._awake.set()
         return done
 
+    def deciding(
+        self, document_id: DocumentId, submission: YjsSubmission
+    ) -> AbstractAsyncContextManager[None]:
+        """Return in what an update is to be decided that may have been decoded here.
+
+        Each owner decodes it again, and decides it in another entry; see `Aside.deciding`. Raises as `Tries.noted`.
+        """
+        if len(submission.update) <= LARGE_BYTES:
+            return nullcontext()
+        return self._tries.noted("decide", document_id, _which(submission))
+
     async def step(self) -> None:
         """Decode one, or wait for one.
 
@@ -71,10 +83,8 @@ class LargeUpdates:
             await self._awake.wait()
         key, submission = next(iter(self._waiting.items()))
         outcome: Update | CoeditError
-        # By what is in it: whoever was refused comes back, as somebody else, with the same.
-        which = f"-{blake2b(submission.update, digest_size=16).hexdigest()}"
         try:
-            async with self._tries.noted("update", key[0], which):
+            async with self._tries.noted("update", key[0], _which(submission)):
                 outcome = await asyncio.to_thread(decode_update, submission.update)
         except CoeditError as error:
             outcome = error
@@ -88,3 +98,8 @@ class LargeUpdates:
         failed = await self._ops.add({shard: [Addressed(key[0], submission)]})
         if failed:
             raise failed[shard]
+
+
+def _which(submission: YjsSubmission) -> str:
+    """Name an update by what is in it: whoever was refused comes back, as somebody else, with the same."""
+    return f"-{blake2b(submission.update, digest_size=16).hexdigest()}"

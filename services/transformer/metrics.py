@@ -17,10 +17,10 @@ APART = Counter(
 )
 GIVEN_UP = Counter(
     "coedit_transformer_given_up_total",
-    "Work beside the batches that ended whoever began it, and was refused, by what it was.",
+    "Work beside the batches, or on what comes from there, that ended whoever began it; refused, by what it was.",
     ["work"],
 )
-for work in ("rebase", "update", "bridge"):
+for work in ("rebase", "update", "decide", "bridge"):
     GIVEN_UP.labels(work)  # an increase from nothing shows only where there was a zero
 MISFITS = Counter(
     "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]

@@ -104,7 +104,8 @@ class _InDocument:
         update = self.parts.large.decoded(self.document_id, submission)
         if update is None:
             return "put-off"
-        return await self._decide_with(self._early(), Held(submission, at), update)
+        async with self.parts.large.deciding(self.document_id, submission):
+            return await self._decide_with(self._early(), Held(submission, at), update)
 
     def _early(self) -> list[Early]:
         """Return what waited for the document to begin and was not taken; let go of what was, once that is stored."""

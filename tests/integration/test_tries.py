@@ -22,7 +22,7 @@ from coedit.store.topology import Nodes
 from coedit.store.tries import Tries
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient
-from tests.poisoned import DECODED, FOLDED, REBASED, started_again
+from tests.poisoned import APPLIED, DECIDED, DECODED, FOLDED, REBASED, started_again
 from tests.redis_server import redis_server
 from tests.system import System, eventually
 
@@ -226,21 +226,27 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.stop()
 
 
-async def test_large_update_that_ends_who_decodes_it_is_refused(system: System) -> None:
+@pytest.mark.parametrize(("deadly", "work"), [(DECODED, "update"), (APPLIED, "decide")])
+async def test_large_update_that_ends_its_transformer_is_refused(
+    system: System, deadly: str, work: str
+) -> None:
+    """Also where it is decoded well, aside, and then ends the batch in which it comes again."""
+    name = f"with a large update, {work}"
     async with AsyncExitStack() as stack:
         deaths = await stack.enter_async_context(started_again(system.processes["transformer-0"]))
-        other = await stack.enter_async_context(YjsClient(system.url, "decoded"))
-        eve = await stack.enter_async_context(YjsClient(system.url, "decoded"))
+        other = await stack.enter_async_context(YjsClient(system.url, name))
+        eve = await stack.enter_async_context(YjsClient(system.url, name))
         await eve.until_synced()
-        await eve.edit(lambda text: text.insert(0, DECODED + "x" * 100_000))
+        await eve.edit(lambda text: text.insert(0, deadly + "x" * 100_000))
         await _sent_away(eve)
         assert len(deaths) == 4
         # She comes back with all she has, as somebody new, and nobody ends again.
         await _sent_away(eve)
         assert len(deaths) == 4
         await other.edit(lambda text: text.insert(0, "mine"))
-        await _reads(system, "decoded", "mine")
-    assert 'coedit_transformer_given_up_total{work="update"} 0.0' not in system.metrics("transformer-0")
+        await _reads(system, name, "mine")
+    uncounted = f'coedit_transformer_given_up_total{{work="{work}"}} 0.0'
+    assert uncounted not in system.metrics("transformer-0")
 
 
 async def _sent_away(client: YjsClient) -> None:
@@ -261,21 +267,26 @@ async def _reads(system: System, name: str, text: str) -> None:
             await document.until(lambda: document.text == text)
 
 
-async def test_submission_that_ends_who_rebases_it_is_refused(system: System) -> None:
+@pytest.mark.parametrize("deadly", [REBASED, DECIDED])
+async def test_submission_from_far_behind_that_ends_its_transformer_is_refused(
+    system: System, deadly: str
+) -> None:
+    """Also where it is rebased well, aside, and then ends the batch in which it comes again."""
+    name = f"far ahead of {deadly}"
     ops: list[Message] = [
         {"insert": "ab", "attributes": {"bold": True} if n % 2 else {"italic": n}} for n in range(4000)
     ]
     async with started_again(system.processes["transformer-0"]) as deaths:
         async with coedit.connect(system.url, author="ada") as ada:
-            document = await ada.open("rebased")
+            document = await ada.open(name)
             await document.insert(0, "x")
             await document.settle()
         for _ in range(8):
-            assert (await _submitted(system.url, "rebased", ops))["type"] == "ack"
-        answer = await _submitted(system.url, "rebased", [{"insert": REBASED}], base_revision=1)
+            assert (await _submitted(system.url, name, ops))["type"] == "ack"
+        answer = await _submitted(system.url, name, [{"insert": deadly}], base_revision=1)
         assert (answer["type"], answer.get("code")) == ("error", "too-costly")
         assert len(deaths) == 4
-        answer = await _submitted(system.url, "rebased", [{"insert": "harmless"}], base_revision=1)
+        answer = await _submitted(system.url, name, [{"insert": "harmless"}], base_revision=1)
         assert answer["type"] == "ack"
         assert len(deaths) == 4
 

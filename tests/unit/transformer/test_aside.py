@@ -59,7 +59,7 @@ class World:
 
     @asynccontextmanager
     async def noted(self, kind: str, document_id: DocumentId, which: str) -> AsyncIterator[None]:
-        assert (kind, document_id) == ("rebase", DOCUMENT)
+        assert (kind in ("rebase", "decide"), document_id) == (True, DOCUMENT)
         assert ":" not in which
         yield
 

@@ -1,5 +1,6 @@
 """What a batch makes of submissions that come again."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
@@ -49,6 +50,9 @@ class NothingAside:
 
     def begun(self, _: DocumentId, submission: Submission) -> Rebase:
         return Rebase.begin(submission)
+
+    def deciding(self, _: DocumentId, __: Rebase) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
 
 def _decider(documents: OneDocument, aside: NothingAside | None = None) -> BatchDecider:
