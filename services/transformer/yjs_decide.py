@@ -1,5 +1,6 @@
 """Decides what Yjs clients submit, in its place among the submissions of OT clients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from coedit.crdt.whole_characters import Step
@@ -18,8 +19,8 @@ from services.transformer.early_updates import Early, EarlyUpdates
 from services.transformer.large_updates import LargeUpdates
 from services.transformer.metrics import CUT_CHARACTERS, YJS
 from services.transformer.outcome import Outcome
-from services.transformer.pace import at_its_pace
-from services.transformer.yjs_side import Held, SpoiledError, YjsSide
+from services.transformer.pace import HEAVY_WEIGHT, at_its_pace
+from services.transformer.yjs_side import ORDER_FACTOR, Held, SpoiledError, YjsSide
 
 DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""
@@ -117,6 +118,8 @@ class _InDocument:
     async def _decide_with(self, early: list[Early], arrived: Held, update: Update) -> str:
         """Decide an update, and what waited; here on the loop, since what waits is shared, and threads are given up."""
         weight = arrived.submission.weight + sum(held.submission.weight for held, _ in early)
+        if weight <= HEAVY_WEIGHT:
+            weight += self._order_weight(arrived.submission, update)
         try:
             became = await at_its_pace(self.working, weight, self._decided, arrived, update, early)
         except TooCostlyError as error:
@@ -130,6 +133,10 @@ class _InDocument:
             self.parts.early.keep(self.document_id, arrived, update)
             return self._held(arrived.submission)
         return became
+
+    def _order_weight(self, submission: YjsSubmission, update: Update) -> int:
+        side = self.working.yjs
+        return ORDER_FACTOR * len(submission.update) if side is None else side.order_weight(update)
 
     def _decided(self, arrived: Held, update: Update, early: list[Early]) -> str | None:
         """Return what became of an update; None: it rests on others, and the document has not begun."""
@@ -145,12 +152,7 @@ class _InDocument:
     def _take_early(self, side: YjsSide, early: list[Early]) -> None:
         """Take what waited for the document to begin, whoever began it; its senders need not be there any more."""
         for held, update in early:
-            try:
-                self._take(side, held, update)
-            except DamagedError:
-                raise
-            except CoeditError as error:
-                self.outcome.reject(held.submission, error)
+            self._or_reject(self._take, side, held, update)
         self.working.took_early = True
 
     def _declare(self, submission: YjsSubmission, at: int) -> None:
@@ -178,8 +180,19 @@ class _InDocument:
             return self._held(arrived.submission)
         became = self._apply(side, arrived, update)
         for released, its_update in side.released():
-            self._apply(side, released, its_update)
+            self._or_reject(self._apply, side, released, its_update)
         return became
+
+    def _or_reject(
+        self, decide: Callable[[YjsSide, Held, Update], str], side: YjsSide, held: Held, update: Update
+    ) -> None:
+        """Decide what had waited; what is refused of it is refused to its own author."""
+        try:
+            decide(side, held, update)
+        except DamagedError:
+            raise
+        except CoeditError as error:
+            self.outcome.reject(held.submission, error)
 
     def _apply(self, side: YjsSide, arrived: Held, update: Update) -> str:
         steps = side.apply(arrived.submission, update)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coedit.crdt.document import YjsDocument, yjs_client_id
+from coedit.crdt.neighbours import Neighbours
 from coedit.crdt.whole_characters import Step, WholeCharacters
 from coedit.errors import (
     CoeditError,
@@ -27,6 +28,9 @@ from coedit.store.documents import LoadedDocument
 MAX_HELD = 256
 MAX_HELD_BYTES = 4 * 1024 * 1024
 """What waits for others in one document, at most."""
+
+ORDER_FACTOR = 10
+"""To tell in which order the items of an update stand takes so many times what other updates of its size take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class YjsSide:
         self.bridge = bridge
         self._yjs = yjs
         self._whole = WholeCharacters(yjs, whole_id)
+        self._neighbours = Neighbours(yjs, bridge.root) if bridge.is_text else None
         self.size_bytes = size_bytes
         """What the updates that made the document are together; about what one takes that is no text."""
         self._held: deque[tuple[Held, Needs, Update]] = deque()
@@ -159,16 +164,30 @@ class YjsSide:
             self._held_bytes -= len(held.submission.update)
             yield held, update
 
+    def order_weight(self, update: Update) -> int:
+        """Return what it weighs to see whether the items of an update are in order: nothing, or the document."""
+        if self._neighbours is None or self._neighbours.is_plain(update, self._known()):
+            return 0
+        return ORDER_FACTOR * self.size_bytes
+
     def apply(self, submission: YjsSubmission, update: Update) -> list[Step]:
         """Apply an update that `check` let through; return what came of it, which is nothing if nothing was new.
 
+        All that it rests on is there.
+
         Raises:
+            InvalidUpdateError: its items are in an order that no two have alike; it was not applied.
             SpoiledError: Yjs failed on it: nobody knows what the document is now.
         """
+        known = self._known()
+        if self._neighbours is not None:
+            self._neighbours.check(submission.update, update, known)
         try:
             steps = self._whole.take(submission.update, update)
         except (DamagedError, InvalidDeltaError) as error:
             raise SpoiledError(submission, InvalidUpdateError("Yjs cannot apply it")) from error
+        if self._neighbours is not None:
+            self._neighbours.note(update, known)
         self.size_bytes += sum(len(step.taken.update) for step in steps)
         return steps
 

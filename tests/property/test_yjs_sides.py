@@ -23,9 +23,9 @@ NAME = document_id("notes")
 class Peer:
     """A Yjs client that edits by positions in bytes of UTF-8, as pycrdt counts, and says what it did."""
 
-    def __init__(self) -> None:
+    def __init__(self, client_id: int | None = None) -> None:
         self.text = Text()
-        self.doc: Doc[Any] = Doc({"content": self.text})
+        self.doc: Doc[Any] = Doc({"content": self.text}, client_id=client_id)
         self._said: list[bytes] = []
         self.doc.observe(lambda event: self._said.append(event.update))
 

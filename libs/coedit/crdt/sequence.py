@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import orjson
 from pycrdt import Doc, Text
 
-from coedit.errors import InvalidUpdateError
+from coedit.errors import DamagedError, InvalidUpdateError
 from coedit.ot.utf16 import unit_length
 from coedit.ot.values import JsonValue, canonical
 from coedit.protocol.yjs.lib0 import Reader, write_text
-from coedit.protocol.yjs.update import COLLECTED, DELETED, EMBED, FORMAT, STRING
+from coedit.protocol.yjs.update import COLLECTED, DELETED, EMBED, FORMAT, STRING, Id
 
 _INDEX_BITS = 14
 _FIRST_HIGH, _FIRST_LOW = 0x100, 0x4200
@@ -44,6 +44,8 @@ class Item(NamedTuple):
     kind: Kind
     key: str = ""
     value: JsonValue = None
+    left: Id | None = None
+    """Behind which item its first unit was written."""
 
 
 def items_in_order(update: bytes, root: str) -> list[Item]:
@@ -51,12 +53,19 @@ def items_in_order(update: bytes, root: str) -> list[Item]:
 
     Raises:
         InvalidUpdateError: the update is none, or of a document that is not one of text.
+        DamagedError: items come between others than in the document of which this is the update.
     """
     items, shadow = _Items(update).read()
     doc: Doc[Any] = Doc()
     text = doc.get(root, type=Text)
     doc.apply_update(shadow)
-    return [items[index] for index in _indexes(text, items)]
+    try:
+        order = list(_indexes(text, items))
+    except IndexError:
+        order = []
+    if sorted(order) != list(range(len(items))):
+        raise DamagedError("a Yjs document loads in another order", "fold")
+    return [items[index] for index in order]
 
 
 def _indexes(text: Text, items: list[Item]) -> Iterator[int]:
@@ -104,9 +113,9 @@ class _Items:
         info = reader.byte()
         if info == COLLECTED:
             return reader.uint()
-        for flag in (_HAS_ORIGIN, _HAS_RIGHT_ORIGIN):
-            if info & flag:
-                reader.uint(), reader.uint()
+        left = Id(reader.uint(), reader.uint()) if info & _HAS_ORIGIN else None
+        if info & _HAS_RIGHT_ORIGIN:
+            reader.uint(), reader.uint()
         if not info & (_HAS_ORIGIN | _HAS_RIGHT_ORIGIN):
             if info & _HAS_KEY or reader.uint() != 1:
                 raise InvalidUpdateError("an item belongs to no shared text at the top")
@@ -121,7 +130,7 @@ class _Items:
             content,
         )
         self._copied = reader.position
-        self._items.append(item)
+        self._items.append(item._replace(left=left) if left is not None else item)
         return item.length
 
     def _read_content(self, kind: int, client: int, clock: int) -> Item:

@@ -6,6 +6,7 @@ proportion to the size of the update, whatever it says.
 Source: the npm package yjs, ``utils/encoding.js`` and ``structs/*.js``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -55,6 +56,22 @@ class Dependency(NamedTuple):
     on: Id
 
 
+class Placed(NamedTuple):
+    """Where the author of a struct put it: behind ``left``, before ``right``; None: at an end of its parent.
+
+    Of its units the first is behind ``left``, each other one behind the one before it, and all are before ``right``.
+    """
+
+    at: Id
+    end: int
+    left: Id | None
+    right: Id | None
+
+    def left_of(self, clock: int) -> Id | None:
+        """Return behind which item its unit at ``clock`` is."""
+        return self.left if clock == self.at.clock else Id(self.at.client, clock - 1)
+
+
 class Mark(NamedTuple):
     """A formatting mark: from here on ``key`` is ``value``; None ends it."""
 
@@ -94,8 +111,8 @@ class Update:
     embeds: tuple[Any, ...]
     marks: tuple[Mark, ...]
     strings: tuple[StringSpan, ...]
-    cuts: tuple[Id, ...]
-    """Before which items one has to begin, so that an item of the update finds its place beside it."""
+    placed: tuple[Placed, ...]
+    """Its structs that have a place among others; those of each client in the order of clocks."""
     runs: tuple[Block, ...]
     """The structs of more than one unit that are copied when they are split."""
     deletes_at: int
@@ -106,6 +123,15 @@ class Update:
         """Whether it says nothing."""
         return not self.blocks and not self.deleted
 
+    @property
+    def cuts(self) -> Iterator[Id]:
+        """Before which items one has to begin, so that an item of the update finds its place beside it."""
+        for _, _, left, right in self.placed:
+            if left is not None:
+                yield Id(left.client, left.clock + 1)
+            if right is not None:
+                yield right
+
 
 def decode_update(data: bytes) -> Update:
     """Return what an update holds.
@@ -114,6 +140,20 @@ def decode_update(data: bytes) -> Update:
         InvalidUpdateError: it is none, or no Yjs client would write it.
     """
     return _Decoder(data).decode()
+
+
+def first_placed(data: bytes) -> Placed | None:
+    """Return where the first struct of an update was put, whatever follows; None: it is none that has a place.
+
+    Raises:
+        InvalidUpdateError: ``data`` begins as no update does.
+    """
+    reader = Reader(data)
+    if not reader.uint() or not reader.uint():
+        return None
+    decoder = _Decoder(data)
+    decoder.read_struct(reader, Id(reader.uint(), reader.uint()))
+    return decoder.placed[0] if decoder.placed else None
 
 
 def decode_state_vector(data: bytes) -> dict[int, int]:
@@ -148,7 +188,7 @@ class _Decoder:
     embeds: list[Any] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     strings: list[StringSpan] = field(default_factory=list)
-    cuts: list[Id] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
     runs: list[Block] = field(default_factory=list)
 
     def decode(self) -> Update:
@@ -173,7 +213,7 @@ class _Decoder:
             tuple(self.embeds),
             tuple(self.marks),
             tuple(self.strings),
-            tuple(self.cuts),
+            tuple(self.placed),
             tuple(self.runs),
             deletes_at,
         )
@@ -186,7 +226,7 @@ class _Decoder:
         clients.add(client)
         first = clock
         for _ in range(count):
-            kind, length = self._read_struct(reader, Id(client, clock))
+            kind, length = self.read_struct(reader, Id(client, clock))
             if length == 0:
                 raise InvalidUpdateError("an item has a length")
             if kind == SKIP:
@@ -201,7 +241,7 @@ class _Decoder:
         if block.first < block.end:
             self.blocks.append(block)
 
-    def _read_struct(self, reader: Reader, at: Id) -> tuple[int, int]:
+    def read_struct(self, reader: Reader, at: Id) -> tuple[int, int]:
         """Read one struct; return its kind and its length in clocks."""
         info = reader.byte()
         kind = info & 0x1F
@@ -210,14 +250,13 @@ class _Decoder:
             if info != kind:
                 raise InvalidUpdateError("a struct without content has no neighbours")
             return kind, reader.uint()
+        left: Id | None = None
         right: Id | None = None
         if info & (_HAS_ORIGIN | _HAS_RIGHT_ORIGIN):
             if info & _HAS_ORIGIN:
                 left = self._depend(at, reader)
-                self.cuts.append(Id(left.client, left.clock + 1))
             if info & _HAS_RIGHT_ORIGIN:
                 right = self._depend(at, reader)
-                self.cuts.append(right)
         elif reader.uint() == 1:
             self.roots.add(reader.text())
             if info & _HAS_KEY:
@@ -229,9 +268,9 @@ class _Decoder:
                 reader.text()
         if info & _HAS_KEY:
             self.is_nested = True
-        return kind, self._read_string(reader, at, right) if kind == STRING else self._read_content(
-            reader, kind
-        )
+        length = self._read_string(reader, at, right) if kind == STRING else self._read_content(reader, kind)
+        self.placed.append(Placed(at, at.clock + length, left, right))
+        return kind, length
 
     def _depend(self, at: Id, reader: Reader) -> Id:
         on = Id(reader.uint(), _checked_clock(reader.uint()))

@@ -50,7 +50,7 @@ def test_item_at_a_position_is_the_one_of_yjs(
 def test_shadow_says_the_same_but_for_the_text() -> None:
     real, made = decode_update(TEXT), decode_update(shadow(TEXT))
     assert [span.units for span in made.strings] == [span.units for span in real.strings]
-    for name in ("blocks", "dependencies", "deleted", "roots", "kinds", "embeds", "marks", "cuts"):
+    for name in ("blocks", "dependencies", "deleted", "roots", "kinds", "embeds", "marks", "placed"):
         assert getattr(made, name) == getattr(real, name)
 
 

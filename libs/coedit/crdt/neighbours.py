@@ -1,0 +1,202 @@
+"""Whether items were written between neighbours that somebody can have seen side by side.
+
+Yjs puts concurrent items in one order wherever they come from, as long as each was written between two neighbours: its
+left one stands before its right one, and what the right one was written behind is not between them. No editor writes
+anything else. What somebody makes up is put in its place by whatever happens to be there, so that a document that
+loads, and one that was there, are two for ever. So it is refused (`docs/adr/0021-neighbours-stand-side-by-side.md`).
+
+Where nobody else wrote at the same place at the same time, one of two neighbours was written beside the other, which
+is quickly seen. The order of the others is asked of yrs, with all items of the document.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pycrdt import Doc
+
+from coedit.crdt.document import YjsDocument
+from coedit.crdt.linear_apply import apply_update
+from coedit.crdt.panics import panics_caught
+from coedit.crdt.sequence import Item, items_in_order
+from coedit.errors import DamagedError, InvalidUpdateError
+from coedit.protocol.yjs.shadow import shadow
+from coedit.protocol.yjs.update import Id, Placed, Update, decode_update, encode_state_vector, first_placed
+
+FEW_PLACES = 4
+"""So many are looked up on the loop: each takes one walk of yrs over the document."""
+_SEVERAL_PLACES = 64
+"""So many are looked up one by one; for more, all structs are read once."""
+
+
+class _Gap(NamedTuple):
+    """Between which two items one was written."""
+
+    left: Id | None
+    right: Id
+
+
+class Neighbours:
+    """Of a text: what was written last by whom, and where."""
+
+    def __init__(self, yjs: YjsDocument, root: str) -> None:
+        self._yjs = yjs
+        self._root = root
+        self._last: dict[int, tuple[int, Id | None]] = {}
+        """Of a client the clock of its newest item, and before which one it was written; of some clients nothing."""
+        self._doubted: tuple[Update, list[_Gap]] | None = None
+        """What `is_plain` found last."""
+
+    def is_plain(self, update: Update, known: Mapping[int, int]) -> bool:
+        """Return whether it takes little to see that all items of an update are in order; else ask in a thread.
+
+        ``known`` is the document's state vector, here and below.
+        """
+        gaps = self._doubtful(update, known)
+        if len(gaps) <= FEW_PLACES:
+            gaps = self._looked_up(gaps, known)
+        self._doubted = update, gaps
+        return not gaps
+
+    def check(self, data: bytes, update: Update, known: Mapping[int, int]) -> None:
+        """Refuse an update, which is ``data``, with an item between two that nobody saw side by side.
+
+        All that it rests on is in the document.
+
+        Raises:
+            InvalidUpdateError: there is one.
+        """
+        doubted, self._doubted = self._doubted, None
+        if doubted is not None and doubted[0] is update:
+            gaps = doubted[1]
+        else:
+            gaps = self._doubtful(update, known)
+        if len(gaps) > _SEVERAL_PLACES:
+            here = _Structs(decode_update(self._yjs.update()), {})
+            gaps = [gap for gap in gaps if not here.are_beside(*gap)]
+        else:
+            gaps = self._looked_up(gaps, known)
+        if gaps:
+            try:
+                order = self._order(data)
+            except DamagedError as error:
+                raise InvalidUpdateError("its items come in no one order") from error
+            if not all(order.allows(gap) for gap in gaps):
+                raise InvalidUpdateError("an item stands between two that never were neighbours")
+
+    def note(self, update: Update, known: Mapping[int, int]) -> None:
+        """Take note of an update that was applied where so much was ``known``."""
+        for (client, _), end, _, right in update.placed:
+            if end > known.get(client, 0):
+                self._last[client] = end - 1, right
+
+    def _doubtful(self, update: Update, known: Mapping[int, int]) -> list[_Gap]:
+        """Return between which items new ones are put that were not written beside each other, as far as is seen."""
+        gaps: list[_Gap] = []
+        own: _Structs | None = None
+        for placed in update.placed:
+            client, first = placed.at
+            right, here = placed.right, known.get(client, 0)
+            if right is None or placed.end <= here:
+                continue
+            left = placed.left_of(max(first, here))
+            if left is not None and self._last.get(left.client) == (left.clock, right):
+                continue
+            own = own or _Structs(update, known)
+            if not own.are_beside(left, right):
+                gaps.append(_Gap(left, right))
+        return gaps
+
+    def _looked_up(self, gaps: list[_Gap], known: Mapping[int, int]) -> list[_Gap]:
+        return [gap for gap in gaps if not self._are_beside(gap, known)]
+
+    def _are_beside(self, gap: _Gap, known: Mapping[int, int]) -> bool:
+        """Tell whether one of the two was written beside the other, as yrs has them."""
+        left, right = gap
+        behind = self._placed(right, known)
+        if behind is None:
+            return False
+        if behind.left_of(right.clock) == left:
+            return True
+        before = self._placed(left, known) if left is not None else None
+        return before is not None and before.right == right
+
+    def _placed(self, item: Id, known: Mapping[int, int]) -> Placed | None:
+        """Return where an item was put, with those that its author wrote behind it; None: it is not here, or none."""
+        if item.clock >= known.get(item.client, 0):
+            return None
+        vector = encode_state_vector({**known, item.client: item.clock})
+        try:
+            with panics_caught("an item cannot be looked up"):
+                found = first_placed(self._yjs.update(vector))
+        except DamagedError:
+            return None  # its order is asked for in another way
+        return found if found is not None and found.at == item else None
+
+    def _order(self, data: bytes) -> "_Order":
+        """Return all items in order: as they would be if the update were applied."""
+        doc: Doc[Any] = Doc()
+        with panics_caught("the order of the items cannot be told"):
+            apply_update(doc, shadow(self._yjs.update()))
+            apply_update(doc, shadow(data))
+            return _Order(items_in_order(doc.get_update(), self._root))
+
+
+class _Structs:
+    """The items of an update that are not ``known``, to be found by their ids."""
+
+    def __init__(self, update: Update, known: Mapping[int, int]) -> None:
+        self._known = known
+        self._placed: dict[int, list[Placed]] = defaultdict(list)
+        for placed in update.placed:
+            self._placed[placed.at.client].append(placed)
+
+    def are_beside(self, left: Id | None, right: Id) -> bool:
+        """Tell whether one of two items is among them, and was written beside the other."""
+        behind = self._find(right)
+        if behind is not None and behind.left_of(right.clock) == left:
+            return True
+        before = self._find(left) if left is not None else None
+        return before is not None and before.right == right
+
+    def _find(self, item: Id) -> Placed | None:
+        """Return the struct that an item is in; None: it is not among them, or has no place."""
+        if item.clock < self._known.get(item.client, 0):
+            return None
+        structs = self._placed.get(item.client, [])
+        index = bisect_right(structs, item.clock, key=lambda placed: placed.at.clock) - 1
+        return structs[index] if index >= 0 and item.clock < structs[index].end else None
+
+
+class _Order:
+    """The items of a text, and at which place in it each is."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self._items = items
+        self._at: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for index, item in enumerate(items):
+            self._at[item.client].append((item.clock, index))
+        for of_client in self._at.values():
+            of_client.sort()
+
+    def allows(self, gap: _Gap) -> bool:
+        """Tell whether what ``right`` was written behind does not stand between it and ``left``, which is before it."""
+        right = self._find(gap.right)
+        if right is None:
+            return False
+        index, offset = right
+        behind = Id(gap.right.client, gap.right.clock - 1) if offset else self._items[index].left
+        before = (-1, 0) if behind is None else self._find(behind)
+        left = (-1, 0) if gap.left is None else self._find(gap.left)
+        return before is not None and left is not None and before <= left < right
+
+    def _find(self, item: Id) -> tuple[int, int] | None:
+        """Return in which struct in the text an item is, and where in it; None: it has no place in the text."""
+        structs = self._at.get(item.client, [])
+        at = bisect_right(structs, (item.clock, len(self._items))) - 1
+        if at < 0:
+            return None
+        clock, index = structs[at]
+        offset = item.clock - clock
+        return (index, offset) if offset < self._items[index].length else None
