@@ -32,6 +32,7 @@ from services.gateway.bodies import continue_later
 from services.gateway.edit_response import edit_response, json_response
 from services.gateway.moments import Moments
 from services.gateway.one_edit import OneEdits
+from services.gateway.places import Places
 from services.gateway.rest import DOCUMENT, answered, authorize, authorize_writing, document_of, wants_text
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 _GAP_SECONDS = 60.0
 _LIMIT = 100
 _MAX_LIMIT = 1000
+_LISTS = 4
+"""So many lists of versions are put together at a time; each may read a thousand objects."""
 
 _Question = Callable[[web.Request, DocumentId, Identity], Awaitable[web.Response]]
 _Order = Callable[[dict[str, Any], DocumentId, Identity], Awaitable[web.Response]]
@@ -66,6 +69,7 @@ class HistoryRoutes:
         self._edits = edits
         self._nodes = nodes
         self._body_seconds = body_seconds
+        self._lists = Places("versions", _LISTS)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -136,8 +140,12 @@ class HistoryRoutes:
         return await asyncio.to_thread(lambda: json_response(answer))
 
     async def _list_versions(
-        self, request: web.Request, document_id: DocumentId, _: Identity
+        self, request: web.Request, document_id: DocumentId, identity: Identity
     ) -> web.Response:
+        async with self._lists.taken(identity.author):
+            return await self._listed_versions(request, document_id)
+
+    async def _listed_versions(self, request: web.Request, document_id: DocumentId) -> web.Response:
         limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))
         after_name = request.query.get("after")
         names = await self._versions.names(document_id, version_name(after_name) if after_name else "")

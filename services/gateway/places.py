@@ -16,8 +16,6 @@ from services.gateway.metrics import NO_PLACE
 
 logger = logging.getLogger(__name__)
 
-_MOST_OF_ONE = 16
-"""So many requests of one author may wait or be worked on."""
 _LONGEST_SECONDS = 60
 _WEIGHT = 0.2
 """How much the newest counts in what is usual."""
@@ -32,12 +30,16 @@ class _Line:
 
 
 class Places:
-    """So many at once, one for an author; ``what`` names the work in errors, logs and metrics."""
+    """So many at once, one for an author; ``what`` names the work in errors, logs and metrics.
 
-    def __init__(self, what: str, at_once: int, wait_seconds: float = 10.0) -> None:
+    ``most_of_one``: so many requests of one author may wait or be worked on.
+    """
+
+    def __init__(self, what: str, at_once: int, wait_seconds: float = 10.0, *, most_of_one: int = 16) -> None:
         self._what = what
         self._at_once = at_once
         self._wait_seconds = wait_seconds
+        self._most_of_one = most_of_one
         self._free = asyncio.Semaphore(at_once)
         self._lines: dict[AuthorId, _Line] = {}
         self._usual_seconds = 1.0
@@ -50,7 +52,7 @@ class Places:
             OverloadedError: it does not become its turn in time; says after how long to ask again.
         """
         line = self._lines.setdefault(author, _Line())
-        if line.count >= _MOST_OF_ONE:
+        if line.count >= self._most_of_one:
             raise self._refused(line)
         line.count += 1
         try:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -18,6 +19,7 @@ from coedit.store.quarantine import Quarantine
 from services.gateway.auth import Access
 from services.gateway.connection import as_answer
 from services.gateway.metrics import ERRORS
+from services.gateway.places import Places
 from services.gateway.vouching import HEADER, counting
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,10 @@ logger = logging.getLogger(__name__)
 DOCUMENT = r"{document:[\s\S]*}"
 """The rest of a path, whatever is in it: what a document may not be named is refused with a code, not passed over."""
 _DOCUMENTS = "/v1/documents/"
+_READ_AT_ONCE = 4
+"""So many documents are read at a time, whole and for one request each."""
+_MOST_OF_ONE = 64
+"""So many requests of one author may wait for that: a program reads documents for many people."""
 _STATUS = {
     "unauthorized": 401,
     "forbidden": 403,
@@ -63,6 +69,7 @@ class DocumentRoutes:
         self._access = access
         self._reader = reader
         self._quarantine = quarantine
+        self._reads = Places("document", _READ_AT_ONCE, most_of_one=_MOST_OF_ONE)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -70,7 +77,11 @@ class DocumentRoutes:
 
     async def _get(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _DOCUMENTS)
-        authorize(self._access, request, document_id)
+        author = authorize(self._access, request, document_id, request.query.get("author")).author
+        async with self._reads.taken(author):
+            return await self._read(request, document_id)
+
+    async def _read(self, request: web.Request, document_id: DocumentId) -> web.Response:
         loaded, damage = await self._reader.load_readable(document_id)
         if not loaded.is_text:
             raise NotTextError
@@ -79,10 +90,12 @@ class DocumentRoutes:
             headers = {"Coedit-Revision": str(loaded.revision)}
             if is_damaged:
                 headers["Coedit-Damaged"] = "true"
-            return web.Response(text=loaded.document.text, headers=headers)
-        content = loaded.document.to_json()
-        answer = {"document": document_id, "epoch": loaded.epoch, "revision": loaded.revision}
-        return web.json_response(answer | {"content": content} | ({"damaged": True} if is_damaged else {}))
+            return await asyncio.to_thread(lambda: web.Response(text=loaded.document.text, headers=headers))
+        answer: dict[str, Any] = {"document": document_id, "epoch": loaded.epoch, "revision": loaded.revision}
+        damaged = {"damaged": True} if is_damaged else {}
+        return await asyncio.to_thread(
+            lambda: web.json_response(answer | {"content": loaded.document.to_json()} | damaged)
+        )
 
 
 def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:

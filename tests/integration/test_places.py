@@ -1,6 +1,7 @@
 """One who asks for much, on a real gateway: others are served, and whoever waits too long is told how long."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.integration.test_access import token
 from tests.system import System
 
+_VERSIONS = 100
 _COSTLY = b"[" * 300_000
 """A MiB of it takes a parser of Markdown more than the time that one request has."""
 
@@ -73,3 +75,35 @@ async def test_a_conversion_beyond_its_memory_is_refused_and_hurts_nobody(system
     status, _, answer = await ask(system, "POST", "import/large?format=html", "ada", body)
     assert (status, b'"too-large"' in answer) == (413, True)
     assert system.processes["gateway-0"].is_running
+
+
+@pytest.mark.parametrize(
+    ("question", "place"), [("documents/large", "document"), ("versions/many", "versions")]
+)
+async def test_who_reads_in_a_loop_waits_behind_oneself(system: System, question: str, place: str) -> None:
+    await _written(system)
+    asked = [asyncio.create_task(ask(system, "GET", question, "eve")) for _ in range(200)]
+    for _ in range(3):
+        status, _, body = await ask(system, "GET", question, "ada")
+        assert status == 200, body
+    answers = await asyncio.gather(*asked)
+    refused = [headers for status, headers, _ in answers if status == 503]
+    assert 0 < len(refused) < len(answers)
+    assert all(int(headers["Retry-After"]) >= 1 for headers in refused)
+    assert {status for status, *_ in answers} == {200, 503}
+    assert f'coedit_gateway_no_place_total{{what="{place}"}}' in system.metrics("gateway-0")
+
+
+async def _written(system: System) -> None:
+    """Have a document that takes a while to be read, and one with a version for each of many names."""
+    if (await ask(system, "GET", "versions/many", "ada"))[2].count(b'"name"') == _VERSIONS:
+        return
+    ops = [{"insert": "ab", "attributes": {"bold": True} if n % 2 else {"italic": True}} for n in range(8000)]
+    large = json.dumps({"ops": [*ops, {"insert": "\n"}]}).encode()
+    for name, form, body in (("large", "delta", large), ("many", "text", b"Many")):
+        status, _, answer = await ask(system, "POST", f"import/{name}?format={form}", "ada", body)
+        assert status == 200, answer
+    for number in range(_VERSIONS):
+        body = b'{"name": "%d"}' % number
+        status, _, answer = await ask(system, "POST", "versions/many", "ada", body)
+        assert status == 201, answer

@@ -79,10 +79,11 @@ async def test_who_waits_too_long_is_told_after_how_long_to_ask_again() -> None:
         pass
 
 
-async def test_a_line_has_an_end() -> None:
-    places = Places("test", 1, _SOON)
+@pytest.mark.parametrize("most", [16, 3])
+async def test_a_line_has_an_end(most: int) -> None:
+    places = Places("test", 1, _SOON, most_of_one=most)
     work = Work(places)
-    waiting = [work.begin(_EVE) for _ in range(16)]
+    waiting = [work.begin(_EVE) for _ in range(most)]
     await _settle()
     with pytest.raises(OverloadedError):
         async with places.taken(_EVE):
