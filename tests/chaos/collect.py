@@ -3,6 +3,7 @@
 import asyncio
 import json
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 from pycrdt import Doc, Text
@@ -68,6 +69,9 @@ class Collector:
             self._history.add("unreadable", document=document_id, error=repr(error)[:500])
 
     async def _read(self, document_id: DocumentId) -> None:
+        # What somebody who left had on its way may still be committed, on a machine that is busy: not behind our back.
+        with suppress(AssertionError):  # told below, behind all that can be read
+            await self._until_covered(document_id)
         position = await self._log.position(document_id) or await self._position_in_store(document_id)
         facts = {"head": position.head, "mac": position.mac, "floor": position.floor}
         self._history.add("document", document=document_id, **facts)
@@ -123,7 +127,7 @@ class Collector:
             facts = {"revision": stored["revision"], "content": stored["content"]}
             self._history.add("served", document=document_id, **facts)
 
-    async def _snapshot(self, document_id: DocumentId) -> None:
+    async def _until_covered(self, document_id: DocumentId) -> None:
         """The document has been quiet, so that a snapshot of its head is due; wait for that."""
 
         async def is_covered() -> bool:
@@ -131,6 +135,9 @@ class Collector:
             return position is None or position.snapshot == position.head
 
         await eventually(is_covered, "the newest snapshot covers the head", self._patience_seconds)
+
+    async def _snapshot(self, document_id: DocumentId) -> None:
+        await self._until_covered(document_id)
         snapshot = await self._snapshots.newest(document_id)
         if snapshot is None:
             raise AssertionError("Redis knows of a snapshot that the object store does not have")
