@@ -11,8 +11,8 @@ from tests.chaos.people.kinds import ATTACKS
 from tests.system import ROOT
 
 _SEED = "2"
-_SECONDS = "36"
-_KINDS = "bad-tokens,forged-claims,many-names"
+_SECONDS = "66"
+_KINDS = "bad-tokens,cut-pairs,emoji-flood,forged-claims,many-names"
 
 
 @pytest.mark.chaos
