@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pycrdt import Doc, Text, get_update
+from pycrdt import Doc, Text, get_update, merge_updates
 
 from coedit.crdt.byte_cursor import ByteCursor, size_bytes
 from coedit.crdt.derivation import derived_update
@@ -19,6 +19,7 @@ from coedit.crdt.sequence import items_in_order
 from coedit.identifiers import DocumentId
 from coedit.ot.apply import apply
 from coedit.ot.attributes import Attributes, compose_attributes
+from coedit.ot.compose import compose
 from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Delete, Insert, Op, Retain
@@ -152,8 +153,10 @@ class YjsDocument:
             apply_update(self._doc, update)
         self._content = after
 
-    def take(self, update: bytes) -> Taken | None:
+    def take(self, update: bytes, parts: Sequence[bytes] = ()) -> Taken | None:
         """Apply what a Yjs client did, which was checked before (`coedit.protocol.yjs.gate`); None: nothing new.
+
+        ``parts`` are the same as ``update`` one by one, between which other threads have their turn.
 
         Raises:
             DamagedError: Yjs failed on it, or the text has something now that no delta can hold.
@@ -168,18 +171,22 @@ class YjsDocument:
                 else None
             )
             try:
-                apply_update(self._doc, update)
+                for part in parts or (update,):
+                    apply_update(self._doc, part)
             finally:
                 if heard is not None and self._text is not None:
                     self._text.unobserve(heard)
             if not self._updates:
                 return None
-            delta = self._read(events[0]) if events else Delta()
-            self._content = apply(self._content, delta)
+            delta = Delta()
+            for event in events:
+                step = self._read(event)
+                self._content = apply(self._content, step)
+                delta = compose(delta, step) if delta.ops else step
         # What is new in it, unless it is all new: then its author's bytes are as good, and often shorter.
-        new = self._updates[-1]
-        if len(new) >= len(update):
+        if sum(map(len, self._updates)) >= len(update):
             return Taken(delta, self._content, update)
+        new = self._updates[0] if len(self._updates) == 1 else merge_updates(*self._updates)
         return Taken(delta, self._content, with_cheap_deletes(new, decode_update(new)))
 
     def update(self, state_vector: bytes = b"") -> bytes:

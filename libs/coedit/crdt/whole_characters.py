@@ -7,7 +7,7 @@ from typing import NamedTuple
 from coedit.crdt.document import Taken, YjsDocument
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
-from coedit.protocol.yjs.delete_set import with_cheap_deletes
+from coedit.protocol.yjs.delete_set import in_parts, with_cheap_deletes
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs.pairs import Pairs
@@ -67,7 +67,8 @@ class WholeCharacters:
         known = decode_state_vector(self._yjs.state_vector())
         plan = whole(data, update, self._pairs, known, self._halves)
         steps = [Step(taken, is_clients=False) for taken in self._before(plan, known)]
-        taken = self._yjs.take(with_cheap_deletes(plan.data, plan.update))
+        cheap = with_cheap_deletes(plan.data, plan.update)
+        taken = self._yjs.take(cheap, in_parts(cheap, plan.update))
         if taken is None:
             return steps
         self._pairs.add(plan.data, plan.update, known)

@@ -11,6 +11,7 @@ from coedit.crdt.items import YjsItems
 from coedit.crdt.positions import TextPositions
 from coedit.crdt.whole_characters import Step, WholeCharacters
 from coedit.identifiers import document_id
+from coedit.protocol.yjs import delete_set
 from coedit.protocol.yjs.shadow import shadow
 from coedit.protocol.yjs.update import decode_update
 from tests.many_splits import deleting, formatting, inserting, typed
@@ -125,3 +126,41 @@ def test_an_update_that_comes_again_does_nothing(kind: str) -> None:
     before = document.content
     assert whole.take(update, decode_update(update)) == []
     assert document.content is before
+
+
+IN_PARTS: dict[str, bytes] = {
+    "deletes": UPDATES["deletes from the end"](4_000),
+    "what was known, and deletes": typed("a" * 4_000)[:-1] + UPDATES["deletes from the end"](4_000)[1:],
+    "items, and deletes of both": inserting(range(0, 3_999, 20))[:-1]
+    + b"\2\7\1\3\5"
+    + UPDATES["deletes from the end"](4_000)[2:],
+}
+
+
+@pytest.mark.parametrize("kind", IN_PARTS)
+@pytest.mark.parametrize("units", [0, 50], ids=["all new", "some deleted before"])
+def test_what_is_applied_in_parts_is_what_is_applied_at_once(
+    kind: str, units: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = deleting((clock, 1) for clock in range(units)) if units else b"\0\0"
+    at_once = taken_in(IN_PARTS[kind], before)
+    monkeypatch.setattr(delete_set, "PART_RANGES", 7)
+    assert len(delete_set.in_parts(IN_PARTS[kind], decode_update(IN_PARTS[kind]))) > 10
+    in_parts = taken_in(IN_PARTS[kind], before)
+    for (one, document), (other, same_document) in zip(at_once, in_parts, strict=True):
+        assert other == one
+        assert same_document == document
+
+
+def taken_in(update: bytes, before: bytes) -> list[tuple[object, object]]:
+    """Return what a document and one who follows it have, when the text and something before were taken."""
+    server, follower = YjsDocument(NAME, client_id=2**33), YjsDocument(NAME)
+    whole = WholeCharacters(server, 2**33 + 1)
+    deltas = []
+    for data in (typed("a" * 4_000), before, update):
+        for step in whole.take(data, decode_update(data)):
+            follower.follow(step.taken.update, step.taken.delta)
+            deltas.append(step.taken.delta)
+    assert follower.render() == server.render() == server.content == follower.content
+    assert follower.state_vector() == server.state_vector()
+    return [(delta, server.content) for delta in deltas]
