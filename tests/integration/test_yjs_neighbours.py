@@ -1,26 +1,21 @@
 """A Yjs client that puts items where no editor can: it is refused, and everybody else has one text, now and later."""
 
-import json
 import random
-import urllib.request
 
 import pytest
 
 from coedit.client import connect
 from coedit.crdt.document import YjsDocument
 from coedit.errors import InvalidUpdateError
-from coedit.identifiers import DocumentId, escape
-from coedit.ot.delta import Delta
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
-from coedit.store.object_store import open_object_store
-from coedit.store.snapshots import Snapshot, Snapshots
 from tests.conftest import MakeSystem
 from tests.integration.yjs_client import YjsClient
 from tests.property.test_neighbours import OddWriter
 from tests.system import System, eventually
+from tests.yjs.convergence import stored
+from tests.yjs.test_snapshots import SOON, snapshot_at
 
-_SOON = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.2", "COEDIT_SNAPSHOTTER_SCAN_SECONDS": "0.2"}
 _TYPED = bytes.fromhex("01010500040107636f6e74656e740361626300")
 """Client 5 writes `abc`."""
 _ODD = {
@@ -28,24 +23,6 @@ _ODD = {
     "right is left": bytes((1, 1, 7, 0, 0xC4, 5, 1, 5, 1)) + b"\1z\0",
     "from the beginning to where b was written behind a": bytes((1, 1, 7, 0, 0x44, 5, 1)) + b"\1z\0",
 }
-
-
-async def _snapshot_at(system: System, name: str, revision: int) -> Snapshot:
-    snapshots = Snapshots(open_object_store(system.object_store_url))
-    found: list[Snapshot] = []
-
-    async def is_there() -> bool:
-        newest = await snapshots.newest(DocumentId(name))
-        found[:] = [newest] if newest is not None and newest.revision >= revision else []
-        return bool(found)
-
-    await eventually(is_there, f"{name!r} has a snapshot at {revision}")
-    return found[0]
-
-
-def _stored(url: str, name: str) -> Delta:
-    with urllib.request.urlopen(f"{url}/v1/documents/{escape(name)}", timeout=10) as answer:
-        return Delta.from_json(json.loads(answer.read())["content"], is_bounded=False)
 
 
 async def _all_have_one_text(system: System, name: str, reader: YjsClient) -> None:
@@ -56,8 +33,8 @@ async def _all_have_one_text(system: System, name: str, reader: YjsClient) -> No
         await eventually(lambda: olga.saved, "the OT client's edit is saved")
         await reader.until_text(olga.text)
         await joiner.until_text(olga.text)
-        assert _stored(system.url, name) == olga.content
-        snapshot = await _snapshot_at(system, name, olga.revision)
+        assert stored(system.url, name) == olga.content
+        snapshot = await snapshot_at(system, name, olga.revision)
         loaded = YjsDocument(snapshot.document_id, snapshot.update)
         assert loaded.render() == snapshot.document == olga.content
 
@@ -66,7 +43,7 @@ async def _all_have_one_text(system: System, name: str, reader: YjsClient) -> No
 async def test_update_between_what_never_were_neighbours_is_refused_and_nobody_notices(
     make_system: MakeSystem, update: bytes
 ) -> None:
-    system = make_system(settings=_SOON)
+    system = make_system(settings=SOON)
     async with YjsClient(system.url, "odd") as reader:
         async with YjsClient(system.url, "odd") as eve:
             await eve.until_synced()
@@ -82,7 +59,7 @@ async def test_update_between_what_never_were_neighbours_is_refused_and_nobody_n
 
 
 async def test_what_waited_is_refused_to_its_own_author_alone(make_system: MakeSystem) -> None:
-    system = make_system(settings=_SOON)
+    system = make_system(settings=SOON)
     before_what_it_rests_on = bytes((1, 1, 7, 0, 0xC4, 9, 0, 5, 0)) + b"\1z\0"
     at_the_end = bytes((1, 1, 9, 0, 0x84, 5, 2)) + b"\1d\0"
     async with YjsClient(system.url, "waits") as eve, YjsClient(system.url, "waits") as bob:
@@ -100,7 +77,7 @@ async def test_what_waited_is_refused_to_its_own_author_alone(make_system: MakeS
 async def test_whatever_neighbours_are_named_everybody_has_one_text(
     make_system: MakeSystem, seed: int
 ) -> None:
-    system, rng = make_system(settings=_SOON), random.Random(seed)
+    system, rng = make_system(settings=SOON), random.Random(seed)
     async with YjsClient(system.url, "any") as reader, YjsClient(system.url, "any") as eve:
         await eve.until_synced()
         await eve.send(write_update(_TYPED))
