@@ -74,7 +74,7 @@ async def redis_of(system: System) -> AsyncIterator[Redis]:
 
 def _quick(make_system: MakeSystem, **more: str) -> System:
     settings = {"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.2", "COEDIT_SNAPSHOTTER_SCAN_SECONDS": "0.05"} | more
-    return make_system(settings=settings)
+    return make_system(settings=settings, acl=True)
 
 
 def _files(system: System, kind: str, name: str) -> list[Path]:
