@@ -6,12 +6,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_LONG_BYTES = 64 * 1024
+LONG_BYTES = 64 * 1024
 """What takes long enough to read for others to feel it is read beside the loop."""
 
 
 async def beside(read: Callable[[bytes], T], data: bytes) -> T:
     """Return what ``read`` makes of ``data``."""
-    if len(data) < _LONG_BYTES:
+    if len(data) < LONG_BYTES:
         return read(data)
     return await asyncio.to_thread(read, data)

@@ -83,16 +83,15 @@ class YjsCarets:
 
     async def _make(self) -> None:
         try:
-            whole = self._items.since(_NOTHING_KNOWN)
             positions = TextPositions(self._root)
             # Of a large document it takes long enough to be felt by everyone else.
-            positions.apply(await asyncio.to_thread(shadow, whole))
-            for update in self._missed:
-                positions.apply(shadow(update))
+            await asyncio.to_thread(_add, positions, [self._items.since(_NOTHING_KNOWN)])
+            while self._missed:
+                missed, self._missed = self._missed, []
+                await asyncio.to_thread(_add, positions, missed)
         except CoeditError as error:
             self._give_up(error)
             return
-        self._missed.clear()
         self._known = decode_state_vector(positions.state_vector())
         self._positions = positions
 
@@ -107,3 +106,8 @@ class YjsCarets:
         self._positions, self.is_broken = None, True
         LOOP_ERRORS.labels("yjs-carets").inc()
         logger.warning("carets cannot be told", extra={"event": "carets", "error": str(error)})
+
+
+def _add(positions: TextPositions, updates: list[bytes]) -> None:
+    for update in updates:
+        positions.apply(shadow(update))

@@ -1,7 +1,8 @@
 """One document as Yjs items, for all Yjs clients of this gateway that have it open.
 
 It goes along with the document's feed: the items are those of the newest snapshot and of the commits since, and each
-commit is one update for everybody. Where it cannot follow, its clients are sent away and come back.
+commit is one update for everybody. What takes long to apply is applied in a thread, to a copy, which then takes the
+place of the items. Where it cannot follow, its clients are sent away and come back.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents import DocumentReader, LoadedDocument
 from coedit.store.redis_connection import TROUBLE
-from services.gateway.beside import beside
+from services.gateway.beside import LONG_BYTES, beside
 from services.gateway.feed import Answer
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_DELIVERED
 from services.gateway.open_document import OpenDocument
@@ -47,6 +48,7 @@ _CATCH_UP_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.05
 _RECENT_COMMITS = 256
 _TRY_HELD_SECONDS = 0.05
+_NOTHING_KNOWN = b"\0"
 
 
 class YjsDocument:
@@ -78,6 +80,7 @@ class YjsDocument:
         self._deleted_lock = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
         self._wish = BridgeWish(self.submit)
 
     @property
@@ -101,6 +104,8 @@ class YjsDocument:
             UnavailableError, RedisError, OSError, CoeditError: it cannot be opened now.
         """
         async with self._lock:
+            if self._catching_up is not None:
+                await asyncio.wait({self._catching_up})
             if self.failure is None and not self._follows:
                 await self._load(root, author)
             if self.failure is not None:
@@ -192,8 +197,13 @@ class YjsDocument:
             self._follows = False
             self._loading = asyncio.get_running_loop().create_task(self._load_for_all())
             return
+        if sum(len(commit.update) for commit in commits) > LONG_BYTES:
+            self._follows = False
+            self._catching_up = asyncio.get_running_loop().create_task(self._catch_up_beside())
+            return
         try:
-            self._take(commits)
+            for commit in commits:
+                self._follow(commit)
         except CoeditError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - it is told, logged and counted
@@ -230,8 +240,9 @@ class YjsDocument:
         """Go along with the document no more."""
         if self.document.feed.follower is self:
             self.document.feed.follower = None
-        if self._loading is not None:
-            self._loading.cancel()
+        for task in (self._loading, self._catching_up):
+            if task is not None:
+                task.cancel()
         self.people.end()
 
     @property
@@ -258,10 +269,7 @@ class YjsDocument:
                 raise UnavailableError("the document cannot be opened by Yjs clients yet")
         self.document.check_history(loaded)
         self.document.keep_read(loaded)
-        items = YjsItems()
-        for update in (loaded.update, *(commit.update for commit in loaded.recent)):
-            if update:
-                items.apply(update)
+        items = await _items_of([loaded.update, *(commit.update for commit in loaded.recent)])
         self.epoch, self.revision, self.bridge = loaded.epoch, loaded.revision, loaded.bridge
         self._items, self._known = items, None
         root_now = self.bridge.text_root if self.bridge else root
@@ -296,21 +304,43 @@ class YjsDocument:
                 ERRORS.labels(WrongRootError.code).inc()
                 seat.outlet.end(CloseCode.REFUSED, WrongRootError.code)
 
+    async def _catch_up_beside(self) -> None:
+        """Go along with commits that would hold up everybody else, and with what comes meanwhile."""
+        try:
+            await self._catch_up()
+        except (CoeditError, *TROUBLE) as error:
+            self._fail(UnavailableError(f"the document cannot be followed now: {error!r}"))
+        except Exception as error:  # noqa: BLE001 - it is told, logged and counted
+            self._on_defect(error)
+
     async def _catch_up(self) -> None:
         """Go on to where the feed is; from there on it tells of what comes."""
         while commits := await self.document.logged_after(self.revision):
-            if self.failure is not None:
-                raise self.failure
-            self._take(commits)
+            for commit in commits:
+                await self._follow_beside(commit)
         # Nothing was awaited since the feed said that there is no more.
         self._follows = True
 
-    def _take(self, commits: list[Logged]) -> None:
-        for commit in commits:
-            if commit.revision > self.revision:
-                self._follow(commit)
+    async def _follow_beside(self, commit: Logged) -> None:
+        """Go along with a commit, and let others have their turn."""
+        if len(commit.update) > LONG_BYTES:
+            ahead = await _items_of([self._loaded.since(_NOTHING_KNOWN), commit.update])
+        else:
+            ahead = None
+            await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        self._follow(commit, ahead)
 
-    def _follow(self, commit: Logged) -> None:
+    def _follow(self, commit: Logged, ahead: YjsItems | None = None) -> None:
+        """Go along with a commit; ``ahead``: the items that it makes of those that are here.
+
+        Raises:
+            UnavailableError: it cannot be.
+            DamagedError: Yjs failed on it.
+        """
+        if commit.revision <= self.revision:
+            return
         if commit.revision != self.revision + 1:
             raise UnavailableError(f"revision {commit.revision} came after revision {self.revision}")
         if not commit.update:
@@ -319,7 +349,10 @@ class YjsDocument:
             self.bridge = Bridge.declared(Revision(commit.revision), commit.fields.get("bridge", ""))
             self.people.set_root(self.bridge.text_root)
             self._send_others_away()
-        self._loaded.apply(commit.update)
+        if ahead is None:
+            self._loaded.apply(commit.update)
+        else:
+            self._loaded.become(ahead)
         self._known = None
         self.revision, self.epoch = Revision(commit.revision), commit.fields["epoch"]
         self.tell(write_update(commit.update))
@@ -356,6 +389,14 @@ class YjsDocument:
         logger.warning("Yjs clients of a document have to come again", extra=facts)
         for seat in list(self.seats.values()):
             seat.outlet.end(CloseCode.SYNC_AGAIN, error.code)
+
+
+async def _items_of(updates: Sequence[bytes]) -> YjsItems:
+    """Return the items that updates bring; made in a thread where that may take long."""
+    brought = [update for update in updates if update]
+    if sum(map(len, brought)) <= LONG_BYTES:
+        return YjsItems.of(brought)
+    return await asyncio.to_thread(YjsItems.of, brought)
 
 
 def _count(error: CoeditError) -> None:

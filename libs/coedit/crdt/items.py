@@ -1,5 +1,6 @@
 """The items of a Yjs document, whatever shape it has: for whoever only hands them on."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pycrdt import Doc
@@ -16,6 +17,22 @@ class YjsItems:
 
     def __init__(self) -> None:
         self._doc: Doc[Any] = Doc()
+
+    @classmethod
+    def of(cls, updates: Iterable[bytes]) -> "YjsItems":
+        """Return the items that ``updates`` bring, of which each rests on those before it.
+
+        Raises:
+            DamagedError: Yjs failed on one.
+        """
+        items = cls()
+        for update in updates:
+            items.apply(update)
+        return items
+
+    def become(self, other: "YjsItems") -> None:
+        """Have the items of ``other``, which is of no more use."""
+        self._doc = other._doc  # noqa: SLF001 - of the same class
 
     def apply(self, update: bytes) -> None:
         """Add what an update brings; everything that it rests on is here.

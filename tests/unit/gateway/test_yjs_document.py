@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from pycrdt import Doc, Text
 
+from coedit.crdt.items import YjsItems
 from coedit.errors import LostItemsError, QuarantinedError, UnavailableError, WrongRootError
 from coedit.identifiers import ClientSequence
 from coedit.protocol.events import DamageFound, HeadAt, Rejected, Repeated, YjsHeld, YjsTaken
@@ -17,6 +19,7 @@ from coedit.protocol.yjs.deleted import Deleted
 from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, SyncUpdate, read_messages
 from coedit.protocol.yjs.update import Block, Update, decode_update, encode_state_vector
 from services.gateway import yjs_document, yjs_seat
+from services.gateway.beside import LONG_BYTES
 from services.gateway.yjs_unanswered import ANSWER_SECONDS
 from tests.system import eventually
 from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
@@ -79,6 +82,69 @@ async def test_gap_is_filled_from_the_log(store: FakeYjsStore, outlet: FakeYjsOu
     store.commit()
     await eventually(lambda: outlet.text == "xxxxxx", "the gap is filled")
     assert outlet.ended == []
+
+
+@pytest.fixture
+def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Make whoever applies something long wait: has begun, may end."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(updates: Iterable[bytes]) -> YjsItems:
+        assert threading.current_thread() is not threading.main_thread()
+        begun.set()
+        assert may_end.wait(30)
+        return YjsItems.of(updates)
+
+    class Slow(YjsItems):
+        of = staticmethod(slow)
+
+    monkeypatch.setattr(yjs_document, "YjsItems", Slow)
+    yield begun, may_end
+    may_end.set()
+
+
+def _commit_much(store: FakeYjsStore) -> None:
+    store.author.get("content", type=Text).insert(0, "y" * LONG_BYTES)
+    super(FakeYjsStore, store).commit()
+
+
+async def test_long_update_is_applied_beside_the_loop_and_what_comes_meanwhile_after_it(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, request: pytest.FixtureRequest
+) -> None:
+    desk = store.desk()
+    seat = await seat_of(desk, outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    begun, may_end = request.getfixturevalue("at_work")
+    _commit_much(store)
+    await eventually(begun.is_set, "the long one is being applied")
+    store.commit(2)
+    second = FakeYjsOutlet()
+    opening = asyncio.create_task(seat_of(desk, second))
+    assert outlet.text == "xxx"
+    assert (await seat.document.deleted_of({})) is None  # whoever asks is told of what was
+    assert seat.document.revision == 3
+    may_end.set()
+    expected = "y" * LONG_BYTES + "xxxxx"
+    await eventually(lambda: outlet.text == expected, "both are told")
+    await (await opening).hear(SyncStep1(b"\0"))
+    assert second.text == expected
+    store.commit()
+    assert (outlet.text, second.text) == (expected + "x", expected + "x")
+    assert outlet.ended == second.ended == []
+
+
+async def test_damage_that_is_found_while_a_long_update_is_applied_sends_everybody_away(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, request: pytest.FixtureRequest
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    begun, may_end = request.getfixturevalue("at_work")
+    _commit_much(store)
+    await eventually(begun.is_set, "the long one is being applied")
+    store.tell(DamageFound("a test says so"))
+    may_end.set()
+    await eventually(lambda: bool(outlet.ended), "its client is sent away")
+    assert outlet.ended == [(CloseCode.SYNC_AGAIN, "quarantined")]
+    assert seat.document.revision == 3
 
 
 async def test_another_history_sends_everybody_away_and_the_next_begins_afresh(
