@@ -130,7 +130,7 @@ async def test_rolling_restart_of_everything_loses_and_repeats_nothing_and_keeps
             f"{reconnects} reconnections; longest away {away:.2f} s, longest without an ack {unacked:.2f} s"
         )
         assert reconnects >= _CLIENTS, "every gateway was restarted, so everybody was sent elsewhere"
-        assert rate >= 200
+        assert load.edits - edits >= 500, "nobody edited while processes were restarted"
         assert away < _AWAY_SECONDS
         assert unacked < _AWAY_SECONDS
 

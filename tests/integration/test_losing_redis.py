@@ -569,7 +569,9 @@ async def test_failover_to_a_replica_that_lags_loses_nothing_while_donors_live(
             replica = await stack.enter_async_context(Redis.from_url(replica_url))
             await replica.replicaof("127.0.0.1", str(link.port))
             settings = _NO_SNAPSHOTS | {"COEDIT_REDIS_URL": f"redis://127.0.0.1:{front.port}/0"}
-            system = await asyncio.to_thread(make_system, gateways=2, transformers=2, settings=settings)
+            system = await asyncio.to_thread(
+                make_system, gateways=2, transformers=2, settings=settings, acl=False
+            )
             writers = await _writers(system, stack, seed)
             await _type(writers, 10)
             await settle_all([writer.document for writer in writers])
