@@ -7,7 +7,7 @@ lock=requirements/$set_name.txt
 stamp=.venv/.installed-$set_name
 python=${PYTHON:-python3}
 
-if [ -f "$stamp" ] && cmp -s "$lock" "$stamp"; then
+if [ -f "$stamp" ] && cat "$lock" pyproject.toml | cmp -s - "$stamp"; then
     exit 0
 fi
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
@@ -31,4 +31,4 @@ fi
 echo "installing the locked packages of $lock into .venv ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-cp "$lock" "$stamp"
+cat "$lock" pyproject.toml > "$stamp"
