@@ -14,7 +14,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from bench.tally import percentiles
-from coedit.store.redis_connection import connect
+from coedit.store.redis.connection import connect
 
 _STREAM = "bench-floor"
 _PAYLOAD = b"x" * 150

@@ -15,12 +15,12 @@ from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.ot.retract import Selection
 from coedit.protocol.log_entry import encode_commit
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.documents import DocumentReader
-from coedit.store.history import History
-from coedit.store.object_store import open_object_store
-from coedit.store.snapshots import Snapshots
+from coedit.store.documents.history import History
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
 
 _DOCUMENT = DocumentId("typed")
 _SEGMENT = 5000

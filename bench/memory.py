@@ -17,10 +17,10 @@ from coedit.client.traces import SequentialTrace, read_trace, transaction_deltas
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import encode_commit
-from coedit.store.commit_script import BatchWrite, CommitScript, Committed, DocumentWrite
-from coedit.store.document_log import Position
+from coedit.store.documents.log import Position
 from coedit.store.keys import shard_of
-from coedit.store.redis_connection import connect
+from coedit.store.redis.connection import connect
+from coedit.store.writes.commit import BatchWrite, CommitScript, Committed, DocumentWrite
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import CHAIN_KEY, SHARDS, Store, snapshotter, until
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from coedit.ot.authority import Authority
-from coedit.store.folding import Fold
+from coedit.store.objects.folding import Fold
 from services.transformer import aside, large_updates, yjs_decide
 from tests.system import Process
 

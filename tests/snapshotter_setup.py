@@ -18,15 +18,15 @@ from coedit.ot.apply import apply
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey, encode_commit
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.documents import DocumentReader
-from coedit.store.durability import Durability
-from coedit.store.keep_history import HistoryKeeper
+from coedit.store.documents.keep_history import HistoryKeeper
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard, shard_of
-from coedit.store.object_store import open_object_store
-from coedit.store.snapshots import Snapshot, Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshot, Snapshots
+from coedit.store.redis.durability import Durability
+from coedit.store.redis.topology import Nodes
 from tests.ports import free_port
 
 T = TypeVar("T")

@@ -16,12 +16,12 @@ from coedit.ot.ops import Insert
 from coedit.protocol.events import Committed, Event, Rejected, YjsHeld, YjsTaken, decode_events
 from coedit.protocol.yjs.update import decode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.document_log import DocumentLog
-from coedit.store.object_store import open_object_store
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.redis_connection import connect
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.documents.log import DocumentLog
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.ops import Addressed, OpsStream
 from tests.system import System, eventually
 
 SHARDS = 8

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import Revision
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.redis.connection import TROUBLE
 from services.gateway.metrics import LAGGING, LOOP_ERRORS
 from services.gateway.settings import GatewaySettings
 from services.gateway.subscription import Subscription

@@ -10,17 +10,17 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.runtime.lanes import Lanes
-from coedit.store.pubsub_line import PubSubLine
-from coedit.store.raw_line import greeted
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.pubsub_line import PubSubLine
+from coedit.store.redis.raw_line import greeted
+from coedit.store.redis.topology import Nodes
 
 logger = logging.getLogger(__name__)
 
 OnMessage = Callable[[bytes], None]
 OnSubscribed = Callable[[], None]
 Hear = Callable[["Line", bytes, bytes, bytes], None]
-"""As `coedit.store.pubsub_line.Hear`, with the line."""
+"""As `coedit.store.redis.pubsub_line.Hear`, with the line."""
 _CONFIRM_SECONDS = 5.0
 _PING_SECONDS = 15.0
 

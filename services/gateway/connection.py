@@ -19,7 +19,7 @@ from coedit.protocol.frames import encode_frame
 from coedit.protocol.messages import ClientMessage, Hello, error_message
 from coedit.protocol.server_session import CloseCode, Refusal, ServerSession
 from coedit.protocol.tokens import Identity
-from coedit.store.redis_connection import TROUBLE, told
+from coedit.store.redis.connection import TROUBLE, told
 from services.gateway.catchup import CatchUp, Source
 from services.gateway.metrics import ERRORS, RECEIVED
 from services.gateway.server_socket import ServerSocket

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from coedit.identifiers import DocumentId
-from coedit.store.documents import LoadedDocument
-from coedit.store.rendered import pack
+from coedit.store.documents.reader import LoadedDocument
+from coedit.store.objects.rendered import pack
 from services.gateway.frames import SharedFrame
 
 INLINE_BYTES = 64 * 1024

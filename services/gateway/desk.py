@@ -35,7 +35,7 @@ from coedit.protocol.messages import (
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, make_resume_token
 from coedit.runtime.said import named
-from coedit.store.presence_store import PresenceStore
+from coedit.store.presence.store import PresenceStore
 from services.gateway.auth import Access
 from services.gateway.connection import Connection, as_answer
 from services.gateway.give_back import GiveBack

@@ -10,7 +10,7 @@ from coedit.identifiers import DocumentId
 from coedit.ot.delta import Delta
 from coedit.ot.wire import check_bounds
 from coedit.protocol.tokens import Identity
-from coedit.store.history import Past
+from coedit.store.documents.history import Past
 from services.gateway.one_edit import Base, OneEdits
 from services.gateway.rest import refusal_response
 

@@ -13,8 +13,8 @@ from coedit.identifiers import AuthorId, DocumentId
 from coedit.ot.diff import diff
 from coedit.protocol.moments import Head, read_moment
 from coedit.protocol.tokens import Identity
-from coedit.store.documents import DocumentReader
-from coedit.store.history import Past
+from coedit.store.documents.history import Past
+from coedit.store.documents.reader import DocumentReader
 from services.gateway.asked import integer_of
 from services.gateway.auth import Access
 from services.gateway.bodies import continue_later, read_whole

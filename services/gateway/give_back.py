@@ -17,8 +17,8 @@ from coedit.protocol.donations import check_offer
 from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.messages import Offer, recall_message
 from coedit.store.keys import shard_of
-from coedit.store.offers_stream import Given, OffersStream, Seen
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.streams.offers import Given, OffersStream, Seen
 from services.gateway.connection import Connection, Recalled
 from services.gateway.feed import Place
 from services.gateway.metrics import OFFERED

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from coedit.identifiers import DocumentId
 from coedit.protocol.messages import recall_message
 from coedit.store.keys import Shard
-from coedit.store.offers_stream import Given, Offer, OffersStream, Seen
+from coedit.store.streams.offers import Given, Offer, OffersStream, Seen
 from services.gateway.feed import Feed, Place
 from services.gateway.metrics import RECALLS
 from services.gateway.subscription import Subscription

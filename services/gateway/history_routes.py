@@ -16,9 +16,9 @@ from coedit.identifiers import DocumentId, version_name
 from coedit.ot.diff import diff
 from coedit.protocol.moments import read_moment
 from coedit.protocol.tokens import Identity
-from coedit.store.history import History, Past
-from coedit.store.topology import Nodes
-from coedit.store.versions import Version, Versions
+from coedit.store.documents.history import History, Past
+from coedit.store.objects.versions import Version, Versions
+from coedit.store.redis.topology import Nodes
 from services.gateway.asked import (
     integer_of,
     read_fields,

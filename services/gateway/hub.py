@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from coedit.identifiers import DocumentId
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader
-from coedit.store.quarantine import Quarantine
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader
 from services.gateway.channels import Channels
 from services.gateway.heal import Healer
 from services.gateway.kept import KeptContents

@@ -8,8 +8,8 @@ from time import perf_counter
 from coedit.errors import DivergedError, HistoryTooLongError
 from coedit.identifiers import AuthorId, DocumentId, Revision
 from coedit.protocol.moments import AtRevision, AtTime, AtVersion, Moment
-from coedit.store.history import History, Past
-from coedit.store.versions import Versions
+from coedit.store.documents.history import History, Past
+from coedit.store.objects.versions import Versions
 from services.gateway.metrics import HISTORY_SECONDS
 from services.gateway.places import Places
 

@@ -20,11 +20,11 @@ from coedit.errors import (
 )
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import ClientCameBack
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader, LoadedDocument
-from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.snapshots import Snapshot
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.objects.snapshots import Snapshot
+from coedit.store.redis.connection import TROUBLE
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.feed import Feed, Place

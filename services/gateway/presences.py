@@ -5,8 +5,8 @@ import logging
 
 from coedit.identifiers import ClientId, DocumentId
 from coedit.presence.roster import Presence
-from coedit.store.presence_store import PresenceStore
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.presence.store import PresenceStore
+from coedit.store.redis.connection import TROUBLE
 from services.gateway.metrics import LOOP_ERRORS
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from coedit.identifiers import DocumentId, document_id_from_url
 from coedit.protocol.tokens import Identity
 from coedit.runtime.said import named
 from coedit.runtime.settings import SettingsError
-from coedit.store.documents import DocumentReader
-from coedit.store.quarantine import Quarantine
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader
 from services.gateway.auth import Access
 from services.gateway.connection import as_answer
 from services.gateway.metrics import ERRORS

@@ -9,10 +9,10 @@ from coedit.errors import CoeditError, OverloadedError
 from coedit.identifiers import DocumentId
 from coedit.ot.commit import Submission
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.document_log import DocumentLog
+from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.redis_connection import told
+from coedit.store.redis.connection import told
+from coedit.store.streams.ops import Addressed, OpsStream
 from services.gateway.metrics import SUBMITTED
 
 logger = logging.getLogger(__name__)

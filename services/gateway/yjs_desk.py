@@ -11,8 +11,8 @@ from coedit.identifiers import ClientId, DocumentId
 from coedit.protocol.tokens import Identity
 from coedit.runtime.logs import Sparse
 from coedit.runtime.said import named
-from coedit.store.documents import DocumentReader
-from coedit.store.presence_store import PresenceStore
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.presence.store import PresenceStore
 from services.gateway.hub import Hub
 from services.gateway.metrics import ERRORS, YJS_DOCUMENTS, YJS_SEATS
 from services.gateway.presences import Presences

@@ -27,8 +27,8 @@ from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.documents import DocumentReader, LoadedDocument
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.redis.connection import TROUBLE
 from services.gateway.beside import LONG_BYTES, beside
 from services.gateway.feed import Answer
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_DELIVERED

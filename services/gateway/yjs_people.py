@@ -23,8 +23,8 @@ from coedit.protocol.yjs.awareness import AwarenessStates, Entry, read_entries, 
 from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.person import read_person, write_person
 from coedit.protocol.yjs.sync import write_awareness
-from coedit.store.presence_store import PresenceStore
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.presence.store import PresenceStore
+from coedit.store.redis.connection import TROUBLE
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_IGNORED
 from services.gateway.presences import Presences
 from services.gateway.recent import Logged

@@ -10,12 +10,12 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
-from coedit.store.deployment import Deployment
-from coedit.store.discovery import connect_nodes
+from coedit.store.deployment.deployment import Deployment
 from coedit.store.keys import Shard
-from coedit.store.lease_thread import LeaseThread
-from coedit.store.leases import ShardLeases
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.discovery import connect_nodes
+from coedit.store.redis.lease_thread import LeaseThread
+from coedit.store.redis.leases import ShardLeases
 from services.presence import metrics
 from services.presence.heartbeat import ShardRosters
 from services.presence.settings import PresenceSettings

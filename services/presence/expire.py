@@ -7,7 +7,7 @@ expires in the whole Redis.
 from collections.abc import Mapping
 
 from coedit.store.keys import Shard
-from coedit.store.presence_keeper import PresenceKeeper
+from coedit.store.presence.keeper import PresenceKeeper
 from services.presence.heartbeat import ShardRosters
 
 INTERVAL_MS = 1000

@@ -8,8 +8,8 @@ from coedit.errors import ForbiddenError, ProtocolError
 from coedit.identifiers import DocumentId
 from coedit.presence.roster import Changes, Roster
 from coedit.store.keys import Shard, shard_of
-from coedit.store.presence_keeper import Entry, StoredShard
-from coedit.store.presence_reports import Alive, Left, Place, Report, Seen, decode_report
+from coedit.store.presence.keeper import Entry, StoredShard
+from coedit.store.presence.reports import Alive, Left, Place, Report, Seen, decode_report
 from services.presence import metrics
 
 logger = logging.getLogger(__name__)

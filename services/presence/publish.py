@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from coedit.presence.roster import Changes
 from coedit.store.keys import Shard
-from coedit.store.presence_keeper import PresenceKeeper, Work
+from coedit.store.presence.keeper import PresenceKeeper, Work
 from services.presence import metrics
 from services.presence.heartbeat import ShardRosters
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 from coedit.runtime.lifecycle import until_stopped
 from coedit.store.keys import Shard
-from coedit.store.presence_keeper import READ_COUNT, Entry, PresenceKeeper
-from coedit.store.stream_reader import StreamReader
+from coedit.store.presence.keeper import READ_COUNT, Entry, PresenceKeeper
+from coedit.store.redis.stream_reader import StreamReader
 from services.presence import metrics
 from services.presence.expire import Expiry
 from services.presence.heartbeat import ShardRosters

@@ -10,22 +10,22 @@ from coedit.identifiers import DocumentId
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lifecycle import survive, until_stopped
-from coedit.store.archive import Archive
-from coedit.store.deployment import Deployment
-from coedit.store.discovery import connect_nodes
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader
-from coedit.store.durability import Durability
-from coedit.store.fold_scripts import FoldScripts
-from coedit.store.keep_history import HistoryKeeper
+from coedit.store.deployment.deployment import Deployment
+from coedit.store.documents.keep_history import HistoryKeeper
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.make_snapshot import SnapshotMaker
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
-from coedit.store.lease_thread import LeaseThread
-from coedit.store.leases import ShardLeases
-from coedit.store.make_snapshot import SnapshotMaker
-from coedit.store.object_store import open_object_store
-from coedit.store.quarantine import Quarantine
-from coedit.store.snapshots import Snapshot, Snapshots
-from coedit.store.tries import Tries
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshot, Snapshots
+from coedit.store.redis.discovery import connect_nodes
+from coedit.store.redis.durability import Durability
+from coedit.store.redis.lease_thread import LeaseThread
+from coedit.store.redis.leases import ShardLeases
+from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
 from services.snapshotter.room import Room

@@ -9,13 +9,13 @@ from redis.asyncio import Redis
 
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.fold_scripts import Evicted, FoldScripts
-from coedit.store.keep_history import HistoryKeeper
+from coedit.store.documents.keep_history import HistoryKeeper
+from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.keys import Shard
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.folds import Evicted, FoldScripts
 from services.snapshotter.metrics import EVICTED
 
 logger = logging.getLogger(__name__)

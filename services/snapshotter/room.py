@@ -6,7 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from coedit.runtime.lifecycle import until_stopped
-from coedit.store.topology import Nodes
+from coedit.store.redis.topology import Nodes
 from services.snapshotter.metrics import AOF_BYTES, USED_MEMORY
 
 _INTERVAL_SECONDS = 10.0

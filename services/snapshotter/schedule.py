@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from coedit.identifiers import DocumentId
 from coedit.store.keys import Shard
-from coedit.store.topology import Nodes
+from coedit.store.redis.topology import Nodes
 
 
 class Changed(NamedTuple):

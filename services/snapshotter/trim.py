@@ -5,11 +5,11 @@ import logging
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive, VanishedSegmentError
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.fold_scripts import FoldScripts
-from coedit.store.keep_history import SEGMENT_BYTES, HistoryKeeper, page_commits
-from coedit.store.merging import merge
+from coedit.store.documents.keep_history import SEGMENT_BYTES, HistoryKeeper, page_commits
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.objects.archive import Archive, VanishedSegmentError
+from coedit.store.objects.merging import merge
+from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.metrics import MERGED, TRIMMED
 
 logger = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from contextlib import suppress
 
 from coedit.errors import DamagedError, TooCostlyError, UnavailableError
 from coedit.identifiers import DocumentId
-from coedit.store.document_log import DocumentLog
-from coedit.store.fold_scripts import FoldScripts
-from coedit.store.make_snapshot import SnapshotMaker
-from coedit.store.pauses import Pauses
-from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.tries import Tries
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.make_snapshot import SnapshotMaker
+from coedit.store.documents.pauses import Pauses
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.tries import Tries
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
 

@@ -17,11 +17,11 @@ from coedit.errors import CoeditError, OverloadedError, RevisionTooOldError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit, Submission
 from coedit.ot.rebase import Rebase
-from coedit.store.documents import DocumentReader
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.tries import Tries
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.streams.ops import Addressed, OpsStream
 from services.transformer.metrics import ASIDE, ERRORS
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import cast
 
 from redis.asyncio import Redis
 
+from coedit.store.documents.tries import Care
 from coedit.store.keys import Shard
-from coedit.store.tries import Care
 from services.transformer.metrics import APART
 
 logger = logging.getLogger(__name__)

@@ -28,11 +28,11 @@ from coedit.ot.rebase import Rebase
 from coedit.protocol.events import HeadAt, Repeated
 from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.runtime.logs import Sparse
-from coedit.store.commit_script import BatchWrite
 from coedit.store.keys import Shard
-from coedit.store.object_store import ObjectStoreError
-from coedit.store.ops_stream import Addressed, Entry, decode_entry, packed_entry
-from coedit.store.redis_connection import TROUBLE
+from coedit.store.objects.object_store import ObjectStoreError
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.streams.ops import Addressed, Entry, decode_entry, packed_entry
+from coedit.store.writes.commit import BatchWrite
 from services.transformer.aside import Aside
 from services.transformer.documents import WorkingDocument, WorkingDocuments
 from services.transformer.metrics import ERRORS, REFUSED, REPEATS

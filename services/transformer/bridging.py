@@ -18,13 +18,13 @@ from coedit.identifiers import ClientId, ClientSequence, DocumentId
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Submission
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.fold_scripts import FoldScripts
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.make_snapshot import SnapshotMaker
+from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
-from coedit.store.make_snapshot import SnapshotMaker
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.tries import Tries
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.streams.ops import Addressed, OpsStream
+from coedit.store.writes.folds import FoldScripts
 from services.transformer.metrics import BRIDGED, ERRORS
 
 logger = logging.getLogger(__name__)

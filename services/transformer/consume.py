@@ -13,7 +13,10 @@ from typing import cast
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId
 from coedit.runtime.lifecycle import until_stopped
-from coedit.store.commit_script import (
+from coedit.store.keys import Shard
+from coedit.store.redis.stream_reader import StreamReader
+from coedit.store.streams.ops import Entry
+from coedit.store.writes.commit import (
     BatchWrite,
     CommitScript,
     Committed,
@@ -23,9 +26,6 @@ from coedit.store.commit_script import (
     Moved,
     Outcome,
 )
-from coedit.store.keys import Shard
-from coedit.store.ops_stream import Entry
-from coedit.store.stream_reader import StreamReader
 from services.transformer.attempts import Attempts
 from services.transformer.batch import BatchDecider
 from services.transformer.documents import WorkingDocuments

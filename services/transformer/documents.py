@@ -9,10 +9,10 @@ from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
 from coedit.ot.bridge import Bridge
-from coedit.store.commit_script import DocumentWrite
-from coedit.store.document_log import Position
-from coedit.store.documents import DocumentReader, LoadedDocument
-from coedit.store.quarantine import Quarantine
+from coedit.store.documents.log import Position
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.writes.commit import DocumentWrite
 from services.transformer.metrics import DOCUMENT_BYTES, DOCUMENTS, QUARANTINES
 from services.transformer.recover import Recovery
 from services.transformer.unsaved import Unsaved

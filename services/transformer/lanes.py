@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from coedit.runtime.lanes import Lanes
 from coedit.store.keys import Shard
-from coedit.store.server_pin import ServerChangedError
-from coedit.store.topology import Nodes
+from coedit.store.redis.server_pin import ServerChangedError
+from coedit.store.redis.topology import Nodes
 from services.transformer.consume import Consumer
 from services.transformer.recover import Recovery
 from services.transformer.unsaved import Unsaved

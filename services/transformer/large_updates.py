@@ -15,9 +15,9 @@ from coedit.errors import CoeditError, OverloadedError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId
 from coedit.protocol.yjs.update import Update, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
+from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.tries import Tries
+from coedit.store.streams.ops import Addressed, OpsStream
 
 LARGE_BYTES = 64 * 1024
 """Decoded in some hundredths of a second."""

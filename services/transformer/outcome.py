@@ -7,7 +7,7 @@ from coedit.identifiers import ClientId
 from coedit.ot.commit import Submission
 from coedit.protocol.events import Committed, Event, Rejected
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.document_log import Position
+from coedit.store.documents.log import Position
 from services.transformer.metrics import REJECTIONS
 
 

@@ -8,8 +8,8 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.ot.commit import Submission
 from coedit.protocol.events import encode_events
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.commit_script import DocumentWrite
-from coedit.store.document_log import Position
+from coedit.store.documents.log import Position
+from coedit.store.writes.commit import DocumentWrite
 from services.transformer.documents import WorkingDocument
 from services.transformer.outcome import Outcome
 

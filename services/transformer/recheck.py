@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 
 from coedit.errors import CoeditError
 from coedit.identifiers import DocumentId
-from coedit.store.documents import DocumentReader
+from coedit.store.documents.pauses import Pauses
+from coedit.store.documents.quarantine import Damage, Quarantine
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard
-from coedit.store.pauses import Pauses
-from coedit.store.quarantine import Damage, Quarantine
 from services.transformer.metrics import QUARANTINED
 
 logger = logging.getLogger(__name__)

@@ -26,15 +26,15 @@ from coedit.errors import (
 from coedit.identifiers import DocumentId
 from coedit.protocol.donations import Donations, check_offer
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.documents import DocumentReader
-from coedit.store.incarnation import Incarnation, Incarnations
+from coedit.store.deployment.incarnation import Incarnation, Incarnations
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard
-from coedit.store.offers_stream import Given, OffersStream, Seen
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.restore_script import RestoreScript
-from coedit.store.server_pin import Pins
-from coedit.store.stream_reader import StreamReader
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.server_pin import Pins
+from coedit.store.redis.stream_reader import StreamReader
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.offers import Given, OffersStream, Seen
+from coedit.store.writes.restore import RestoreScript
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import OFFERS, SUSPECT, SUSPICIONS
 from services.transformer.restorer import Restorer

@@ -13,10 +13,10 @@ from coedit.protocol.donations import Chain, Donations
 from coedit.protocol.events import Committed, EpochBegun, Event
 from coedit.protocol.history import follow, read_entry
 from coedit.protocol.log_entry import ChainKey, encode_commit
-from coedit.store.document_log import Position
-from coedit.store.documents import DocumentReader, LoadedDocument
-from coedit.store.offers_stream import Seen
-from coedit.store.restore_script import Restoration, RestoreScript
+from coedit.store.documents.log import Position
+from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.streams.offers import Seen
+from coedit.store.writes.restore import Restoration, RestoreScript
 from services.transformer.metrics import LOST, RESTORED
 
 logger = logging.getLogger(__name__)

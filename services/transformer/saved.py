@@ -10,11 +10,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision
-from coedit.store.document_log import DocumentLog
-from coedit.store.fold_scripts import FoldScripts
+from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.folds import FoldScripts
 from services.transformer.metrics import HURRIED
 from services.transformer.unsaved import Remembered, Unsaved
 

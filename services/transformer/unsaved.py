@@ -18,10 +18,10 @@ import msgpack
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.log_entry import decode_commit
 from coedit.runtime.logs import Sparse
-from coedit.store.commit_script import DocumentWrite
-from coedit.store.document_log import Position
-from coedit.store.documents import LoadedDocument
-from coedit.store.offers_stream import Given, Offer, Seen
+from coedit.store.documents.log import Position
+from coedit.store.documents.reader import LoadedDocument
+from coedit.store.streams.offers import Given, Offer, Seen
+from coedit.store.writes.commit import DocumentWrite
 from services.transformer.metrics import UNSAVED_BYTES, UNSAVED_FORGOTTEN
 
 logger = logging.getLogger(__name__)

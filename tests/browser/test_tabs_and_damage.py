@@ -10,10 +10,10 @@ from playwright.async_api import Page, WebSocket, expect
 
 from coedit.client.rest import fetch_text
 from coedit.identifiers import DocumentId, Revision
-from coedit.store.archive import Archive
 from coedit.store.keys import shard_of
-from coedit.store.local_folder import LocalFolder
-from coedit.store.redis_connection import connect as connect_redis
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.local_folder import LocalFolder
+from coedit.store.redis.connection import connect as connect_redis
 from tests.browser.conftest import DEADLINE_MS, PAGE_SETTINGS, OpenPage, Writer
 from tests.conftest import MakeSystem
 from tests.integration.test_one_bad_apple import doctor

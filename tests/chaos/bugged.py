@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import coedit.store.commit_script as commit_script_module
+import coedit.store.writes.commit as commit_script_module
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.ot.authority import Authority
 from coedit.ot.commit import Commit
 from coedit.ot.rebase import Rebase
 from coedit.protocol.events import Committed, decode_events
-from coedit.store.archive import Archive, Segment
-from coedit.store.commit_script import BatchWrite, CommitScript, Outcome
-from coedit.store.offers_stream import OffersStream
+from coedit.store.objects.archive import Archive, Segment
 from coedit.store.scripts import source
+from coedit.store.streams.offers import OffersStream
+from coedit.store.writes.commit import BatchWrite, CommitScript, Outcome
 from services.gateway.feed import Feed
 from services.gateway.open_document import OpenDocument
 from services.gateway.recent import Logged

@@ -12,13 +12,13 @@ from coedit.errors import CoeditError
 from coedit.identifiers import DocumentId, escape
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, commit_fields, decode_commit
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
+from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.keys import Shard
-from coedit.store.object_store import open_object_store
-from coedit.store.redis_connection import connect
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
 from tests.chaos.history import History
 from tests.chaos.world import SHARDS, World
 from tests.system import SECRET, eventually

@@ -5,7 +5,7 @@ import signal
 
 from redis.asyncio import Redis
 
-from coedit.store.redis_connection import TROUBLE, connect
+from coedit.store.redis.connection import TROUBLE, connect
 from tests.chaos.faults import Fault, register
 from tests.chaos.world import Level, World
 from tests.system import eventually

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from coedit.store.keys import Shard
-from coedit.store.redis_connection import connect
+from coedit.store.redis.connection import connect
 from coedit.testing.fault_proxy import Address, FaultProxy
 from tests.chaos.footprint import sockets_at
 from tests.chaos.history import History

@@ -9,8 +9,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.runtime.lanes import Lanes
-from coedit.store.redis_connection import connect
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
 from coedit.testing.fault_proxy import FaultProxy
 from services.gateway import channels as channels_module
 from services.gateway.channels import Channels, Line

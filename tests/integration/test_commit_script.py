@@ -11,7 +11,12 @@ import pytest
 from redis.asyncio import Redis
 
 from coedit.identifiers import Revision, document_id
-from coedit.store.commit_script import (
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.keys import shard_of
+from coedit.store.redis.connection import connect
+from coedit.store.redis.durability import Durability
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.commit import (
     BatchWrite,
     CommitScript,
     Committed,
@@ -20,11 +25,6 @@ from coedit.store.commit_script import (
     Misfit,
     Moved,
 )
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.durability import Durability
-from coedit.store.keys import shard_of
-from coedit.store.redis_connection import connect
-from coedit.store.topology import Nodes
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import until
 

@@ -13,18 +13,18 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader
-from coedit.store.incarnation import Grace, Incarnations
-from coedit.store.object_store import open_object_store
-from coedit.store.offers_stream import Given, OffersStream, Seen
-from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import connect
-from coedit.store.restore_script import RestoreScript
-from coedit.store.server_pin import Pins
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.deployment.incarnation import Grace, Incarnations
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect
+from coedit.store.redis.server_pin import Pins
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.offers import Given, OffersStream, Seen
+from coedit.store.writes.restore import RestoreScript
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.recover import Recovery
 from tests.redis_server import redis_server

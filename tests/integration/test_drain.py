@@ -16,7 +16,7 @@ from coedit.client.connection import Session
 from coedit.client.rest import fetch_text
 from coedit.identifiers import document_id
 from coedit.store.keys import shard_of
-from coedit.store.redis_connection import connect as connect_redis
+from coedit.store.redis.connection import connect as connect_redis
 from tests.balancer import Balancer
 from tests.conftest import MakeSystem
 from tests.integration.raw_client import Message, RawClient

@@ -13,12 +13,12 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey, encode_commit
-from coedit.store.archive import Archive
-from coedit.store.folding import Fold
 from coedit.store.keys import Shard, shard_of
-from coedit.store.object_store import open_object_store
-from coedit.store.redis_connection import connect as connect_redis
-from coedit.store.snapshots import Snapshots
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.folding import Fold
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect as connect_redis
 from tests.integration.raw_client import RawClient
 from tests.integration.test_verify import coedit
 from tests.integration.yjs_client import YjsClient

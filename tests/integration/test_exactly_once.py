@@ -16,12 +16,12 @@ import pytest
 from coedit.client import connect
 from coedit.client.rest import fetch_text
 from coedit.identifiers import DocumentId
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog
+from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import shard_of
-from coedit.store.local_folder import LocalFolder
-from coedit.store.redis_connection import connect as connect_redis
-from coedit.store.topology import Nodes
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.local_folder import LocalFolder
+from coedit.store.redis.connection import connect as connect_redis
+from coedit.store.redis.topology import Nodes
 from tests.integration.raw_client import Message, RawClient
 from tests.system import System, eventually
 

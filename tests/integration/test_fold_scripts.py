@@ -15,20 +15,20 @@ from redis.asyncio import Redis
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision, document_id
 from coedit.ot.delta import Delta
-from coedit.store.archive import Archive, Segment
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader
-from coedit.store.durability import Durability
-from coedit.store.fold_scripts import FoldScripts
-from coedit.store.folding import Fold
-from coedit.store.make_snapshot import SnapshotMaker
-from coedit.store.object_store import ObjectStoreError, open_object_store
-from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import connect
-from coedit.store.rendered import Rendered
-from coedit.store.snapshots import Snapshot, Snapshots
-from coedit.store.topology import Nodes
-from coedit.store.tries import Tries
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.make_snapshot import SnapshotMaker
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.documents.tries import Tries
+from coedit.store.objects.archive import Archive, Segment
+from coedit.store.objects.folding import Fold
+from coedit.store.objects.object_store import ObjectStoreError, open_object_store
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshot, Snapshots
+from coedit.store.redis.connection import connect
+from coedit.store.redis.durability import Durability
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.idle import Evictor
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.trim import Trimmer

@@ -15,15 +15,15 @@ from coedit.ot.commit import Commit
 from coedit.protocol.donations import Donations
 from coedit.protocol.events import EpochBegun, decode_events
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.documents import DocumentReader
-from coedit.store.object_store import open_object_store
-from coedit.store.offers_stream import Seen
-from coedit.store.redis_connection import connect
-from coedit.store.restore_script import RestoreScript
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.offers import Seen
+from coedit.store.writes.restore import RestoreScript
 from services.transformer.restorer import Restorer
 from tests.redis_server import redis_server
 

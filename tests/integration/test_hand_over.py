@@ -8,13 +8,13 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, encode_commit
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.documents import DocumentReader
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import shard_of
-from coedit.store.offers_stream import OffersStream, Seen
-from coedit.store.redis_connection import connect
-from coedit.store.stream_reader import StreamReader
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import connect
+from coedit.store.redis.stream_reader import StreamReader
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.offers import OffersStream, Seen
 from services.transformer.recover import Recovery
 from services.transformer.unsaved import Remembered
 from tests.redis_server import redis_server

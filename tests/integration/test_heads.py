@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import HeadAt, decode_events
-from coedit.store.document_log import DocumentLog, Position
+from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.keys import Shard
-from coedit.store.redis_connection import connect
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
 from services.transformer.heads import QUIET_SECONDS, HeadAnnouncer
 from tests.redis_server import redis_server
 

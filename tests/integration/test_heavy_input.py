@@ -15,11 +15,11 @@ import coedit
 from coedit.identifiers import DocumentId
 from coedit.ot import Delta, Insert
 from coedit.protocol.codec import Codec
+from coedit.store.documents.tries import Care
 from coedit.store.keys import Shard
-from coedit.store.object_store import open_object_store
-from coedit.store.redis_connection import connect
-from coedit.store.snapshots import Snapshots
-from coedit.store.tries import Care
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect
 from services.transformer.attempts import Attempts
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient

@@ -13,11 +13,11 @@ from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.protocol.history import read_entry
 from coedit.protocol.log_entry import encode_commit
-from coedit.store.archive import Segment
-from coedit.store.fold_scripts import FoldScripts
-from coedit.store.make_snapshot import SnapshotMaker
-from coedit.store.redis_connection import connect
-from coedit.store.topology import Nodes
+from coedit.store.documents.make_snapshot import SnapshotMaker
+from coedit.store.objects.archive import Segment
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.trim import Trimmer
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import CHAIN_KEY, SHARDS, Author, Store

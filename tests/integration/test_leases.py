@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard
-from coedit.store.lease_thread import LeaseThread
-from coedit.store.leases import ShardLeases
-from coedit.store.redis_connection import connect
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import connect
+from coedit.store.redis.discovery import connect_nodes
+from coedit.store.redis.lease_thread import LeaseThread
+from coedit.store.redis.leases import ShardLeases
+from coedit.store.redis.topology import Nodes
 from tests.redis_server import redis_server
 from tests.system import eventually
 

@@ -21,15 +21,15 @@ from coedit.crdt.document import YjsDocument
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision, document_id, escape
 from coedit.ot import Delta
 from coedit.ot.commit import Submission
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.quarantine import Quarantine
 from coedit.store.keys import Shard, shard_of
-from coedit.store.local_folder import LocalFolder
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import connect as connect_redis
-from coedit.store.snapshots import Snapshots, encode_snapshot, snapshot_key
-from coedit.store.topology import Nodes
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.local_folder import LocalFolder
+from coedit.store.objects.snapshots import Snapshots, encode_snapshot, snapshot_key
+from coedit.store.redis.connection import connect as connect_redis
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.ops import Addressed, OpsStream
 from tests.conftest import MakeSystem
 from tests.system import System, eventually
 

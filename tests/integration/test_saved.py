@@ -9,13 +9,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from coedit.identifiers import DocumentId, Revision
-from coedit.store.commit_script import DocumentWrite
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.durability import Durability
-from coedit.store.fold_scripts import FoldScripts
+from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.keys import shard_of
-from coedit.store.redis_connection import OnDoubt, connect
-from coedit.store.topology import SLOT_COUNT, Address, FollowedNodes, Places
+from coedit.store.redis.connection import OnDoubt, connect
+from coedit.store.redis.durability import Durability
+from coedit.store.redis.topology import SLOT_COUNT, Address, FollowedNodes, Places
+from coedit.store.writes.commit import DocumentWrite
+from coedit.store.writes.folds import FoldScripts
 from services.transformer.saved import Saved
 from services.transformer.unsaved import Remembered, Unsaved
 from tests.ports import free_port

@@ -14,7 +14,7 @@ from coedit.identifiers import ClientId, document_id, escape
 from coedit.ot.delta import Delta
 from coedit.protocol.events import SnapshotStored, decode_events
 from coedit.store.keys import Shard
-from coedit.store.redis_connection import connect
+from coedit.store.redis.connection import connect
 from tests.redis_server import redis_server
 from tests.snapshotter_setup import Author, Process, Store, snapshotter, until
 

@@ -11,7 +11,7 @@ import trustme
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.client import connect
-from coedit.store.redis_connection import connect as connect_redis
+from coedit.store.redis.connection import connect as connect_redis
 from tests.conftest import MakeSystem
 from tests.ports import free_port
 from tests.requirements import redis7

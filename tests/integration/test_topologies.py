@@ -22,10 +22,10 @@ from coedit.ot import Delta
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.settings import SharedSettings
-from coedit.store.discovery import connect_nodes
 from coedit.store.keys import Shard, shard_of
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.discovery import connect_nodes
+from coedit.store.redis.topology import Nodes
 from coedit.testing.fault_proxy import FaultProxy
 from services.gateway.channels import Channels
 from tests.conftest import MakeSystem

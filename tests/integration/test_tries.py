@@ -14,12 +14,12 @@ import coedit
 from coedit.errors import TooCostlyError
 from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
+from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
-from coedit.store.object_store import open_object_store
-from coedit.store.redis_connection import connect
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
-from coedit.store.tries import Tries
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.connection import connect
+from coedit.store.redis.topology import Nodes
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient
 from tests.poisoned import APPLIED, DECIDED, DECODED, FOLDED, REBASED, started_again

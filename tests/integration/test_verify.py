@@ -20,12 +20,12 @@ from coedit.client.rest import fetch_text
 from coedit.identifiers import AuthorId, DocumentId, Revision, VersionName
 from coedit.ot import Delta
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive
 from coedit.store.keys import shard_of
-from coedit.store.object_store import open_object_store
-from coedit.store.rendered import Rendered
-from coedit.store.snapshots import Snapshots, encode_snapshot
-from coedit.store.versions import Version, Versions
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshots, encode_snapshot
+from coedit.store.objects.versions import Version, Versions
 from tests.conftest import MakeSystem
 from tests.system import SECRET, System, eventually
 from tests.unit.client.test_cli import run

@@ -15,8 +15,8 @@ from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.events import Rejected, YjsHeld, YjsTaken
-from coedit.store.object_store import open_object_store
-from coedit.store.snapshots import Snapshot, Snapshots
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshot, Snapshots
 from services.transformer.large_updates import LARGE_BYTES
 from tests.conftest import MakeSystem
 from tests.system import System, eventually

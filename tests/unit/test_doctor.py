@@ -15,11 +15,11 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
-from coedit.store.archive import Segment
-from coedit.store.document_log import Position
-from coedit.store.folding import Fold
-from coedit.store.rendered import Rendered
-from coedit.store.snapshots import Snapshot
+from coedit.store.documents.log import Position
+from coedit.store.objects.archive import Segment
+from coedit.store.objects.folding import Fold
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshot
 
 NAME = DocumentId("notes")
 KEY = ChainKey.derive(b"a secret for tests only")

@@ -19,7 +19,7 @@ from coedit.ot.ops import Insert
 from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.protocol.yjs.cut_history import as_yjs_has_them
 from coedit.protocol.yjs.update import decode_update
-from coedit.store.document_log import Position
+from coedit.store.documents.log import Position
 from tests.unit.crdt.test_whole_characters import CUTS, SERVER, SWIRL, between, gone, typed
 
 NAME = DocumentId("notes")

@@ -10,8 +10,8 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, decode_commit, with_update
 from coedit.protocol.yjs.lib0 import write_uint
-from coedit.store.document_log import DocumentLog
-from coedit.store.topology import Nodes
+from coedit.store.documents.log import DocumentLog
+from coedit.store.redis.topology import Nodes
 from tests.conftest import MakeSystem
 from tests.integration.test_one_bad_apple import SHARDS, doctor
 from tests.system import SECRET, System

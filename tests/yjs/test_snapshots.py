@@ -6,8 +6,8 @@ from coedit.client import connect
 from coedit.crdt.document import ROOT
 from coedit.identifiers import DocumentId
 from coedit.ot import Delta
-from coedit.store.object_store import open_object_store
-from coedit.store.snapshots import Snapshot, Snapshots
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshot, Snapshots
 from tests.conftest import MakeSystem
 from tests.system import System, eventually
 from tests.yjs.node_clients import NodeClients

@@ -88,8 +88,8 @@ async def _load(name: str, object_store_url: str) -> tuple[int, Delta, str]:
     try:
         # Only here: the client alone needs neither an object store nor Yjs.
         from coedit.crdt.document import YjsDocument  # noqa: PLC0415
-        from coedit.store.object_store import open_object_store  # noqa: PLC0415
-        from coedit.store.snapshots import Snapshots  # noqa: PLC0415
+        from coedit.store.objects.object_store import open_object_store  # noqa: PLC0415
+        from coedit.store.objects.snapshots import Snapshots  # noqa: PLC0415
     except ImportError as error:
         raise ReplayError(f"to load the snapshot, install coedit[server]: {error}") from error
     snapshot = await Snapshots(open_object_store(object_store_url)).newest(document_id(name))

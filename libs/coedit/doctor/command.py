@@ -15,13 +15,13 @@ from coedit.errors import InvalidIdentifierError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
-from coedit.store.deployment import Deployment
-from coedit.store.discovery import connect_nodes
+from coedit.store.deployment.deployment import Deployment
+from coedit.store.documents.quarantine import Quarantine
 from coedit.store.keys import Shard
-from coedit.store.object_store import ObjectStore, open_object_store
-from coedit.store.quarantine import Quarantine
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.topology import Nodes
+from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.discovery import connect_nodes
+from coedit.store.redis.topology import Nodes
 
 HEALTHY, DAMAGED, LOSS_REFUSED = 0, 1, 5
 

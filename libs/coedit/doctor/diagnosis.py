@@ -12,10 +12,10 @@ from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol.history import read_entry
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Segment
-from coedit.store.document_log import Position
-from coedit.store.quarantine import Damage
-from coedit.store.snapshots import Snapshot
+from coedit.store.documents.log import Position
+from coedit.store.documents.quarantine import Damage
+from coedit.store.objects.archive import Segment
+from coedit.store.objects.snapshots import Snapshot
 
 _NAMED_KEYS = 5
 

@@ -7,12 +7,12 @@ from typing import TypeVar
 from coedit.doctor.diagnosis import Stored
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId
-from coedit.store.archive import Archive, Segment, VanishedSegmentError
-from coedit.store.document_log import DocumentLog, raw_position
-from coedit.store.object_store import ObjectStore
-from coedit.store.quarantine import Quarantine
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.documents.log import DocumentLog, raw_position
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.objects.archive import Archive, Segment, VanishedSegmentError
+from coedit.store.objects.object_store import ObjectStore
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.topology import Nodes
 
 T = TypeVar("T")
 

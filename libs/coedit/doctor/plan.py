@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from coedit.doctor.diagnosis import Diagnosis
 from coedit.errors import DamagedError
 from coedit.identifiers import Revision
-from coedit.store.archive import Segment
-from coedit.store.document_log import Position
+from coedit.store.documents.log import Position
+from coedit.store.objects.archive import Segment
 
 _SEGMENT_COMMITS = 1000
 

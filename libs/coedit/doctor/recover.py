@@ -10,11 +10,11 @@ from typing import Literal
 from coedit.errors import UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.history import read_entry
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader
-from coedit.store.offers_stream import OffersStream, Seen
-from coedit.store.snapshots import Snapshots
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.streams.offers import OffersStream, Seen
 
 Outcome = Literal["there", "back", "nothing"]
 """It was there; it was brought back; the object store has no text of it to bring back."""

@@ -17,14 +17,14 @@ from coedit.errors import CoeditError, DamagedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision, escape
 from coedit.protocol.events import DamageRepaired, EpochBegun, Event
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive, segment_key
-from coedit.store.document_log import Position
-from coedit.store.folding import Fold
-from coedit.store.object_store import ObjectStore
-from coedit.store.quarantine import Quarantine
-from coedit.store.repair_script import Repair, RepairScript
-from coedit.store.snapshots import Snapshots, snapshot_key
-from coedit.store.topology import Nodes
+from coedit.store.documents.log import Position
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.objects.archive import Archive, segment_key
+from coedit.store.objects.folding import Fold
+from coedit.store.objects.object_store import ObjectStore
+from coedit.store.objects.snapshots import Snapshots, snapshot_key
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.repair import Repair, RepairScript
 
 _ATTEMPTS = 5
 

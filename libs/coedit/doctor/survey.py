@@ -7,8 +7,8 @@ from urllib.parse import unquote
 from coedit.errors import InvalidIdentifierError
 from coedit.identifiers import DocumentId, document_id
 from coedit.store.keys import shard_of
-from coedit.store.object_store import ObjectStore
-from coedit.store.topology import Nodes
+from coedit.store.objects.object_store import ObjectStore
+from coedit.store.redis.topology import Nodes
 
 _PATTERNS = ("document:{*", "log:{*")
 _SCAN_COUNT = 1000

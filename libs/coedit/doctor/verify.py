@@ -11,8 +11,8 @@ from coedit.doctor.examine import Examiner
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, VersionName
 from coedit.protocol.log_entry import ChainKey, decode_commit
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.versions import Versions
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.objects.versions import Versions
 
 _ATTEMPTS = 5
 _OVERDUE_SECONDS = 60.0

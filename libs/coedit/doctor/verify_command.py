@@ -19,16 +19,16 @@ from coedit.doctor.verify import Verifier
 from coedit.errors import CoeditError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.archive import Archive
-from coedit.store.deployment import Deployment
-from coedit.store.discovery import connect_nodes
-from coedit.store.document_log import DocumentLog
-from coedit.store.object_store import ObjectStore, open_object_store
-from coedit.store.offers_stream import OffersStream
-from coedit.store.redis_connection import TROUBLE
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
-from coedit.store.versions import Versions
+from coedit.store.deployment.deployment import Deployment
+from coedit.store.documents.log import DocumentLog
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.objects.versions import Versions
+from coedit.store.redis.connection import TROUBLE
+from coedit.store.redis.discovery import connect_nodes
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.offers import OffersStream
 
 _VERIFIED_AT_ONCE = 4
 _RECOVERED_AT_ONCE = 32

@@ -17,8 +17,8 @@ from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.yjs.cut_history import as_yjs_has_them
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
-from coedit.store.folding import Fold
-from coedit.store.snapshots import Snapshot
+from coedit.store.objects.folding import Fold
+from coedit.store.objects.snapshots import Snapshot
 
 _NO_STATE = b"\x00"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 
-from coedit.store.redis_connection import connect
+from coedit.store.redis.connection import connect
 from tests.redis_server import redis_server
 
 

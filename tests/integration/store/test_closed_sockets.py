@@ -10,10 +10,10 @@ import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.quick_connection import QuickConnection
-from coedit.store.raw_line import greeted
-from coedit.store.redis_connection import connect
-from coedit.store.resp import pack
+from coedit.store.redis.connection import connect
+from coedit.store.redis.quick_connection import QuickConnection
+from coedit.store.redis.raw_line import greeted
+from coedit.store.redis.resp import pack
 from tests.redis_server import redis_server
 
 

@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 
 from coedit.errors import UnavailableError
 from coedit.identifiers import Revision, document_id
-from coedit.store.commit_script import BatchWrite, CommitScript, Committed, DocumentWrite
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.durability import Durability, Level, UnsafeRedisError
+from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.keys import Shard, shard_of
-from coedit.store.redis_connection import connect
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import connect
+from coedit.store.redis.durability import Durability, Level, UnsafeRedisError
+from coedit.store.redis.topology import Nodes
+from coedit.store.writes.commit import BatchWrite, CommitScript, Committed, DocumentWrite
 from tests.redis_topologies import Single
 from tests.system import ServerKind, until
 

@@ -7,13 +7,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.deployment import MARKER, ShardCountError
-from coedit.store.incarnation import Grace, Incarnations
+from coedit.store.deployment.deployment import MARKER, ShardCountError
+from coedit.store.deployment.incarnation import Grace, Incarnations
 from coedit.store.keys import Shard
-from coedit.store.object_store import ObjectStore, open_object_store
-from coedit.store.redis_connection import connect
-from coedit.store.server_pin import Pins, Server, ServerChangedError
-from coedit.store.topology import Nodes
+from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.redis.connection import connect
+from coedit.store.redis.server_pin import Pins, Server, ServerChangedError
+from coedit.store.redis.topology import Nodes
 from tests.redis_server import redis_server
 
 _GRACE = Grace(loss_seconds=5, restart_seconds=3)

@@ -7,9 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from coedit.store.keys import Shard
-from coedit.store.leases import ShardLeases
-from coedit.store.redis_connection import TROUBLE, connect
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import TROUBLE, connect
+from coedit.store.redis.leases import ShardLeases
+from coedit.store.redis.topology import Nodes
 from tests.redis_server import redis_server
 
 SHARDS = 8

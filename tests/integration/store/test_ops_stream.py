@@ -12,9 +12,9 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.commit import Submission
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, OpsStream
-from coedit.store.stream_reader import QuickStreamReader
-from coedit.store.topology import Nodes
+from coedit.store.redis.stream_reader import QuickStreamReader
+from coedit.store.redis.topology import Nodes
+from coedit.store.streams.ops import Addressed, OpsStream
 from tests.system import eventually
 
 SHARDS = (Shard(0), Shard(1), Shard(2))

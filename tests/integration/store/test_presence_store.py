@@ -13,8 +13,8 @@ from coedit.errors import ProtocolError
 from coedit.identifiers import ClientId, DocumentId
 from coedit.presence.roster import Changes, Presence, Stay
 from coedit.store.keys import shard_of
-from coedit.store.presence_keeper import PresenceKeeper, Work
-from coedit.store.presence_reports import (
+from coedit.store.presence.keeper import PresenceKeeper, Work
+from coedit.store.presence.reports import (
     MAX_PLACES,
     REPORT_FIELD,
     Alive,
@@ -24,9 +24,9 @@ from coedit.store.presence_reports import (
     decode_report,
     encode_report,
 )
-from coedit.store.presence_store import PresenceStore
-from coedit.store.stream_reader import StreamReader
-from coedit.store.topology import Nodes
+from coedit.store.presence.store import PresenceStore
+from coedit.store.redis.stream_reader import StreamReader
+from coedit.store.redis.topology import Nodes
 from tests.presence_setup import ODD_IDS, SHARD_COUNT, flushed, presence, running_valkey
 
 NOTES = DocumentId("notes")

@@ -9,11 +9,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from coedit.store import quick_connection
-from coedit.store.quick_connection import QuickConnection
-from coedit.store.redis_connection import connect
-from coedit.store.resp import pack
-from coedit.store.stream_reader import QuickStreamReader
+from coedit.store.redis import quick_connection
+from coedit.store.redis.connection import connect
+from coedit.store.redis.quick_connection import QuickConnection
+from coedit.store.redis.resp import pack
+from coedit.store.redis.stream_reader import QuickStreamReader
 from coedit.testing.fault_proxy import FaultProxy
 from tests.system import eventually
 

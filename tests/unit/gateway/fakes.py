@@ -11,13 +11,13 @@ from coedit.ot.bridge import Bridge
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Committed, encode_events
 from coedit.protocol.log_entry import decode_commit
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.documents import DocumentReader, LoadedDocument
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import DocumentReader, LoadedDocument
 from coedit.store.keys import Shard
-from coedit.store.offers_stream import Offer, OffersStream
-from coedit.store.quarantine import Quarantine
-from coedit.store.rendered import Rendered
-from coedit.store.snapshots import Snapshot
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshot
+from coedit.store.streams.offers import Offer, OffersStream
 from services.gateway.channels import Channels
 from services.gateway.content import Content
 from services.gateway.heal import Healer

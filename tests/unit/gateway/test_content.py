@@ -10,8 +10,8 @@ import pytest
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot import Delta
 from coedit.protocol.codec import Codec
-from coedit.store.documents import LoadedDocument
-from coedit.store.rendered import Rendered
+from coedit.store.documents.reader import LoadedDocument
+from coedit.store.objects.rendered import Rendered
 from services.gateway.content import INLINE_BYTES, PART_BYTES, Content
 
 LETTERS = random.Random(1)

@@ -10,7 +10,7 @@ from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey, commit_fields
 from coedit.protocol.messages import Offer
-from coedit.store.offers_stream import Given, OffersStream, Seen
+from coedit.store.streams.offers import Given, OffersStream, Seen
 from services.gateway import open_document as open_document_module
 from services.gateway.connection import Connection, Recalled
 from services.gateway.feed import Place

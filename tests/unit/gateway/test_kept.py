@@ -4,8 +4,8 @@ import pytest
 
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot import Delta
-from coedit.store.documents import LoadedDocument
-from coedit.store.rendered import Rendered
+from coedit.store.documents.reader import LoadedDocument
+from coedit.store.objects.rendered import Rendered
 from services.gateway.content import Content
 from services.gateway.kept import KeptContents
 from tests.unit.gateway.fakes import FakeStore

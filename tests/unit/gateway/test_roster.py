@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.presence.roster import Presence, presence_fields
 from coedit.protocol.events import PresenceChanged, encode_events
-from coedit.store.presence_store import PresenceStore
+from coedit.store.presence.store import PresenceStore
 from services.gateway.auth import Access
 from services.gateway.desk import GatewayDesk
 from services.gateway.give_back import GiveBack

@@ -11,9 +11,9 @@ from coedit.errors import CoeditError, UnavailableError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Submission
-from coedit.store.document_log import DocumentLog
+from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, OpsStream
+from coedit.store.streams.ops import Addressed, OpsStream
 from services.gateway.submit import Submitter
 
 HERE, THERE = DocumentId("here"), DocumentId("there")

@@ -17,8 +17,8 @@ from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.documents import DocumentReader, LoadedDocument
-from coedit.store.presence_store import PresenceStore
+from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.presence.store import PresenceStore
 from services.gateway.presences import Presences
 from services.gateway.submit import OnError, Submitter
 from services.gateway.yjs_desk import YjsDesk

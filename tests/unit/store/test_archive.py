@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from coedit.errors import DamagedError, RevisionTooOldError
 from coedit.identifiers import DocumentId, Revision, escape
-from coedit.store.archive import Archive, Segment, covering, decode_segment, encode_segment
-from coedit.store.object_store import ObjectStore, open_object_store
+from coedit.store.objects.archive import Archive, Segment, covering, decode_segment, encode_segment
+from coedit.store.objects.object_store import ObjectStore, open_object_store
 
 DOCUMENT_ID = DocumentId("é%2F")
 

@@ -14,12 +14,12 @@ from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
 from coedit.protocol import history
 from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog
-from coedit.store.documents import DocumentReader
-from coedit.store.object_store import open_object_store
-from coedit.store.snapshots import Snapshots
-from coedit.store.topology import Nodes
+from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.snapshots import Snapshots
+from coedit.store.redis.topology import Nodes
 
 DOCUMENT = DocumentId("notes")
 HEAD = 5000

@@ -13,14 +13,14 @@ from coedit.ot import Delta, apply
 from coedit.ot.commit import Commit
 from coedit.ot.retract import Selection
 from coedit.protocol.log_entry import ChainKey, encode_commit
-from coedit.store import history as module
-from coedit.store.archive import Archive
-from coedit.store.document_log import DocumentLog, Position
-from coedit.store.documents import DocumentReader
-from coedit.store.history import History
-from coedit.store.object_store import open_object_store
-from coedit.store.rendered import Rendered
-from coedit.store.snapshots import Snapshot, Snapshots
+from coedit.store.documents import history as module
+from coedit.store.documents.history import History
+from coedit.store.documents.log import DocumentLog, Position
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.objects.archive import Archive
+from coedit.store.objects.object_store import open_object_store
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshot, Snapshots
 
 DOCUMENT = DocumentId("a/b")
 KEY = ChainKey.derive(b"a secret for tests only")

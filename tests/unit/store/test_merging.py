@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from coedit.errors import DamagedError, ObjectStoreError
 from coedit.identifiers import DocumentId, Revision
-from coedit.store.archive import Archive, Segment, VanishedSegmentError, chain, segment_key
-from coedit.store.merging import groups, merge
-from coedit.store.object_store import ObjectStore, open_object_store
+from coedit.store.objects.archive import Archive, Segment, VanishedSegmentError, chain, segment_key
+from coedit.store.objects.merging import groups, merge
+from coedit.store.objects.object_store import ObjectStore, open_object_store
 
 DOCUMENT_ID = DocumentId("é%2F")
 MOST = 100

@@ -11,8 +11,8 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from coedit.errors import ObjectStoreError
 from coedit.identifiers import MAX_NAME_BYTES, document_id, escape
-from coedit.store.local_folder import LocalFolder
-from coedit.store.object_store import ObjectStore, RemoteObjects, open_object_store
+from coedit.store.objects.local_folder import LocalFolder
+from coedit.store.objects.object_store import ObjectStore, RemoteObjects, open_object_store
 from tests.ports import free_port
 from tests.s3_servers import CREDENTIALS, S3Server, moto, seaweed
 

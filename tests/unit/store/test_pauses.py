@@ -1,5 +1,5 @@
 from coedit.identifiers import DocumentId
-from coedit.store.pauses import Pauses
+from coedit.store.documents.pauses import Pauses
 
 NAME = DocumentId("notes")
 

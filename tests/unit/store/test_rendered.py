@@ -7,7 +7,7 @@ import pytest
 
 from coedit.errors import DamagedError
 from coedit.ot import Delta
-from coedit.store.rendered import Rendered, pack
+from coedit.store.objects.rendered import Rendered, pack
 
 DOCUMENT = Delta().insert("Grüße 😀").insert("fett", {"bold": True}).insert({"image": {"w": 1.5}})
 PACKED = pack(orjson.dumps(DOCUMENT.to_json()))

@@ -10,9 +10,9 @@ from coedit.errors import DamagedError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision, escape
 from coedit.ot.delta import Delta
 from coedit.ot.ops import Insert
-from coedit.store.object_store import ObjectStore, open_object_store
-from coedit.store.rendered import Rendered
-from coedit.store.snapshots import Snapshot, Snapshots, decode_snapshot, encode_snapshot
+from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshot, Snapshots, decode_snapshot, encode_snapshot
 
 DOCUMENT_ID = DocumentId("room a/b?x")
 

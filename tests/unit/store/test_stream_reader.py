@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.stream_reader import StreamReader
+from coedit.store.redis.stream_reader import StreamReader
 
 
 class FakeStreams:

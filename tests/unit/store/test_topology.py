@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.discovery import UnknownTopologyError, connect_nodes
 from coedit.store.keys import Shard
-from coedit.store.redis_connection import TROUBLE, OnDoubt, connect
-from coedit.store.topology import SLOT_COUNT, Address, FollowedNodes, Nodes, NowhereError, Places
+from coedit.store.redis.connection import TROUBLE, OnDoubt, connect
+from coedit.store.redis.discovery import UnknownTopologyError, connect_nodes
+from coedit.store.redis.topology import SLOT_COUNT, Address, FollowedNodes, Nodes, NowhereError, Places
 
 ONE: Address = ("one", 1)
 OTHER: Address = ("other", 2)
@@ -201,7 +201,7 @@ async def test_options_of_a_url_are_for_each_of_the_masters(monkeypatch: pytest.
         opened.append(url)
         return connect(url, **options)
 
-    monkeypatch.setattr("coedit.store.discovery.connect", open_node)
+    monkeypatch.setattr("coedit.store.redis.discovery.connect", open_node)
     nodes = connect_nodes("rediss+cluster://:word@127.0.0.1:1?ssl_ca_certs=ca.pem")
     with pytest.raises(TROUBLE):
         await nodes.refresh()

@@ -12,9 +12,9 @@ from coedit.errors import (
     VersionExistsError,
 )
 from coedit.identifiers import AuthorId, DocumentId, Revision, document_id, escape, version_name
-from coedit.store import versions as module
-from coedit.store.object_store import ObjectStore, open_object_store
-from coedit.store.versions import Version, Versions, decode_version, encode_version
+from coedit.store.objects import versions as module
+from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.objects.versions import Version, Versions, decode_version, encode_version
 
 DOCUMENT = DocumentId("a/b.c")
 FIRST = Version(version_name("first / draft."), Revision(7), 1, "ab12", AuthorId("ada"), 1_700_000_000_000)

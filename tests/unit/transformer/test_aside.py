@@ -18,11 +18,11 @@ from coedit.ot.commit import Caret, Commit, Submission
 from coedit.ot.rebase import Rebase
 from coedit.protocol.events import Committed, Event, Rejected, Repeated, decode_events
 from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
-from coedit.store.document_log import Position
-from coedit.store.documents import DocumentReader
+from coedit.store.documents.log import Position
+from coedit.store.documents.reader import DocumentReader
+from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, Entry, OpsStream, encode_submissions
-from coedit.store.tries import Tries
+from coedit.store.streams.ops import Addressed, Entry, OpsStream, encode_submissions
 from services.transformer import aside as aside_module
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider

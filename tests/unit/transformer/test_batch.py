@@ -10,9 +10,9 @@ from coedit.ot.commit import Submission
 from coedit.ot.rebase import Rebase
 from coedit.protocol.events import HeadAt, Rejected, decode_events
 from coedit.protocol.log_entry import ChainKey
-from coedit.store.document_log import Position
+from coedit.store.documents.log import Position
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Addressed, Entry, encode_submissions
+from coedit.store.streams.ops import Addressed, Entry, encode_submissions
 from services.transformer.aside import Aside
 from services.transformer.batch import BatchDecider
 from services.transformer.bridging import Bridging

@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from coedit.store.commit_script import BatchWrite, CommitScript, Committed
 from coedit.store.keys import Shard
-from coedit.store.ops_stream import Entry
-from coedit.store.stream_reader import StreamReader
+from coedit.store.redis.stream_reader import StreamReader
+from coedit.store.streams.ops import Entry
+from coedit.store.writes.commit import BatchWrite, CommitScript, Committed
 from services.transformer.batch import BatchDecider
 from services.transformer.consume import Consumer
 from services.transformer.documents import WorkingDocuments

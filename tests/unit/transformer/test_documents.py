@@ -9,9 +9,9 @@ from prometheus_client import REGISTRY
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
-from coedit.store.commit_script import DocumentWrite
-from coedit.store.documents import EMPTY, DocumentReader, LoadedDocument
-from coedit.store.quarantine import Quarantine
+from coedit.store.documents.quarantine import Quarantine
+from coedit.store.documents.reader import EMPTY, DocumentReader, LoadedDocument
+from coedit.store.writes.commit import DocumentWrite
 from services.transformer.documents import WorkingDocuments
 from services.transformer.recover import Recovery
 from services.transformer.unsaved import Unsaved

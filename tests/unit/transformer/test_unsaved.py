@@ -6,9 +6,9 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, decode_commit
-from coedit.store.commit_script import DocumentWrite
-from coedit.store.document_log import Position
-from coedit.store.documents import EMPTY
+from coedit.store.documents.log import Position
+from coedit.store.documents.reader import EMPTY
+from coedit.store.writes.commit import DocumentWrite
 from services.transformer.unsaved import Remembered, Unsaved
 
 KEY = ChainKey.derive(b"secret")

@@ -1,0 +1,140 @@
+"""Work that may end whoever does it: noted in Redis while it is done, so that it is not begun again for ever.
+
+An input may end a process: by a defect below Python, by memory, by a call that never comes back. Whoever takes the
+process's place finds the same work, begins it again, and ends as well. So work is noted where it begins, by who begins
+it; what others noted is what they did not finish. Then it is done alone, so that nothing is blamed for what was done
+beside it, and at last it is refused.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from redis.asyncio import Redis
+
+from coedit.errors import TooCostlyError
+from coedit.identifiers import DocumentId
+from coedit.store.keys import Shard
+from coedit.store.redis.topology import Nodes
+
+logger = logging.getLogger(__name__)
+
+_NORMAL, _APART = "normal", "apart"
+_NORMAL_MOST = 2
+"""So many may begin in vain among other work before it is begun apart."""
+_APART_MOST = 2
+"""So many may begin it apart in vain before it is refused."""
+_KEPT_MS = 3_600_000
+"""After so long without a try all is forgotten: processes are killed now and then by no fault of their work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How something is to be begun: ``is_apart``, alone; ``is_refused``, not at all.
+
+    ``is_blind``: whoever refused it ended as well, so that it is not even to be read.
+    """
+
+    is_apart: bool = False
+    is_refused: bool = False
+    is_blind: bool = False
+
+    @classmethod
+    def after(cls, modes: Sequence[str]) -> "Care":
+        """Return what follows from how others began, each of whom did not finish."""
+        apart = modes.count(_APART)
+        return cls(
+            is_apart=apart > 0 or len(modes) >= _NORMAL_MOST,
+            is_refused=apart >= _APART_MOST,
+            is_blind=apart > _APART_MOST,
+        )
+
+    @property
+    def mode(self) -> str:
+        """How it is noted."""
+        return _APART if self.is_apart else _NORMAL
+
+
+class Tries:
+    """The notes of the process that has this ``token``; ``on_refused`` is told the kind of what is refused."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        token: str,
+        shard_of: Callable[[DocumentId], Shard],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._nodes = nodes
+        self._token = token
+        self._shard_of = shard_of
+        self._on_refused = on_refused
+        self._turns = _Turns()
+
+    @asynccontextmanager
+    async def noted(self, kind: str, document_id: DocumentId, which: str = "") -> AsyncIterator[None]:
+        """Do work on a document that may end this process; ``which`` tells it from other work of its kind there.
+
+        What fails, or is called off, ended nobody, and is not held against the work.
+
+        Raises:
+            TooCostlyError: it ended several who tried; for about an hour it is not begun again.
+            RedisError, OSError: it cannot be noted now, and was not begun; or it is done and the note may be left.
+        """
+        shard = self._shard_of(document_id)
+        redis, key = self._nodes.at(shard), shard.tried(f"{kind}{which}", document_id)
+        others = cast("dict[bytes, bytes]", await redis.hgetall(key))
+        others.pop(self._token.encode(), None)
+        care = Care.after([mode.decode() for mode in others.values()])
+        if care.is_refused:
+            raise self._refused(kind, document_id)
+        async with self._turns.taken(is_alone=care.is_apart):
+            await self._begin(redis, key, care)
+            try:
+                yield
+            except BaseException:
+                await redis.hdel(key, self._token)
+                raise
+            await redis.delete(key)
+
+    async def _begin(self, redis: Redis, key: str, care: Care) -> None:
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.hset(key, self._token, care.mode)
+            pipe.pexpire(key, _KEPT_MS)
+            await pipe.execute()
+
+    def _refused(self, kind: str, document_id: DocumentId) -> TooCostlyError:
+        self._on_refused(kind)
+        facts = {"event": "given-up", "work": kind, "document_id": document_id}
+        logger.error("work that ended whoever began it is not begun again for an hour", extra=facts)
+        return TooCostlyError("this ended the processes that dealt with it")
+
+
+class _Turns:
+    """Many at once, or one alone, who need not wait longer than for those who are at it."""
+
+    def __init__(self) -> None:
+        self._gate = asyncio.Lock()
+        """Held by whoever is alone, or about to be."""
+        self._count = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    @asynccontextmanager
+    async def taken(self, *, is_alone: bool) -> AsyncIterator[None]:
+        async with self._gate:
+            if is_alone:
+                await self._is_idle.wait()
+                yield
+                return
+            self._count += 1
+            self._is_idle.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._is_idle.set()

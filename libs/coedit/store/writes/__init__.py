@@ -1,0 +1,1 @@
+"""The scripts that write documents to Redis: each compares before it writes."""
