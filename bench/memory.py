@@ -13,10 +13,10 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from coedit.client.traces import SequentialTrace, read_trace, transaction_deltas
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import encode_commit
+from coedit.replay.traces import SequentialTrace, read_trace, transaction_deltas
 from coedit.store.documents.log import Position
 from coedit.store.keys import shard_of
 from coedit.store.redis.connection import connect

@@ -261,7 +261,7 @@ async def others_edit(system: System) -> AsyncIterator[None]:
 def doctor(system: System, *arguments: str) -> tuple[int, str]:
     """Run ``coedit doctor``; return its exit code and what it says."""
     done = subprocess.run(
-        [sys.executable, "-m", "coedit.client.cli", "doctor", *arguments],
+        [sys.executable, "-m", "coedit.commands.cli", "doctor", *arguments],
         env=system.environment,
         capture_output=True,
         text=True,
@@ -498,7 +498,7 @@ async def test_doctor_finds_nothing_wrong_with_a_healthy_document(bad_apples: Sy
 
 def test_doctor_without_its_settings_says_so() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
-    command = [sys.executable, "-m", "coedit.client.cli", "doctor", "notes"]
+    command = [sys.executable, "-m", "coedit.commands.cli", "doctor", "notes"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "secret" in done.stderr

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from coedit.client import connect
-from coedit.client.replay import ReplayOptions, replay
-from coedit.client.replay_report import ReplayError, Report
-from coedit.client.traces import ConcurrentTrace, SequentialTrace, Trace, read_trace, transaction_deltas
+from coedit.replay.replay import ReplayOptions, replay
+from coedit.replay.report import ReplayError, Report
+from coedit.replay.traces import ConcurrentTrace, SequentialTrace, Trace, read_trace, transaction_deltas
 from tests.requirements import require
 from tests.system import System
 

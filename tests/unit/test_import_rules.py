@@ -17,11 +17,13 @@ _MAY_IMPORT = {
     "formats": _LEAVES | {"ot", "protocol", "crdt", "formats"},
     "protocol": _LEAVES | {"ot", "presence", "protocol"},
     "store": _LEAVES | {"ot", "protocol", "presence", "crdt", "store"},
-    "client": _LEAVES | {"ot", "protocol", "presence", "crdt", "store", "client", "doctor"},
-    "doctor": _LEAVES | {"ot", "protocol", "crdt", "store", "runtime", "doctor"},
+    "client": _LEAVES | {"ot", "protocol", "presence", "client"},
+    "replay": _LEAVES | {"ot", "protocol", "crdt", "store", "client", "replay"},
+    "commands": _LEAVES | {"ot", "protocol", "store", "client", "replay", "doctor", "runtime", "commands"},
+    "doctor": _LEAVES | {"ot", "protocol", "crdt", "store", "doctor"},
     "runtime": {"errors", "runtime"},
 }
-_SERVICE_MAY_IMPORT = {*_MAY_IMPORT} - {"client", "doctor"}
+_SERVICE_MAY_IMPORT = {*_MAY_IMPORT} - {"client", "replay", "commands", "doctor"}
 _PURE = {"identifiers", "errors", "ot", "protocol", "presence", "crdt", "formats"}
 _IMPURE = {
     "aiohttp",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coedit.client.cli import main
+from coedit.commands.cli import main
 from coedit.protocol.tokens import read_access_token
 from tests.ports import free_port
 from tests.system import SECRET

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from coedit.client.intents import START, Step, change_identities, find_intents, inserted_identities
-from coedit.client.traces import (
+from coedit.ot.apply import apply
+from coedit.ot.delta import Delta
+from coedit.ot.utf16 import from_units, unit_length
+from coedit.replay.intents import START, Step, change_identities, find_intents, inserted_identities
+from coedit.replay.traces import (
     ConcurrentTrace,
     SequentialTrace,
     TraceError,
@@ -18,9 +21,6 @@ from coedit.client.traces import (
     text_after,
     transaction_deltas,
 )
-from coedit.ot.apply import apply
-from coedit.ot.delta import Delta
-from coedit.ot.utf16 import from_units, unit_length
 from tests.requirements import require
 from tests.traces.make_traces import concurrent, sequential
 

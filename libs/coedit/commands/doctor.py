@@ -2,7 +2,7 @@
 
 import argparse
 
-from coedit.client.commands_document import Commands
+from coedit.commands.document import Commands
 from coedit.errors import UnavailableError
 
 
@@ -34,10 +34,10 @@ async def run(options: argparse.Namespace) -> int:
 
     Raises:
         UnavailableError: the server's packages are not installed.
-        CoeditError: see `coedit.doctor.command.run`.
+        CoeditError: see `coedit.commands.server_doctor.run`.
     """
     try:
-        from coedit.doctor import command  # noqa: PLC0415 - a client has none of what it needs
+        from coedit.commands import server_doctor  # noqa: PLC0415 - a client has none of what it needs
     except ImportError as error:
         raise UnavailableError(f"this needs the server's packages, coedit[server]: {error}") from error
-    return await command.run(options)
+    return await server_doctor.run(options)

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from coedit.client.commands_document import Commands
 from coedit.client.history import DocumentHistory, NamedVersion, PastEdit
+from coedit.commands.document import Commands
 from coedit.errors import InvalidRequestError
 from coedit.ot.changes import Change
 from coedit.ot.utf16 import from_units, to_units

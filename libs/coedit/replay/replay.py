@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from coedit.client.connection import connect
 from coedit.client.document import Document
-from coedit.client.intents import Intents, find_intents
-from coedit.client.replay_checks import check_everywhere, check_snapshot, in_time, reach
-from coedit.client.replay_report import ReplayError, Report
-from coedit.client.replay_writer import Ledger, Writer
-from coedit.client.traces import ConcurrentTrace, SequentialTrace, Trace, text_after, transaction_deltas
 from coedit.errors import InvalidDeltaError
 from coedit.ot.delta import Delta
+from coedit.replay.checks import check_everywhere, check_snapshot, in_time, reach
+from coedit.replay.intents import Intents, find_intents
+from coedit.replay.report import ReplayError, Report
+from coedit.replay.traces import ConcurrentTrace, SequentialTrace, Trace, text_after, transaction_deltas
+from coedit.replay.writer import Ledger, Writer
 
 _PATIENCE_SECONDS = 60.0
 

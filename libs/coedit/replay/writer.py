@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from coedit.client.document import Document
 from coedit.client.events import Event, Submitted
-from coedit.client.intents import START, Intent, Intents, Step, change_identities, inserted_identities
-from coedit.client.replay_report import ReplayError, Report
 from coedit.identifiers import ClientId
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
 from coedit.ot.utf16 import from_units, to_units
 from coedit.protocol.client_session import Change
+from coedit.replay.intents import START, Intent, Intents, Step, change_identities, inserted_identities
+from coedit.replay.report import ReplayError, Report
 
 _NEAR = 200
 """A character is looked for so far around the last edit before it is looked for everywhere."""

@@ -2,7 +2,7 @@
 
 import argparse
 
-from coedit.client.commands_document import Commands
+from coedit.commands.document import Commands
 from coedit.errors import UnavailableError
 
 
@@ -34,21 +34,21 @@ def add_to(commands: Commands) -> None:
 
 
 async def run_verify(options: argparse.Namespace) -> int:
-    """Run the command; raises as `coedit.doctor.verify_command.verify`, and if the server's packages are missing."""
+    """Run the command; raises as `coedit.commands.server_verify.verify`, and if the server's packages are missing."""
     try:
-        from coedit.doctor import verify_command  # noqa: PLC0415 - a client has none of what it needs
+        from coedit.commands import server_verify  # noqa: PLC0415 - a client has none of what it needs
     except ImportError as error:
         raise _missing(error) from error
-    return await verify_command.verify(options)
+    return await server_verify.verify(options)
 
 
 async def run_recover(options: argparse.Namespace) -> int:
-    """Run the command; raises as `coedit.doctor.verify_command.recover`, and if the server's packages are missing."""
+    """Run the command; raises as `coedit.commands.server_verify.recover`, and if the server's packages are missing."""
     try:
-        from coedit.doctor import verify_command  # noqa: PLC0415 - a client has none of what it needs
+        from coedit.commands import server_verify  # noqa: PLC0415 - a client has none of what it needs
     except ImportError as error:
         raise _missing(error) from error
-    return await verify_command.recover(options)
+    return await server_verify.recover(options)
 
 
 def _which() -> argparse.ArgumentParser:

@@ -11,16 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from coedit.client import (
-    commands_doctor,
-    commands_document,
-    commands_formats,
-    commands_history,
-    commands_replay,
-    commands_token,
-    commands_verify,
-)
 from coedit.client.events import DocumentError
+from coedit.commands import doctor, document, formats, history, replay, token, verify
 from coedit.errors import (
     CoeditError,
     ForbiddenError,
@@ -78,13 +70,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--token", default=os.environ.get("COEDIT_TOKEN"), help="an access token; by default COEDIT_TOKEN"
     )
     shared.add_argument("--author", help="who one is, where the server asks for no token")
-    commands_document.add_to(commands, shared)
-    commands_formats.add_to(commands, shared)
-    commands_history.add_to(commands, shared)
-    commands_token.add_to(commands)
-    commands_replay.add_to(commands, shared)
-    commands_doctor.add_to(commands)
-    commands_verify.add_to(commands)
+    document.add_to(commands, shared)
+    formats.add_to(commands, shared)
+    history.add_to(commands, shared)
+    token.add_to(commands)
+    replay.add_to(commands, shared)
+    doctor.add_to(commands)
+    verify.add_to(commands)
     return parser
 
 

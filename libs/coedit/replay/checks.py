@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 from coedit.client.connection import connect
 from coedit.client.document import Document
-from coedit.client.replay_report import ReplayError, Report
 from coedit.client.rest import fetch_text
 from coedit.identifiers import document_id
 from coedit.ot.delta import Delta
+from coedit.replay.report import ReplayError, Report
 
 _DEADLINE_SECONDS = 60.0
 

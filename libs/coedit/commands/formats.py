@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from coedit.client.commands_document import Commands
 from coedit.client.formats import DocumentFormats
+from coedit.commands.document import Commands
 from coedit.errors import InvalidRequestError
 
 _SUFFIXES = {

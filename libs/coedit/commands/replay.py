@@ -15,10 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from coedit.client.commands_document import Commands
-from coedit.client.replay import ReplayOptions, replay
-from coedit.client.replay_report import Report
-from coedit.client.traces import Trace, read_trace
+from coedit.commands.document import Commands
+from coedit.replay.replay import ReplayOptions, replay
+from coedit.replay.report import Report
+from coedit.replay.traces import Trace, read_trace
 
 
 def add_to(commands: Commands, shared: argparse.ArgumentParser) -> None:

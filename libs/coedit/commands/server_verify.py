@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from coedit.doctor.command import DAMAGED, HEALTHY, read_settings
+from coedit.commands.server_doctor import DAMAGED, HEALTHY, read_settings
 from coedit.doctor.examine import Examiner
 from coedit.doctor.recover import Recoverer
 from coedit.doctor.survey import all_documents, stored_documents

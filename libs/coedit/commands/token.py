@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from coedit.client.commands_document import Commands
+from coedit.commands.document import Commands
 from coedit.errors import CoeditError, InvalidIdentifierError
 from coedit.identifiers import author_id, document_id, escape
 from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, Right, make_access_token

@@ -1,0 +1,1 @@
+"""Recorded editing sessions, done again through a running system."""
