@@ -30,29 +30,29 @@ from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
 from coedit.store.streams.offers import OffersStream
 from coedit.store.streams.ops import OpsStream
-from services.gateway.auth import Access
-from services.gateway.channels import Channels
-from services.gateway.connection import Connection
-from services.gateway.desk import GatewayDesk
-from services.gateway.format_routes import FormatRoutes
-from services.gateway.give_back import GiveBack
-from services.gateway.heal import Healer
-from services.gateway.history_routes import HistoryRoutes
-from services.gateway.hub import Hub
-from services.gateway.kept import KeptContents
+from services.gateway.access.access import Access
+from services.gateway.documents.heal import Healer
+from services.gateway.documents.hub import Hub
+from services.gateway.documents.kept import KeptContents
 from services.gateway.metrics import LOOP_ERRORS
-from services.gateway.moments import Moments
-from services.gateway.one_edit import OneEdits
-from services.gateway.open_mode import refuse_other_pages
-from services.gateway.presences import Presences
-from services.gateway.rest import DocumentRoutes, add_page
-from services.gateway.server_socket import ServerSocket
+from services.gateway.ot.connection import Connection
+from services.gateway.ot.desk import GatewayDesk
+from services.gateway.ot.give_back import GiveBack
+from services.gateway.redis.channels import Channels
+from services.gateway.redis.presences import Presences
+from services.gateway.redis.submit import Submitter
+from services.gateway.rest.documents import DocumentRoutes, add_page
+from services.gateway.rest.formats import FormatRoutes
+from services.gateway.rest.history import HistoryRoutes
+from services.gateway.rest.moments import Moments
+from services.gateway.rest.one_edit import OneEdits
+from services.gateway.rest.open_mode import refuse_other_pages
+from services.gateway.rest.vouching import note_unchecked
 from services.gateway.settings import GatewaySettings
-from services.gateway.sockets import Begun, Sockets
-from services.gateway.submit import Submitter
-from services.gateway.vouching import note_unchecked
-from services.gateway.yjs_desk import YjsDesk
-from services.gateway.yjs_routes import YjsRoutes
+from services.gateway.sockets.keeper import Begun, Sockets
+from services.gateway.sockets.server_socket import ServerSocket
+from services.gateway.yjs.desk import YjsDesk
+from services.gateway.yjs.routes import YjsRoutes
 
 logger = logging.getLogger(__name__)
 

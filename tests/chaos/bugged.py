@@ -20,9 +20,9 @@ from coedit.store.objects.archive import Archive, Segment
 from coedit.store.scripts import source
 from coedit.store.streams.offers import OffersStream
 from coedit.store.writes.commit import BatchWrite, CommitScript, Outcome
-from services.gateway.feed import Feed
-from services.gateway.open_document import OpenDocument
-from services.gateway.recent import Logged
+from services.gateway.documents.feed import Feed
+from services.gateway.documents.open_document import OpenDocument
+from services.gateway.documents.recent import Logged
 
 _LATE_SECONDS = 0.4
 _LOST_EVERY = 20

@@ -12,8 +12,8 @@ from coedit.runtime.lanes import Lanes
 from coedit.store.redis.connection import connect
 from coedit.store.redis.topology import Nodes
 from coedit.testing.fault_proxy import FaultProxy
-from services.gateway import channels as channels_module
-from services.gateway.channels import Channels, Line
+from services.gateway.redis import channels as channels_module
+from services.gateway.redis.channels import Channels, Line
 from tests.redis_server import redis_server
 from tests.system import eventually
 

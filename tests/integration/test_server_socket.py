@@ -16,9 +16,9 @@ from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.serving import serve
-from services.gateway.server_socket import ServerSocket
-from services.gateway.sockets import Begun, Sockets
-from services.gateway.wire import Wire
+from services.gateway.sockets.keeper import Begun, Sockets
+from services.gateway.sockets.server_socket import ServerSocket
+from services.gateway.sockets.wire import Wire
 from tests.ports import free_port
 from tests.system import eventually
 

@@ -27,7 +27,7 @@ from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.topology import Nodes
 from coedit.testing.fault_proxy import FaultProxy
-from services.gateway.channels import Channels
+from services.gateway.redis.channels import Channels
 from tests.conftest import MakeSystem
 from tests.redis_acl import login
 from tests.redis_topologies import Cluster, Sentinels, Server, Single, Topology

@@ -18,11 +18,11 @@ from coedit.store.keys import Shard
 from coedit.store.objects.rendered import Rendered
 from coedit.store.objects.snapshots import Snapshot
 from coedit.store.streams.offers import Offer, OffersStream
-from services.gateway.channels import Channels
-from services.gateway.content import Content
-from services.gateway.heal import Healer
-from services.gateway.open_document import OpenDocument
-from services.gateway.subscription import Subscription
+from services.gateway.documents.content import Content
+from services.gateway.documents.heal import Healer
+from services.gateway.documents.open_document import OpenDocument
+from services.gateway.documents.subscription import Subscription
+from services.gateway.redis.channels import Channels
 
 DOCUMENT = DocumentId("notes")
 

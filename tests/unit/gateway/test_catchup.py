@@ -7,12 +7,12 @@ from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.identifiers import Revision
-from services.gateway.catchup import CatchUp
-from services.gateway.connection import Connection
-from services.gateway.frames import SharedFrame
+from services.gateway.documents.frames import SharedFrame
+from services.gateway.documents.subscription import Subscription
+from services.gateway.ot.catchup import CatchUp
+from services.gateway.ot.connection import Connection
 from services.gateway.settings import GatewaySettings
-from services.gateway.subscription import Subscription
-from services.gateway.turns import Turns
+from services.gateway.sockets.turns import Turns
 from tests.unit.gateway.fakes import FakeOutlet, subscription
 
 

@@ -12,7 +12,7 @@ from coedit.ot import Delta
 from coedit.protocol.codec import Codec
 from coedit.store.documents.reader import LoadedDocument
 from coedit.store.objects.rendered import Rendered
-from services.gateway.content import INLINE_BYTES, PART_BYTES, Content
+from services.gateway.documents.content import INLINE_BYTES, PART_BYTES, Content
 
 LETTERS = random.Random(1)
 

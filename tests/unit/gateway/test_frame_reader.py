@@ -6,7 +6,7 @@ from struct import pack
 
 import pytest
 
-from services.gateway.frame_reader import BrokenFrameError, FrameReader, Kind, Message
+from services.gateway.sockets.frame_reader import BrokenFrameError, FrameReader, Kind, Message
 
 MOST_BYTES = 1 << 20
 

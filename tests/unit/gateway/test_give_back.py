@@ -11,10 +11,10 @@ from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey, commit_fields
 from coedit.protocol.messages import Offer
 from coedit.store.streams.offers import Given, OffersStream, Seen
-from services.gateway import open_document as open_document_module
-from services.gateway.connection import Connection, Recalled
-from services.gateway.feed import Place
-from services.gateway.give_back import GiveBack
+from services.gateway.documents import open_document as open_document_module
+from services.gateway.documents.feed import Place
+from services.gateway.ot.connection import Connection, Recalled
+from services.gateway.ot.give_back import GiveBack
 from tests.unit.gateway.fakes import DOCUMENT, FakeStore
 
 _HELD = 1, Revision(8), "1/8"

@@ -1,6 +1,6 @@
 """Who is ended when too much is half received."""
 
-from services.gateway.half_received import HalfReceived
+from services.gateway.sockets.half_received import HalfReceived
 
 
 class Holder:

@@ -6,8 +6,8 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.ot import Delta
 from coedit.store.documents.reader import LoadedDocument
 from coedit.store.objects.rendered import Rendered
-from services.gateway.content import Content
-from services.gateway.kept import KeptContents
+from services.gateway.documents.content import Content
+from services.gateway.documents.kept import KeptContents
 from tests.unit.gateway.fakes import FakeStore
 
 

@@ -5,12 +5,12 @@ from typing import Any, cast
 import pytest
 
 from coedit.identifiers import DocumentId, Revision
-from services.gateway.feed import Feed, Place
-from services.gateway.hub import Hub
-from services.gateway.kept import KeptContents
-from services.gateway.left import LeftDocuments
-from services.gateway.open_document import OpenDocument
-from services.gateway.recent import Logged
+from services.gateway.documents.feed import Feed, Place
+from services.gateway.documents.hub import Hub
+from services.gateway.documents.kept import KeptContents
+from services.gateway.documents.left import LeftDocuments
+from services.gateway.documents.open_document import OpenDocument
+from services.gateway.documents.recent import Logged
 from tests.unit.gateway.fakes import FakeStore
 
 

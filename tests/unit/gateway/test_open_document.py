@@ -9,7 +9,7 @@ from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientSequence, Revision
 from coedit.ot.bridge import Bridge
 from coedit.protocol.events import HeadAt, Repeated, encode_events
-from services.gateway.open_document import BehindClientError, OpenDocument
+from services.gateway.documents.open_document import BehindClientError, OpenDocument
 from tests.system import eventually
 from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
 

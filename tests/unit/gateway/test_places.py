@@ -6,7 +6,7 @@ import pytest
 
 from coedit.errors import OverloadedError
 from coedit.identifiers import AuthorId
-from services.gateway.places import Places
+from services.gateway.heavy.places import Places
 
 _ADA, _BOB, _EVE = AuthorId("ada"), AuthorId("bob"), AuthorId("eve")
 _SOON = 60.0

@@ -2,7 +2,7 @@ import msgpack
 import pytest
 
 from coedit.errors import DamagedError
-from services.gateway.recent import Logged, RecentCommits, page_of
+from services.gateway.documents.recent import Logged, RecentCommits, page_of
 
 
 def _logged(first: int, count: int, size_bytes: int = 10) -> list[Logged]:

@@ -9,13 +9,13 @@ from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.presence.roster import Presence, presence_fields
 from coedit.protocol.events import PresenceChanged, encode_events
 from coedit.store.presence.store import PresenceStore
-from services.gateway.auth import Access
-from services.gateway.desk import GatewayDesk
-from services.gateway.give_back import GiveBack
-from services.gateway.hub import Hub
-from services.gateway.presences import Presences
+from services.gateway.access.access import Access
+from services.gateway.documents.hub import Hub
+from services.gateway.ot.desk import GatewayDesk
+from services.gateway.ot.give_back import GiveBack
+from services.gateway.redis.presences import Presences
+from services.gateway.redis.submit import Submitter
 from services.gateway.settings import GatewaySettings
-from services.gateway.submit import Submitter
 from tests.unit.gateway.fakes import FakeOutlet, FakeStore, subscription
 
 EVE = Presence(ClientId("eve"), AuthorId("eve"), "", "", Revision(0))

@@ -14,7 +14,7 @@ from coedit.ot.commit import Submission
 from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.streams.ops import Addressed, OpsStream
-from services.gateway.submit import Submitter
+from services.gateway.redis.submit import Submitter
 
 HERE, THERE = DocumentId("here"), DocumentId("there")
 SHARDS = {HERE: Shard(0), THERE: Shard(1)}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.gateway.turns import Turns
+from services.gateway.sockets.turns import Turns
 
 
 async def test_others_get_in_between_what_is_large_and_nobody_is_served_twice_before_everybody_was() -> None:

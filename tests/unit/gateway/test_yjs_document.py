@@ -18,9 +18,10 @@ from coedit.protocol.yjs import gate
 from coedit.protocol.yjs.deleted import Deleted
 from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, SyncUpdate, read_messages
 from coedit.protocol.yjs.update import Block, Update, decode_update, encode_state_vector
-from services.gateway import yjs_document, yjs_seat
-from services.gateway.beside import LONG_BYTES
-from services.gateway.yjs_unanswered import ANSWER_SECONDS
+from services.gateway.heavy.beside import LONG_BYTES
+from services.gateway.yjs import document as yjs_document
+from services.gateway.yjs import seat as yjs_seat
+from services.gateway.yjs.unanswered import ANSWER_SECONDS
 from tests.system import eventually
 from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
 

@@ -19,11 +19,11 @@ from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents.reader import DocumentReader, LoadedDocument
 from coedit.store.presence.store import PresenceStore
-from services.gateway.presences import Presences
-from services.gateway.submit import OnError, Submitter
-from services.gateway.yjs_desk import YjsDesk
-from services.gateway.yjs_frames import YjsFrame
-from services.gateway.yjs_seat import YjsSeat
+from services.gateway.redis.presences import Presences
+from services.gateway.redis.submit import OnError, Submitter
+from services.gateway.yjs.desk import YjsDesk
+from services.gateway.yjs.frames import YjsFrame
+from services.gateway.yjs.seat import YjsSeat
 from tests.unit.gateway.fakes import DOCUMENT, FakeStore
 
 ANN = Identity(AuthorId("ann"), {"*": "write"})

@@ -2,7 +2,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
-from services.gateway.auth import Access
+from services.gateway.access.access import Access
 from services.gateway.settings import GatewaySettings
 from services.transformer.settings import TransformerSettings
 

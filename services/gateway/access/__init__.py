@@ -1,0 +1,1 @@
+"""Who speaks, from where, and of which document."""

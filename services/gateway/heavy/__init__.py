@@ -1,0 +1,1 @@
+"""What keeps a processor busy, done beside the loop and within bounds."""

@@ -1,0 +1,1 @@
+"""What goes from this gateway to Redis, and what comes from there."""

@@ -1,0 +1,1 @@
+"""The door for requests over plain HTTP: documents, their past, other formats, and the page."""

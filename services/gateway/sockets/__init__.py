@@ -1,0 +1,1 @@
+"""WebSockets, from their bytes to whole frames, whoever is at the other end."""

@@ -1,0 +1,157 @@
+"""A WebSocket as the gateway uses it: whole frames out without waiting, bounded, and an orderly end."""
+
+import asyncio
+import logging
+
+from coedit.identifiers import ClientId
+from coedit.protocol.server_session import CloseCode
+from services.gateway.metrics import CLOSED
+from services.gateway.sockets.server_socket import ServerSocket
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_SECONDS = 30 * 86400.0
+_CLOSE_SECONDS = 2.0
+_SLOW_CLOSE_SECONDS = 5.0
+_HARD_BUFFER_FACTOR = 16
+"""Small answers go out up to this many times the buffer; whoever still does not read is dropped."""
+
+
+class Wire:
+    """One client's WebSocket; a client that reads too slowly is dropped."""
+
+    __slots__ = (
+        "_buffer_bytes",
+        "_end",
+        "_goodbye",
+        "_is_closing",
+        "_most_bytes",
+        "_receiver",
+        "_socket",
+        "_transport",
+        "client_id",
+    )
+
+    def __init__(self, socket: ServerSocket, buffer_bytes: int) -> None:
+        self.client_id: ClientId | None = None
+        self._socket = socket
+        self._transport: asyncio.WriteTransport = socket.transport  # every write is a whole frame
+        self._buffer_bytes = buffer_bytes
+        self._most_bytes = buffer_bytes * _HARD_BUFFER_FACTOR
+        self._is_closing = False
+        self._goodbye: tuple[CloseCode, str] | None = None
+        self._end: asyncio.TimerHandle | None = None
+        self._receiver: asyncio.Task[None] | None = None
+        """The task that receives, while it waits for a frame."""
+
+    def write_frame(self, frame: bytes) -> bool:
+        """Write a whole frame; never waits. A client that has not read for long is dropped.
+
+        Return whether the connection takes more.
+        """
+        transport = self._transport
+        if self._is_closing or self._socket.closed or transport.is_closing():
+            return True  # after a close frame nothing more is written, and nothing piles up
+        buffered = transport.get_write_buffer_size()
+        if buffered > self._most_bytes:
+            self.drop_slow()
+            return False
+        transport.write(frame)
+        return buffered + len(frame) <= self._buffer_bytes
+
+    def takes_more(self) -> bool:
+        """Return whether the connection has drained enough to be written to."""
+        return self.buffered_bytes <= self._buffer_bytes
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What was written and is not yet taken by the network."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._is_closing or self._socket.closed
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Send nothing more but a close frame; whoever receives sends it, waits for the peer's, and ends."""
+        if self.is_closed:
+            return
+        self._is_closing = True
+        self._goodbye = (code, reason)
+        CLOSED.labels(str(int(code))).inc()
+        facts = {"event": "close", "close_code": int(code), "reason": reason, "client_id": self.client_id}
+        logger.info("connection closed by the gateway", extra=facts)
+        if self._receiver is not None:
+            self._receiver.cancel()
+
+    def end_in(self, seconds: float, code: CloseCode, reason: str) -> None:
+        """Close the connection after so long, if it is still there; the last call counts."""
+        if self._end is not None:
+            self._end.cancel()
+        # A loop cannot wait for more than some weeks at once; whoever stays that long is asked to come again.
+        delay_seconds = min(max(seconds, 0.0), _LONGEST_SECONDS)
+        self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close, code, reason)
+
+    def drop_slow(self) -> None:
+        """End the connection of a client that does not read: it has some seconds to take what was written, and why."""
+        self.close(CloseCode.TOO_SLOW, "reads too slowly")
+
+    def trust(self, most_bytes: int) -> None:
+        """Take messages of up to so much from now on: the client has proved who it is."""
+        self._socket.trust(most_bytes + 1)
+
+    async def next_frame(self) -> bytes | str | None:
+        """Return the next frame's payload, or None when the connection has ended or is to end."""
+        if self._is_closing:
+            return None
+        self._receiver = asyncio.current_task()
+        try:
+            return await self._socket.receive()
+        except asyncio.CancelledError:
+            # Cancelled by `close` alone, or by somebody else as well?
+            if self._goodbye is None or self._receiver is None or self._receiver.uncancel():
+                raise
+            return None
+        finally:
+            self._receiver = None
+
+    async def say_goodbye(self) -> None:
+        """Send the close frame that `close` asked for.
+
+        In the task that receives: the peer's answer is waited for, since one whose answer meets a closed socket may
+        never get to read why.
+        """
+        if self._goodbye is None:
+            return
+        code, reason = self._goodbye
+        seconds = _SLOW_CLOSE_SECONDS if code is CloseCode.TOO_SLOW else _CLOSE_SECONDS
+        try:
+            # It waits until what was written has drained, which with a peer that is gone may take for ever.
+            async with asyncio.timeout(seconds):
+                await self._socket.close(code, reason)
+        except TimeoutError:
+            self.abort()
+
+    def keep_in_touch(self, now: float, ping_seconds: float) -> None:
+        """Ping a client that has been silent for so long, and give up one that has not answered in half of that.
+
+        ``now`` is by the monotonic clock.
+        """
+        socket = self._socket
+        if now - socket.heard_at < ping_seconds:
+            return
+        if socket.pinged_at < socket.heard_at:
+            socket.ping()
+        elif now - socket.pinged_at >= ping_seconds / 2:
+            self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once; its client may or may not get what was written."""
+        self._socket.abort()
+
+    def finish(self) -> None:
+        """Take note that nobody receives any more."""
+        self._is_closing = True
+        if self._end is not None:
+            self._end.cancel()

@@ -1,0 +1,1 @@
+"""The door for Yjs clients: y-websocket and Hocuspocus."""

@@ -1,0 +1,102 @@
+"""A y-websocket client: one document on one socket, named by the path."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from coedit.errors import CoeditError
+from coedit.protocol.codec import Codec
+from coedit.protocol.frames import encode_frame
+from coedit.protocol.server_session import CloseCode, close_code_of
+from coedit.protocol.tokens import Identity
+from coedit.protocol.yjs.sync import read_messages, write_awareness, write_denied
+from services.gateway.ot.connection import as_answer
+from services.gateway.rest.documents import document_at
+from services.gateway.settings import GatewaySettings
+from services.gateway.sockets.server_socket import ServerSocket
+from services.gateway.yjs.desk import YjsDesk
+from services.gateway.yjs.frames import YjsFrame
+from services.gateway.yjs.seat import YjsSeat
+from services.gateway.yjs.wire import SILENCE_SECONDS, YjsWire, root_of
+
+PATH = "/yjs/"
+_NOBODY = YjsFrame(write_awareness(b"\x00"))
+
+
+class YjsSocket(YjsWire):
+    """Satisfies `services.gateway.yjs.seat.YjsOutlet`."""
+
+    def __init__(
+        self,
+        socket: ServerSocket,
+        request: web.Request,
+        settings: GatewaySettings,
+        desk: YjsDesk,
+        identify: Callable[[str], Identity],
+    ) -> None:
+        super().__init__(socket, settings)
+        # Not the request itself, which is much larger and would be kept as long.
+        self._raw_path, self._query = request.raw_path, request.query
+        self._most_frame_bytes = settings.gateway_yjs_frame_bytes
+        self._desk = desk
+        self._identify = identify
+
+    async def run(self) -> None:
+        """Serve the connection until either side ends it."""
+        seat: YjsSeat | None = None
+        try:
+            seat = await self._open()
+            self.trust(self._most_frame_bytes)
+            self.client_id = seat.client_id
+            seat.ask()
+            seat.greet()
+            while not self.is_closed and (payload := await self.next_frame()) is not None:
+                await self._hear(seat, payload)
+        except Exception as error:  # noqa: BLE001 - told, logged and counted
+            self._refuse(as_answer(error), error)
+        finally:
+            await self.say_goodbye()
+            self.finish()
+            if seat is not None:
+                await self._desk.leave(seat)
+
+    async def _open(self) -> YjsSeat:
+        identity = self._identify(self._query.get("token", ""))
+        if identity.expires_at is not None:
+            self.end_in(identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
+        name = document_at(self._raw_path, PATH)
+        return await self._desk.open(self, name, identity, root_of(self._query))
+
+    def _refuse(self, answer: CoeditError, error: BaseException) -> None:
+        """End the connection of a client that may not have, or say, what it wants."""
+        self._desk.refused(answer, error)
+        code = close_code_of(answer)
+        if code in (CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN):
+            self.write_frame(encode_frame(Codec.MSGPACK, write_denied(answer.code)))
+        self.close(code, answer.code)
+
+    def write(self, frame: YjsFrame) -> None:
+        """Write a message; never waits."""
+        self.write_frame(frame.of(None))
+
+    def confirm(self, *, is_taken: bool) -> None:
+        """Nothing: y-websocket has no message for it."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """End the connection."""
+        self.close(code, reason)
+
+    def keep_alive(self) -> None:
+        """Say something, if nothing was said for long."""
+        if self.silent_seconds > SILENCE_SECONDS:
+            self.write(_NOBODY)
+
+    async def _hear(self, seat: YjsSeat, payload: bytes | str) -> None:
+        if isinstance(payload, str):
+            self.refuse_text()
+            return
+        for message in read_messages(payload):
+            await seat.hear(message)
+            await asyncio.sleep(0)  # a frame may hold many, and nobody else waits for all of them
