@@ -14,7 +14,8 @@ from typing import Any
 
 from coedit.ot.authority import Authority
 from coedit.store.objects.folding import Fold
-from services.transformer import aside, large_updates, yjs_decide
+from services.transformer.deciding import aside, large_updates
+from services.transformer.deciding import yjs as yjs_decide
 from tests.system import Process
 
 DECIDED = "☠"

@@ -32,21 +32,21 @@ from coedit.store.streams.ops import OpsStream
 from coedit.store.writes.commit import CommitScript
 from coedit.store.writes.folds import FoldScripts
 from coedit.store.writes.restore import RestoreScript
-from services.transformer.aside import Aside
-from services.transformer.batch import BatchDecider
-from services.transformer.bridging import Bridging
-from services.transformer.consume import Consumer
-from services.transformer.documents import WorkingDocuments
+from services.transformer.deciding.aside import Aside
+from services.transformer.deciding.batch import BatchDecider
+from services.transformer.deciding.bridging import Bridging
+from services.transformer.deciding.large_updates import LargeUpdates
+from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
-from services.transformer.lanes import ConsumerLanes
-from services.transformer.large_updates import LargeUpdates
+from services.transformer.loop.consume import Consumer
+from services.transformer.loop.lanes import ConsumerLanes
 from services.transformer.metrics import ERRORS, GIVEN_UP, SHARDS
-from services.transformer.recheck import Recheck
-from services.transformer.recover import Recovery
-from services.transformer.saved import Saved
+from services.transformer.recovery.recheck import Recheck
+from services.transformer.recovery.recover import Recovery
+from services.transformer.recovery.saved import Saved
+from services.transformer.recovery.unsaved import Unsaved
 from services.transformer.settings import TransformerSettings
-from services.transformer.unsaved import Unsaved
-from services.transformer.yjs_decide import YjsDecider
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from coedit.store.redis.topology import Nodes
 from coedit.store.streams.offers import Given, OffersStream, Seen
 from coedit.store.writes.restore import RestoreScript
 from services.transformer.heads import HeadAnnouncer
-from services.transformer.recover import Recovery
+from services.transformer.recovery.recover import Recovery
 from tests.redis_server import redis_server
 
 _SHARDS = 4

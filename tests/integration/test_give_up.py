@@ -24,7 +24,7 @@ from coedit.store.redis.connection import connect
 from coedit.store.redis.topology import Nodes
 from coedit.store.streams.offers import Seen
 from coedit.store.writes.restore import RestoreScript
-from services.transformer.restorer import Restorer
+from services.transformer.recovery.restorer import Restorer
 from tests.redis_server import redis_server
 
 _SHARDS = 4

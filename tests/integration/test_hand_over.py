@@ -15,8 +15,8 @@ from coedit.store.redis.connection import connect
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.redis.topology import Nodes
 from coedit.store.streams.offers import OffersStream, Seen
-from services.transformer.recover import Recovery
-from services.transformer.unsaved import Remembered
+from services.transformer.recovery.recover import Recovery
+from services.transformer.recovery.unsaved import Remembered
 from tests.redis_server import redis_server
 
 SHARDS = 4

@@ -20,7 +20,7 @@ from coedit.store.keys import Shard
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
 from coedit.store.redis.connection import connect
-from services.transformer.attempts import Attempts
+from services.transformer.loop.attempts import Attempts
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient
 from tests.poisoned import DECIDED, started_again

@@ -16,8 +16,8 @@ from coedit.store.redis.durability import Durability
 from coedit.store.redis.topology import SLOT_COUNT, Address, FollowedNodes, Places
 from coedit.store.writes.commit import DocumentWrite
 from coedit.store.writes.folds import FoldScripts
-from services.transformer.saved import Saved
-from services.transformer.unsaved import Remembered, Unsaved
+from services.transformer.recovery.saved import Saved
+from services.transformer.recovery.unsaved import Remembered, Unsaved
 from tests.ports import free_port
 from tests.redis_server import redis_server
 

@@ -17,7 +17,7 @@ from coedit.ot.delta import Delta
 from coedit.protocol.events import Rejected, YjsHeld, YjsTaken
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshot, Snapshots
-from services.transformer.large_updates import LARGE_BYTES
+from services.transformer.deciding.large_updates import LARGE_BYTES
 from tests.conftest import MakeSystem
 from tests.system import System, eventually
 from tests.yjs_peer import Answer, YjsPeer, yjs_peer

@@ -23,13 +23,13 @@ from coedit.store.documents.reader import DocumentReader
 from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
 from coedit.store.streams.ops import Addressed, Entry, OpsStream, encode_submissions
-from services.transformer import aside as aside_module
-from services.transformer.aside import Aside
-from services.transformer.batch import BatchDecider
-from services.transformer.bridging import Bridging
-from services.transformer.documents import WorkingDocument, WorkingDocuments
-from services.transformer.large_updates import LargeUpdates
-from services.transformer.yjs_decide import YjsDecider
+from services.transformer.deciding import aside as aside_module
+from services.transformer.deciding.aside import Aside
+from services.transformer.deciding.batch import BatchDecider
+from services.transformer.deciding.bridging import Bridging
+from services.transformer.deciding.large_updates import LargeUpdates
+from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.documents.working import WorkingDocument, WorkingDocuments
 
 DOCUMENT = DocumentId("notes")
 TEXT = "the quick brown fox jumps over the lazy dog"

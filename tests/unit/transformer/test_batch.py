@@ -13,13 +13,13 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.store.documents.log import Position
 from coedit.store.keys import Shard
 from coedit.store.streams.ops import Addressed, Entry, encode_submissions
-from services.transformer.aside import Aside
-from services.transformer.batch import BatchDecider
-from services.transformer.bridging import Bridging
-from services.transformer.documents import WorkingDocument, WorkingDocuments
-from services.transformer.large_updates import LargeUpdates
-from services.transformer.pace import HEAVY_WEIGHT
-from services.transformer.yjs_decide import YjsDecider
+from services.transformer.deciding.aside import Aside
+from services.transformer.deciding.batch import BatchDecider
+from services.transformer.deciding.bridging import Bridging
+from services.transformer.deciding.large_updates import LargeUpdates
+from services.transformer.deciding.pace import HEAVY_WEIGHT
+from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.documents.working import WorkingDocument, WorkingDocuments
 
 DOCUMENT = DocumentId("notes")
 

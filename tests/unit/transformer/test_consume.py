@@ -13,11 +13,11 @@ from coedit.store.keys import Shard
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.streams.ops import Entry
 from coedit.store.writes.commit import BatchWrite, CommitScript, Committed
-from services.transformer.batch import BatchDecider
-from services.transformer.consume import Consumer
-from services.transformer.documents import WorkingDocuments
+from services.transformer.deciding.batch import BatchDecider
+from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
-from services.transformer.unsaved import Unsaved
+from services.transformer.loop.consume import Consumer
+from services.transformer.recovery.unsaved import Unsaved
 
 SHARDS = frozenset({Shard(0), Shard(1)})
 

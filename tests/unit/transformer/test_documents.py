@@ -12,9 +12,9 @@ from coedit.ot.commit import Commit
 from coedit.store.documents.quarantine import Quarantine
 from coedit.store.documents.reader import EMPTY, DocumentReader, LoadedDocument
 from coedit.store.writes.commit import DocumentWrite
-from services.transformer.documents import WorkingDocuments
-from services.transformer.recover import Recovery
-from services.transformer.unsaved import Unsaved
+from services.transformer.documents.working import WorkingDocuments
+from services.transformer.recovery.recover import Recovery
+from services.transformer.recovery.unsaved import Unsaved
 
 _MAX_BYTES = 1024 * 1024
 _MANY = 200

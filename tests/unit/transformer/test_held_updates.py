@@ -9,8 +9,8 @@ from coedit.errors import OverloadedError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId
 from coedit.protocol.yjs.update import Update, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
-from services.transformer.early_updates import EarlyUpdates
-from services.transformer.yjs_side import MAX_HELD_BYTES, Held, YjsSide
+from services.transformer.deciding.early_updates import EarlyUpdates
+from services.transformer.documents.yjs_side import MAX_HELD_BYTES, Held, YjsSide
 
 _NOTES = DocumentId("notes")
 

@@ -9,7 +9,7 @@ from coedit.protocol.log_entry import ChainKey, decode_commit
 from coedit.store.documents.log import Position
 from coedit.store.documents.reader import EMPTY
 from coedit.store.writes.commit import DocumentWrite
-from services.transformer.unsaved import Remembered, Unsaved
+from services.transformer.recovery.unsaved import Remembered, Unsaved
 
 KEY = ChainKey.derive(b"secret")
 NOTES, OTHER = DocumentId("notes"), DocumentId("other")

@@ -12,9 +12,9 @@ from coedit.runtime.lanes import Lanes
 from coedit.store.keys import Shard
 from coedit.store.redis.server_pin import ServerChangedError
 from coedit.store.redis.topology import Nodes
-from services.transformer.consume import Consumer
-from services.transformer.recover import Recovery
-from services.transformer.unsaved import Unsaved
+from services.transformer.loop.consume import Consumer
+from services.transformer.recovery.recover import Recovery
+from services.transformer.recovery.unsaved import Unsaved
 
 
 class ConsumerLanes:

@@ -16,7 +16,7 @@ from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.topology import Nodes
 from coedit.store.writes.folds import FoldScripts
 from services.transformer.metrics import HURRIED
-from services.transformer.unsaved import Remembered, Unsaved
+from services.transformer.recovery.unsaved import Remembered, Unsaved
 
 _LOOK_SECONDS = 1.0
 _PAGE = 500

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
 from coedit.errors import TooCostlyError
-from services.transformer.documents import WorkingDocument
+from services.transformer.documents.working import WorkingDocument
 
 P = ParamSpec("P")
 T = TypeVar("T")

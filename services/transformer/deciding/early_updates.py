@@ -7,8 +7,8 @@ from collections import OrderedDict
 from coedit.identifiers import DocumentId
 from coedit.protocol.yjs.update import Update
 from coedit.runtime.logs import Sparse
+from services.transformer.documents.yjs_side import Held, check_room, names
 from services.transformer.metrics import YJS
-from services.transformer.yjs_side import Held, check_room, names
 
 logger = logging.getLogger(__name__)
 

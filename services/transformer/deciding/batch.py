@@ -33,13 +33,13 @@ from coedit.store.objects.object_store import ObjectStoreError
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.streams.ops import Addressed, Entry, decode_entry, packed_entry
 from coedit.store.writes.commit import BatchWrite
-from services.transformer.aside import Aside
-from services.transformer.documents import WorkingDocument, WorkingDocuments
+from services.transformer.deciding.aside import Aside
+from services.transformer.deciding.pace import HEAVY_WEIGHT, Pace, at_its_pace, beside_the_loop
+from services.transformer.deciding.part import AnySubmission, Part, Refusal, refused
+from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.documents.working import WorkingDocument, WorkingDocuments
+from services.transformer.documents.yjs_side import SpoiledError
 from services.transformer.metrics import ERRORS, REFUSED, REPEATS
-from services.transformer.pace import HEAVY_WEIGHT, Pace, at_its_pace, beside_the_loop
-from services.transformer.part import AnySubmission, Part, Refusal, refused
-from services.transformer.yjs_decide import YjsDecider
-from services.transformer.yjs_side import SpoiledError
 
 logger = logging.getLogger(__name__)
 

@@ -26,12 +26,12 @@ from coedit.store.writes.commit import (
     Moved,
     Outcome,
 )
-from services.transformer.attempts import Attempts
-from services.transformer.batch import BatchDecider
-from services.transformer.documents import WorkingDocuments
+from services.transformer.deciding.batch import BatchDecider
+from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
+from services.transformer.loop.attempts import Attempts
 from services.transformer.metrics import BATCH_SECONDS, COMMIT_SECONDS, COMMITS, MISFITS
-from services.transformer.unsaved import Remembered, Unsaved
+from services.transformer.recovery.unsaved import Remembered, Unsaved
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from coedit.protocol.events import encode_events
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents.log import Position
 from coedit.store.writes.commit import DocumentWrite
-from services.transformer.documents import WorkingDocument
-from services.transformer.outcome import Outcome
+from services.transformer.deciding.outcome import Outcome
+from services.transformer.documents.working import WorkingDocument
 
 _NOWHERE = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
 

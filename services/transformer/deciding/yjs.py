@@ -13,14 +13,14 @@ from coedit.protocol.events import YjsHeld, YjsTaken
 from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.protocol.yjs.update import Update
 from coedit.protocol.yjs_submission import YjsSubmission
-from services.transformer.bridging import Bridging
-from services.transformer.documents import WorkingDocument
-from services.transformer.early_updates import Early, EarlyUpdates
-from services.transformer.large_updates import LargeUpdates
+from services.transformer.deciding.bridging import Bridging
+from services.transformer.deciding.early_updates import Early, EarlyUpdates
+from services.transformer.deciding.large_updates import LargeUpdates
+from services.transformer.deciding.outcome import Outcome
+from services.transformer.deciding.pace import HEAVY_WEIGHT, at_its_pace
+from services.transformer.documents.working import WorkingDocument
+from services.transformer.documents.yjs_side import ORDER_FACTOR, Held, SpoiledError, YjsSide
 from services.transformer.metrics import CUT_CHARACTERS, YJS
-from services.transformer.outcome import Outcome
-from services.transformer.pace import HEAVY_WEIGHT, at_its_pace
-from services.transformer.yjs_side import ORDER_FACTOR, Held, SpoiledError, YjsSide
 
 DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""

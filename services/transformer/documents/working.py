@@ -13,10 +13,10 @@ from coedit.store.documents.log import Position
 from coedit.store.documents.quarantine import Quarantine
 from coedit.store.documents.reader import DocumentReader, LoadedDocument
 from coedit.store.writes.commit import DocumentWrite
+from services.transformer.documents.yjs_side import YjsSide
 from services.transformer.metrics import DOCUMENT_BYTES, DOCUMENTS, QUARANTINES
-from services.transformer.recover import Recovery
-from services.transformer.unsaved import Unsaved
-from services.transformer.yjs_side import YjsSide
+from services.transformer.recovery.recover import Recovery
+from services.transformer.recovery.unsaved import Unsaved
 
 logger = logging.getLogger(__name__)
 

@@ -37,8 +37,8 @@ from coedit.store.streams.offers import Given, OffersStream, Seen
 from coedit.store.writes.restore import RestoreScript
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.metrics import OFFERS, SUSPECT, SUSPICIONS
-from services.transformer.restorer import Restorer
-from services.transformer.unsaved import Remembered
+from services.transformer.recovery.restorer import Restorer
+from services.transformer.recovery.unsaved import Remembered
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What submissions become: in which order, on what, within which time."""

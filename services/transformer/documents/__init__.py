@@ -1,0 +1,1 @@
+"""The documents that are worked on, in memory: as deltas, and as Yjs items."""

@@ -1,0 +1,1 @@
+"""What a shard's owner keeps in case Redis loses it, and how it is put right."""
