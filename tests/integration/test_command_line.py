@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import MakeSystem
 from tests.system import SECRET, System
-from tests.unit.client.test_cli import run
+from tests.unit.commands.test_cli import run
 
 
 def test_text_from_standard_input_is_what_cat_prints(system: System) -> None:

@@ -15,7 +15,7 @@ from coedit.formats import import_document
 from coedit.identifiers import escape
 from coedit.ot import Delta
 from tests.system import System
-from tests.unit.client.test_cli import run
+from tests.unit.commands.test_cli import run
 
 _NAME = "a/b c.é?"
 _MARKDOWN = "# Title\n\nSome **bold** text 😀.\n\n- [x] done\n- [ ] to do\n"

@@ -16,7 +16,7 @@ from coedit.ot import Delta
 from tests.conftest import MakeSystem
 from tests.integration.test_access import token
 from tests.system import System, eventually
-from tests.unit.client.test_cli import run
+from tests.unit.commands.test_cli import run
 
 _NAME = "a/b c.d?"
 

@@ -28,7 +28,7 @@ from coedit.store.objects.snapshots import Snapshots, encode_snapshot
 from coedit.store.objects.versions import Version, Versions
 from tests.conftest import MakeSystem
 from tests.system import SECRET, System, eventually
-from tests.unit.client.test_cli import run
+from tests.unit.commands.test_cli import run
 
 SHARDS = 8
 

@@ -24,7 +24,7 @@ _TROUBLE = (BaseError, OSError)
 
 
 class ObjectStore(Protocol):
-    """The port; every implementation passes ``tests/unit/store/test_object_store.py``."""
+    """The port; every implementation passes ``tests/unit/store/objects/test_object_store.py``."""
 
     async def create(self, key: str, body: bytes) -> bool:
         """Store ``body`` under a key that is free, and read it back; return False where the key is taken.

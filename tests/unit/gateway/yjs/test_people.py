@@ -17,7 +17,7 @@ from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs.sync import AwarenessMessage, SyncUpdate
 from tests.system import eventually
-from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
+from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, seat_of
 
 OTTO = Presence(ClientId("otto"), AuthorId("otto"), "Otto", "#ff0000", Revision(3), Caret(1, 3))
 

@@ -23,7 +23,7 @@ from services.gateway.yjs import document as yjs_document
 from services.gateway.yjs import seat as yjs_seat
 from services.gateway.yjs.unanswered import ANSWER_SECONDS
 from tests.system import eventually
-from tests.unit.gateway.yjs_fakes import FakeYjsOutlet, FakeYjsStore, seat_of
+from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, seat_of
 
 
 @pytest.fixture
