@@ -41,12 +41,13 @@ from services.gateway.ot.give_back import GiveBack
 from services.gateway.redis.channels import Channels
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
-from services.gateway.rest.documents import DocumentRoutes, add_page
+from services.gateway.rest.documents import DocumentRoutes
 from services.gateway.rest.formats import FormatRoutes
 from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.open_mode import refuse_other_pages
+from services.gateway.rest.page import add_page
 from services.gateway.rest.vouching import note_unchecked
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.keeper import Begun, Sockets

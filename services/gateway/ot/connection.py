@@ -12,14 +12,13 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
-from coedit.errors import CoeditError, InternalError
+from coedit.errors import CoeditError
 from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.messages import ClientMessage, Hello, error_message
 from coedit.protocol.server_session import CloseCode, Refusal, ServerSession
 from coedit.protocol.tokens import Identity
-from coedit.store.redis.connection import TROUBLE, told
 from services.gateway.documents.subscription import Subscription
 from services.gateway.metrics import ERRORS, RECEIVED
 from services.gateway.ot.catchup import CatchUp, Source
@@ -235,15 +234,6 @@ class Connection(Wire):
             self._catch_up.stop()
         for document_id in [*self.opens, *self.subscriptions]:
             await desk.leave(self, document_id)
-
-
-def as_answer(error: BaseException) -> CoeditError:
-    """Return what a client is told of any error."""
-    if isinstance(error, CoeditError):
-        return error
-    if isinstance(error, TROUBLE):
-        return told(error)
-    return InternalError("a defect of the server; it is logged there")
 
 
 @cache

@@ -37,11 +37,12 @@ from coedit.protocol.tokens import Identity, make_resume_token
 from coedit.runtime.said import named
 from coedit.store.presence.store import PresenceStore
 from services.gateway.access.access import Access
+from services.gateway.documents.answers import as_answer
 from services.gateway.documents.hub import Hub
 from services.gateway.documents.open_document import BehindClientError, OpenDocument
 from services.gateway.documents.subscription import Subscription
 from services.gateway.metrics import OPEN_SECONDS
-from services.gateway.ot.connection import Connection, as_answer
+from services.gateway.ot.connection import Connection
 from services.gateway.ot.give_back import GiveBack
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter

@@ -11,7 +11,7 @@ from coedit.ot.delta import Delta
 from coedit.ot.wire import check_bounds
 from coedit.protocol.tokens import Identity
 from coedit.store.documents.history import Past
-from services.gateway.rest.documents import refusal_response
+from services.gateway.rest.answers import refusal_response
 from services.gateway.rest.one_edit import Base, OneEdits
 
 logger = logging.getLogger(__name__)

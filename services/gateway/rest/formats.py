@@ -16,14 +16,16 @@ from coedit.protocol.tokens import Identity
 from coedit.store.documents.history import Past
 from coedit.store.documents.reader import DocumentReader
 from services.gateway.access.access import Access
+from services.gateway.access.addresses import DOCUMENT
 from services.gateway.heavy.conversions import Conversions
 from services.gateway.heavy.places import Places
+from services.gateway.rest.answers import answered
 from services.gateway.rest.asked import integer_of
 from services.gateway.rest.bodies import continue_later, read_whole
-from services.gateway.rest.documents import DOCUMENT, answered, authorize, authorize_writing, document_of
 from services.gateway.rest.edit_response import edit_response
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.one_edit import OneEdits
+from services.gateway.rest.requests import authorize, authorize_writing, document_of
 from services.gateway.settings import GatewaySettings
 
 _EXPORT, _IMPORT = "/v1/export/", "/v1/import/"

@@ -20,7 +20,9 @@ from coedit.store.documents.history import History, Past
 from coedit.store.objects.versions import Version, Versions
 from coedit.store.redis.topology import Nodes
 from services.gateway.access.access import Access
+from services.gateway.access.addresses import DOCUMENT
 from services.gateway.heavy.places import Places
+from services.gateway.rest.answers import answered
 from services.gateway.rest.asked import (
     integer_of,
     read_fields,
@@ -30,17 +32,10 @@ from services.gateway.rest.asked import (
     text_of,
 )
 from services.gateway.rest.bodies import continue_later
-from services.gateway.rest.documents import (
-    DOCUMENT,
-    answered,
-    authorize,
-    authorize_writing,
-    document_of,
-    wants_text,
-)
 from services.gateway.rest.edit_response import edit_response, json_response
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.one_edit import OneEdits
+from services.gateway.rest.requests import authorize, authorize_writing, document_of, wants_text
 
 logger = logging.getLogger(__name__)
 

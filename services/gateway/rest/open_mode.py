@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from coedit.errors import CoeditError, ForbiddenError
 from coedit.runtime.foreign_pages import why_foreign
 from services.gateway.access.access import Access
-from services.gateway.rest.documents import refusal_response
+from services.gateway.rest.answers import refusal_response
 
 
 def refuse_other_pages(access: Access) -> Middleware:

@@ -31,8 +31,8 @@ from coedit.protocol.yjs.hocuspocus import (
     write_sync_status,
 )
 from coedit.protocol.yjs.sync import SyncStep1, SyncStep2, write_awareness
+from services.gateway.documents.answers import as_answer
 from services.gateway.metrics import YJS_IGNORED
-from services.gateway.ot.connection import as_answer
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.server_socket import ServerSocket
 from services.gateway.yjs.desk import YjsDesk

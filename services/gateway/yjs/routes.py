@@ -7,8 +7,8 @@ from aiohttp import web
 from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME
 from coedit.protocol.tokens import Identity
 from services.gateway.access.access import Access
+from services.gateway.access.addresses import DOCUMENT
 from services.gateway.metrics import YJS_CONNECTIONS
-from services.gateway.rest.documents import DOCUMENT
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.keeper import Begun, Sockets
 from services.gateway.sockets.server_socket import ServerSocket

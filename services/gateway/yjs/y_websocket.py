@@ -12,8 +12,8 @@ from coedit.protocol.frames import encode_frame
 from coedit.protocol.server_session import CloseCode, close_code_of
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.sync import read_messages, write_awareness, write_denied
-from services.gateway.ot.connection import as_answer
-from services.gateway.rest.documents import document_at
+from services.gateway.access.addresses import document_at
+from services.gateway.documents.answers import as_answer
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.server_socket import ServerSocket
 from services.gateway.yjs.desk import YjsDesk
