@@ -7,18 +7,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from coedit.errors import CoeditError, InternalError
 from coedit.identifiers import Revision
 from coedit.store.redis.connection import TROUBLE
-from services.gateway.documents.subscription import Subscription
+from services.gateway.documents.subscription import Outlet, Subscription
 from services.gateway.metrics import LAGGING, LOOP_ERRORS
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.turns import Turns
-
-if TYPE_CHECKING:
-    from services.gateway.ot.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +38,31 @@ class Source(Protocol):
         """Return where the document stands."""
 
 
+class SlowOutlet(Outlet, Protocol):
+    """What catching up needs of a connection, which may take nothing more for a while."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much was written and not taken by the client yet."""
+
+    def caught_up(self) -> None:
+        """Take note that nothing is left to be caught up."""
+
+    def drop_slow(self) -> None:
+        """End a connection whose client does not read."""
+
+
 class CatchUp:
     """The subscriptions of a connection that are behind; a task runs only while there are some."""
 
-    __slots__ = ("_behind", "_connection", "_lag_revisions", "_lag_seconds", "_rosters", "_source", "_task")
+    __slots__ = ("_behind", "_lag_revisions", "_lag_seconds", "_outlet", "_rosters", "_source", "_task")
 
-    def __init__(self, connection: "Connection", source: Source, settings: GatewaySettings) -> None:
-        self._connection = connection
+    def __init__(self, outlet: SlowOutlet, source: Source, settings: GatewaySettings) -> None:
+        self._outlet = outlet
         self._source = source
         self._lag_seconds = settings.gateway_lag_seconds
         self._lag_revisions = settings.gateway_lag_revisions
@@ -81,13 +96,13 @@ class CatchUp:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while (self._behind or self._rosters) and not self._connection.is_closed:
+        while (self._behind or self._rosters) and not self._outlet.is_closed:
             for subscription in list(self._behind):
                 await self._guard(subscription, self._step)
             for subscription in list(self._rosters):
                 if subscription not in self._behind:
                     await self._guard(subscription, self._send_roster)
-        self._connection.caught_up()
+        self._outlet.caught_up()
 
     async def _guard(
         self, subscription: Subscription, step: Callable[[Subscription], Awaitable[None]]
@@ -101,13 +116,13 @@ class CatchUp:
             logger.warning("catching up failed", extra={"event": "catch-up-error", "error": repr(error)})
             await asyncio.sleep(0.2)
         except CoeditError as error:
-            self._connection.drop(subscription, error)
+            self._outlet.drop(subscription, error)
         except Exception:
             # The other documents of the connection need this task.
             LOOP_ERRORS.labels("catch-up").inc()
             facts = {"event": "defect", "document_id": subscription.document_id}
             logger.exception("a defect in catching up", extra=facts)
-            self._connection.drop(subscription, InternalError("a defect of the server; it is logged there"))
+            self._outlet.drop(subscription, InternalError("a defect of the server; it is logged there"))
 
     async def _step(self, subscription: Subscription) -> None:
         if subscription not in self._behind:
@@ -126,10 +141,9 @@ class CatchUp:
             subscription.is_live = True
 
     async def _send_part(self, subscription: Subscription) -> None:
-        connection = self._connection
         async with self._source.turns:
             if subscription in self._behind:
-                connection.write_frame(subscription.parts.pop(0).of(connection.codec))
+                self._outlet.write_frame(subscription.parts.pop(0).of(self._outlet.codec))
 
     async def _send_roster(self, subscription: Subscription) -> None:
         if subscription not in self._rosters:
@@ -147,20 +161,20 @@ class CatchUp:
                 "present": present,
                 "left": [],
             }
-            self._connection.send(roster)
+            self._outlet.send(roster)
 
     async def _until_drained(self, subscription: Subscription) -> None:
         """Wait until the client has read; drop it where it reads nothing, or falls too far behind.
 
         A client that resumes from far back is not dropped for that: only while its buffer is full does it count.
         """
-        least, since = self._connection.buffered_bytes, time.monotonic()
-        while not self._connection.takes_more() and not self._connection.is_closed:
+        least, since = self._outlet.buffered_bytes, time.monotonic()
+        while not self._outlet.takes_more() and not self._outlet.is_closed:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             if subscription not in self._behind and subscription not in self._rosters:
                 return  # closed meanwhile
-            if self._connection.buffered_bytes < least:
-                least, since = self._connection.buffered_bytes, time.monotonic()
+            if self._outlet.buffered_bytes < least:
+                least, since = self._outlet.buffered_bytes, time.monotonic()
             lag = self._source.head_of(subscription) - subscription.revision
             if time.monotonic() - since > self._lag_seconds or lag > self._lag_revisions:
-                self._connection.drop_slow()
+                self._outlet.drop_slow()

@@ -45,7 +45,7 @@ class YjsDesk:
         self._presences = presences
         self._rosters = rosters
         self._documents: dict[DocumentId, YjsDocument] = {}
-        self._seats: set[YjsSeat] = set()
+        self._seats: dict[YjsSeat, YjsDocument] = {}
         self._awake = asyncio.Event()
         self._refusals = Sparse(_LOG_SECONDS, time.monotonic)
         self._is_draining = False
@@ -71,17 +71,16 @@ class YjsDesk:
         seat = YjsSeat(outlet, document, client_id, identity, right, root)
         seat.is_draining = self._is_draining
         document.seats[client_id] = seat
-        self._seats.add(seat)
+        self._seats[seat] = document
         YJS_SEATS.inc()
         return seat
 
     async def leave(self, seat: YjsSeat) -> None:
         """Give up a seat."""
-        if seat not in self._seats:
+        document = self._seats.pop(seat, None)
+        if document is None:
             return
-        self._seats.discard(seat)
         YJS_SEATS.dec()
-        document = seat.document
         del document.seats[seat.client_id]
         await document.people.left(seat.client_id)
         self._release(document)

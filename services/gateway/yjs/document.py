@@ -8,7 +8,7 @@ place of the items. Where it cannot follow, its clients are sent away and come b
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coedit.crdt.items import YjsItems
 from coedit.errors import (
@@ -38,9 +38,7 @@ from services.gateway.redis.submit import Submitter
 from services.gateway.yjs.bridge_wish import BridgeWish
 from services.gateway.yjs.frames import YjsFrame
 from services.gateway.yjs.people import YjsPeople
-
-if TYPE_CHECKING:
-    from services.gateway.yjs.seat import YjsSeat
+from services.gateway.yjs.seat import YjsSeat
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from coedit.crdt.items import YjsItems
 from coedit.errors import CoeditError, ProtocolError
@@ -19,6 +19,7 @@ from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.commit import Caret, Commit
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import MAX_SHOWN_NAME, Presence, YjsState, presence_from_fields, shared_fields
+from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.awareness import AwarenessStates, Entry, read_entries, write_entries
 from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.person import read_person, write_person
@@ -31,9 +32,6 @@ from services.gateway.redis.presences import Presences
 from services.gateway.yjs.carets import YjsCarets
 from services.gateway.yjs.frames import YjsFrame
 
-if TYPE_CHECKING:
-    from services.gateway.yjs.seat import YjsSeat
-
 logger = logging.getLogger(__name__)
 
 _NOBODY = ClientId("-")
@@ -45,12 +43,26 @@ _CLOCKS_SINCE = 1_735_689_600
 """Clocks of what the server says count from 2025 on, so that they grow from gateway to gateway, within 32 bits."""
 
 
+class Speaker(Protocol):
+    """A Yjs client here, as far as it takes that to say where it is."""
+
+    client_id: ClientId
+    identity: Identity
+
+    @property
+    def newest_sent(self) -> int:
+        """The number of the submission that was made last of what it sent."""
+
+    def is_answered_to(self, sequence: int) -> bool:
+        """Return whether its submissions up to ``sequence`` are dealt with, as far as they can be."""
+
+
 class YjsPeople:
     """The people of one document; ``tell`` sends a message to all Yjs clients here, ``is_here`` knows them."""
 
     def __init__(self, document_id: DocumentId, presences: Presences, rosters: PresenceStore) -> None:
         self.tell: Callable[[bytes], None] = lambda _: None
-        self.seat_of: Callable[[ClientId], YjsSeat | None] = lambda _: None
+        self.seat_of: Callable[[ClientId], Speaker | None] = lambda _: None
         self._document_id = document_id
         self._presences = presences
         self._rosters = rosters
@@ -96,7 +108,7 @@ class YjsPeople:
         for task in self._tasks:
             task.cancel()
 
-    def hear(self, seat: "YjsSeat", update: bytes) -> None:
+    def hear(self, seat: Speaker, update: bytes) -> None:
         """Take in an awareness update of a client here.
 
         A state that nobody may have is passed over: its client edits on, and is not seen.
@@ -257,7 +269,7 @@ class YjsPeople:
         entry = self._states.tell(client_id, awareness_id(client_id), state, clock, now)
         return [] if entry is None else [entry]
 
-    def _say(self, seat: "YjsSeat", entry: Entry, sequence: int) -> None:
+    def _say(self, seat: Speaker, entry: Entry, sequence: int) -> None:
         """Report a Yjs client here to everybody else; its caret as soon as it can be told.
 
         That is when its submissions up to ``sequence``, which it had made before, are part of the text: offsets in the

@@ -27,8 +27,8 @@ from coedit.protocol.yjs.update import decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.gateway.heavy.beside import beside
 from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIVED
-from services.gateway.yjs.document import YjsDocument
 from services.gateway.yjs.frames import YjsFrame
+from services.gateway.yjs.people import YjsPeople
 from services.gateway.yjs.unanswered import Submitted, Unanswered
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,48 @@ class YjsOutlet(Protocol):
         """End the document for this client, and tell it why."""
 
 
+class SharedItems(Protocol):
+    """What a seat needs of its document: what is there, and the way in."""
+
+    people: YjsPeople
+    epoch: int
+
+    @property
+    def state_vector(self) -> bytes:
+        """How far the items of each client are here."""
+
+    @property
+    def known(self) -> dict[int, int]:
+        """The same, decoded."""
+
+    def since(self, known: dict[int, int]) -> bytes:
+        """Return what somebody who knows so much lacks."""
+
+    async def deleted_of(self, known: dict[int, int]) -> bytes | None:
+        """Return what was deleted of what somebody knows who lacks items; None: nothing, or nothing is lacking."""
+
+    async def has_all_of_ours(self, known: dict[int, int]) -> bool:
+        """Return whether all items that the server made, of those that somebody knows, are in the document.
+
+        Raises:
+            RedisError, OSError, CoeditError: that cannot be told yet.
+        """
+
+    def submit(self, submission: YjsSubmission) -> None:
+        """Forward what a Yjs client did.
+
+        Raises:
+            CoeditError: not now; it is sent again.
+        """
+
+
 class YjsSeat:
     """A client with a document open. ``root`` is the shared text that it edits, if the document is one."""
 
     def __init__(
         self,
         outlet: YjsOutlet,
-        document: YjsDocument,
+        document: SharedItems,
         client_id: ClientId,
         identity: Identity,
         right: Right,

@@ -22,6 +22,7 @@ from coedit.store.presence.store import PresenceStore
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import OnError, Submitter
 from services.gateway.yjs.desk import YjsDesk
+from services.gateway.yjs.document import YjsDocument
 from services.gateway.yjs.frames import YjsFrame
 from services.gateway.yjs.seat import YjsSeat
 from tests.unit.gateway.fakes import DOCUMENT, FakeStore
@@ -153,3 +154,8 @@ class FakeYjsOutlet:
 
 async def seat_of(desk: YjsDesk, outlet: FakeYjsOutlet, root: str = "content") -> YjsSeat:
     return await desk.open(outlet, DOCUMENT, ANN, root)
+
+
+def document_of(seat: YjsSeat) -> YjsDocument:
+    assert isinstance(seat.document, YjsDocument)
+    return seat.document

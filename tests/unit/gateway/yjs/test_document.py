@@ -23,7 +23,7 @@ from services.gateway.yjs import document as yjs_document
 from services.gateway.yjs import seat as yjs_seat
 from services.gateway.yjs.unanswered import ANSWER_SECONDS
 from tests.system import eventually
-from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, seat_of
+from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, document_of, seat_of
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def test_long_update_is_applied_beside_the_loop_and_what_comes_meanwhile_a
     opening = asyncio.create_task(seat_of(desk, second))
     assert outlet.text == "xxx"
     assert (await seat.document.deleted_of({})) is None  # whoever asks is told of what was
-    assert seat.document.revision == 3
+    assert document_of(seat).revision == 3
     may_end.set()
     expected = "y" * LONG_BYTES + "xxxxx"
     await eventually(lambda: outlet.text == expected, "both are told")
@@ -145,7 +145,7 @@ async def test_damage_that_is_found_while_a_long_update_is_applied_sends_everybo
     may_end.set()
     await eventually(lambda: bool(outlet.ended), "its client is sent away")
     assert outlet.ended == [(CloseCode.SYNC_AGAIN, "quarantined")]
-    assert seat.document.revision == 3
+    assert document_of(seat).revision == 3
 
 
 async def test_another_history_sends_everybody_away_and_the_next_begins_afresh(
@@ -203,14 +203,14 @@ async def test_client_of_another_root_is_refused(store: FakeYjsStore) -> None:
 async def test_last_to_leave_leaves_nothing_behind(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
     desk = store.desk()
     seat, other = await seat_of(desk, outlet), await seat_of(desk, FakeYjsOutlet())
-    feed = seat.document.document.feed
+    feed = document_of(seat).document.feed
     followers = [feed.follower]
     await desk.leave(seat)
     await desk.leave(seat)
     followers.append(feed.follower)
     await desk.leave(other)
     followers.append(feed.follower)
-    assert followers == [seat.document, seat.document, None]
+    assert followers == [document_of(seat), document_of(seat), None]
     assert not desk._documents
 
 
@@ -225,7 +225,7 @@ async def test_update_is_confirmed_by_its_commit_or_by_its_answer(
     store.commit_of(seat.client_id, 1)
     assert outlet.confirmed == [True]
     store.tell(YjsTaken(seat.client_id, ClientSequence(2)))
-    store.tell(Repeated(seat.client_id, ClientSequence(3), seat.document.revision))
+    store.tell(Repeated(seat.client_id, ClientSequence(3), document_of(seat).revision))
     assert outlet.confirmed == [True, True, True]
     assert seat.is_answered
 
@@ -287,7 +287,7 @@ async def test_held_update_is_not_read_again_by_commits_that_it_does_not_wait_fo
     monkeypatch.setattr(gate, "_needed", lambda _: pytest.fail("it is gone through again"))
     for _ in range(3):
         store.commit()
-        await eventually(lambda: not seat.document._tries_held, "what is held is looked at")
+        await eventually(lambda: not document_of(seat)._tries_held, "what is held is looked at")
     assert (read, len(store.submitted), seat.holds) == ([], 1, True)
 
 
@@ -419,7 +419,7 @@ async def test_items_of_ours_that_are_on_their_way_are_waited_for(
     store.on_message = on_message
     await seat.hear(SyncStep1(store.author.get_state()))
     assert outlet.ended == []
-    assert seat.document.revision == 4
+    assert document_of(seat).revision == 4
 
 
 async def test_items_of_ours_that_may_come_back_are_waited_for(
@@ -472,11 +472,11 @@ async def test_document_that_cannot_be_bridged_says_why() -> None:
 
 async def test_nothing_is_submitted_while_redis_is_mended(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
     seat = await seat_of(store.desk(), outlet)
-    seat.document.document.is_behind = True
+    document_of(seat).document.is_behind = True
     await seat.hear(SyncUpdate(_update()))
     assert store.submitted == []
     with pytest.raises(UnavailableError):
         seat.document.submit(store.submitted)  # type: ignore[arg-type]
-    seat.document.document.is_behind = False
+    document_of(seat).document.is_behind = False
     seat.send_again(time.monotonic() + ANSWER_SECONDS + 1)
     assert len(store.submitted) == 1

@@ -17,7 +17,7 @@ from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs.sync import AwarenessMessage, SyncUpdate
 from tests.system import eventually
-from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, seat_of
+from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, document_of, seat_of
 
 OTTO = Presence(ClientId("otto"), AuthorId("otto"), "Otto", "#ff0000", Revision(3), Caret(1, 3))
 
@@ -106,7 +106,7 @@ async def test_who_is_in_the_roster_no_more_is_gone(store: FakeYjsStore, outlet:
     await eventually(lambda: last(outlet, 5) == {"a": 1}, "the far client is told")
     await eventually(lambda: last(outlet, awareness_id(OTTO.client_id)) is not None, "otto is told")
     store.roster = []
-    seat.document.refresh_roster()
+    document_of(seat).refresh_roster()
     await eventually(lambda: last(outlet, 5) is None, "the far client is gone")
     await eventually(lambda: last(outlet, awareness_id(OTTO.client_id)) is None, "otto is gone")
 
