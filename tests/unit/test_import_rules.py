@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.imports import ROOT, imported, names_in
+
 _LEAVES = {"identifiers", "errors"}
 _MAY_IMPORT = {
     "identifiers": {"errors"},
@@ -92,7 +93,7 @@ def test_pure_layer_has_no_clock(layer: str) -> None:
 @pytest.mark.parametrize("module", ["diagnosis", "plan", "report"])
 def test_what_the_doctor_thinks_is_pure(module: str) -> None:
     """Of the store it knows the values alone."""
-    names = list(_names(ROOT / f"libs/coedit/doctor/{module}.py"))
+    names = list(names_in(ROOT / f"libs/coedit/doctor/{module}.py"))
     assert not list(filter(_is_impure, names))
 
 
@@ -106,7 +107,7 @@ def test_what_starts_the_services_imports_none_of_them() -> None:
     """They are processes of their own; ``services/*.py`` knows their names and settings of the environment only."""
     beside = {path.stem for path in (ROOT / "services").glob("*.py")}
     for path in (ROOT / "services").glob("*.py"):
-        for name in _names(path):
+        for name in names_in(path):
             parts = name.split(".")
             assert parts[0] != "coedit", f"{path} imports {name}"
             assert parts[0] != "services" or parts[1] in beside, f"{path} imports {name}"
@@ -126,7 +127,7 @@ def test_package_is_imported_by_one_name() -> None:
     """``libs.coedit`` would be a second copy of every module."""
     for folder in ("libs", "services", "tests", "bench", "examples"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert not [name for name in _names(path) if name.startswith("libs")], path
+            assert not [name for name in names_in(path) if name.startswith("libs")], path
 
 
 @pytest.mark.parametrize(
@@ -142,12 +143,12 @@ def test_package_is_imported_by_one_name() -> None:
     ],
 )
 def test_import_is_seen_however_it_is_written(statement: str, names: list[str]) -> None:
-    assert list(_imported(ast.parse(statement), "coedit.ot")) == names
+    assert list(imported(ast.parse(statement), "coedit.ot")) == names
 
 
 def _imports(root: Path, layer: str) -> Iterator[tuple[Path, str]]:
     for path in _files(root, layer):
-        yield from ((path, name) for name in _names(path))
+        yield from ((path, name) for name in names_in(path))
 
 
 def _files(root: Path, layer: str) -> list[Path]:
@@ -158,26 +159,6 @@ def _files(root: Path, layer: str) -> list[Path]:
 
 def _is_impure(name: str) -> bool:
     return any(name == impure or name.startswith(f"{impure}.") for impure in _IMPURE)
-
-
-def _names(path: Path) -> Iterator[str]:
-    return _imported(ast.parse(path.read_text()), _package(path))
-
-
-def _imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield all that a module in ``package`` imports, by absolute names."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: max(0, package.count(".") + 2 - node.level)] if node.level else []
-            module = ".".join([*parents, *filter(None, [node.module])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def _package(path: Path) -> str:
-    parts = path.parent.relative_to(ROOT).parts
-    return ".".join(parts[1:] if parts[:1] == ("libs",) else parts)
 
 
 def _layer(path: Path) -> str:
