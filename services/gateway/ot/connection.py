@@ -45,8 +45,12 @@ class Recalled:
     weight: int = _OFFERED_WEIGHT
 
 
-class Desk(Source, Protocol):
+class Desk(Protocol):
     """What a connection asks of its gateway."""
+
+    @property
+    def missed(self) -> Source:
+        """Where what a client missed is read."""
 
     async def welcome(self, connection: "Connection", hello: Hello) -> None:
         """Answer a hello; sets the connection's identity and client id."""
@@ -168,7 +172,7 @@ class Connection(Wire):
     def _catching_up(self) -> CatchUp:
         if self._catch_up is None:
             assert self._desk is not None  # noqa: S101 - nothing is open before `run`
-            self._catch_up = CatchUp(self, self._desk, self._settings)
+            self._catch_up = CatchUp(self, self._desk.missed, self._settings)
         return self._catch_up
 
     async def _greet(self, desk: Desk) -> bool:

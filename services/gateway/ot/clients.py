@@ -1,0 +1,97 @@
+"""Who is connected to this gateway, and which client it is: its id, and what it proves that by."""
+
+import secrets
+import time
+from importlib.metadata import version
+from typing import Any
+
+from coedit.identifiers import ClientId
+from coedit.ot.wire import MAX_OPS, MAX_VALUES
+from coedit.protocol.messages import Hello, Open
+from coedit.protocol.server_session import CloseCode
+from coedit.protocol.tokens import Identity, make_resume_token
+from services.gateway.access.access import Access
+from services.gateway.ot.connection import Connection
+from services.gateway.settings import GatewaySettings
+
+
+class Clients:
+    """The clients of one gateway: each has one connection, the newest."""
+
+    def __init__(self, settings: GatewaySettings, access: Access) -> None:
+        self._settings = settings
+        self._access = access
+        self._version = version("coedit")
+        self._secret = settings.secret.get_secret_value()
+        self._connections: dict[ClientId, Connection] = {}
+
+    async def welcome(self, connection: Connection, hello: Hello) -> None:
+        """Answer a hello.
+
+        Raises:
+            UnauthorizedError: the token or the resume token does not hold.
+        """
+        identity = self._access.identify(hello.token, hello.author)
+        client_id = self._known_or_new(identity, hello.client_id, hello.resume_token)
+        before = self._connections.get(client_id)
+        self._connections[client_id] = connection
+        if before is not None:
+            before.replaced()
+        connection.identity, connection.client_id = identity, client_id
+        connection.is_resumed = hello.client_id is not None
+        if identity.expires_at is not None:
+            connection.end_in(
+                identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired"
+            )
+        connection.send(self._welcome_message(identity, client_id))
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        if connection.client_id is not None and self._connections.get(connection.client_id) is connection:
+            del self._connections[connection.client_id]
+
+    def of_document(self, connection: Connection, identity: Identity, message: Open) -> ClientId:
+        """Return as which client a document is opened.
+
+        Raises:
+            UnauthorizedError: the resume token does not hold.
+        """
+        if message.renew:
+            return _new_client_id()
+        if message.client_id is not None:
+            return self._known_or_new(identity, message.client_id, message.resume_token)
+        assert connection.client_id is not None  # noqa: S101 - set by the welcome
+        return connection.client_id
+
+    def resume_token(self, client_id: ClientId, identity: Identity) -> str:
+        """Return what the client proves by, when it comes back, that this is its id."""
+        return make_resume_token(self._secret, client_id, identity.author)
+
+    def _known_or_new(self, identity: Identity, client_id: str | None, resume_token: str | None) -> ClientId:
+        if client_id is None or resume_token is None:
+            return _new_client_id()
+        self._access.check_resume(ClientId(client_id), identity.author, resume_token)
+        return ClientId(client_id)
+
+    def _welcome_message(self, identity: Identity, client_id: ClientId) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "type": "welcome",
+            "client_id": client_id,
+            "resume_token": self.resume_token(client_id, identity),
+            "author": identity.author,
+            "durability": settings.durability,
+            "server": f"coedit/{self._version}",
+            "limits": {
+                "frame_bytes": settings.gateway_frame_bytes,
+                "delta_ops": MAX_OPS,
+                "delta_values": MAX_VALUES,
+                "document_units": settings.gateway_document_units,
+                "open_documents": settings.gateway_open_documents,
+                "presence_bytes": settings.gateway_presence_bytes,
+            },
+        }
+
+
+def _new_client_id() -> ClientId:
+    return ClientId(secrets.token_urlsafe(12))

@@ -1,0 +1,112 @@
+"""What clients submit: refused here for what can be told here, else forwarded to the document's owner."""
+
+import asyncio
+from collections.abc import Mapping
+
+from coedit.errors import (
+    CoeditError,
+    ForbiddenError,
+    FutureRevisionError,
+    QuarantinedError,
+    SequenceError,
+    UnavailableError,
+    UnexpectedMessageError,
+)
+from coedit.identifiers import ClientSequence, DocumentId, Revision
+from coedit.ot.commit import Submission
+from coedit.protocol.messages import Submit
+from services.gateway.documents.open_document import OpenDocument
+from services.gateway.documents.subscription import Subscription
+from services.gateway.ot.connection import Connection
+from services.gateway.redis.submit import Submitter
+
+_LOOK_AGAIN_SECONDS = 0.005
+
+
+class Submitting:
+    """The way in for the clients of one gateway; ``documents`` are those that subscriptions are to."""
+
+    def __init__(self, submitter: Submitter, documents: Mapping[Subscription, OpenDocument]) -> None:
+        self._submitter = submitter
+        self._documents = documents
+        self._telling: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+
+    async def drain(self) -> None:
+        """Take no more submissions; return when those that were taken are answered.
+
+        What comes now gets no answer here: its client sends it again, to another gateway.
+        """
+        self._is_draining = True
+        await self._submitter.drain()
+        while any(subscription.in_flight is not None for subscription in self._documents):
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    def submit(self, connection: Connection, message: Submit) -> None:
+        """Forward a submission, or tell its client why not."""
+        if self._is_draining:
+            return
+        document_id = DocumentId(message.document)
+        subscription = connection.subscriptions[document_id]
+        document = self._documents[subscription]
+        sequence = message.client_sequence
+
+        def on_error(error: CoeditError) -> None:
+            subscription.answered(sequence)
+            connection.send_error(error, document_id, sequence)
+
+        try:
+            _check(subscription, message)
+            if message.epoch != document.feed.epoch:
+                # Opened just before that began: it would never hear of it.
+                error = UnavailableError("the document is in another epoch: open it again")
+                connection.drop(subscription, error)
+                return
+            if document.is_behind:
+                raise UnavailableError("the document is being restored; send again in a while")
+            submission = _submission(connection, subscription, message)
+            self._submitter.submit(document_id, submission, on_error)
+            # What was acked before it came again, as where the two crossed on the way, is not waited for.
+            subscription.in_flight = sequence if sequence > subscription.acked else None
+            self._announce(document, subscription)
+        except CoeditError as error:
+            on_error(error)
+
+    def _announce(self, document: OpenDocument, subscription: Subscription) -> None:
+        """At the first submission of a client that came back, tell of it.
+
+        Not before: a connection that is dead may still be opened, by a gateway that was asleep, and submits nothing.
+        """
+        if subscription.opened_us and not subscription.is_announced:
+            subscription.is_announced = True
+            telling = document.announce(subscription.client_id, subscription.opened_us)
+            task = asyncio.get_running_loop().create_task(telling)
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+
+def _check(subscription: Subscription, message: Submit) -> None:
+    if subscription.is_damaged:
+        raise QuarantinedError("the document is damaged, and takes no writes until it is repaired")
+    if message.base_revision > subscription.revision:
+        raise FutureRevisionError(f"revision {message.base_revision} was not told to this client")
+    if subscription.access != "write":
+        raise ForbiddenError("the token grants reading only")
+    if subscription.rejected:
+        raise SequenceError("a submission of this client was rejected: open the document with renew")
+    if subscription.in_flight not in (None, message.client_sequence):
+        # Each would be rebased over all those before it, which takes the square of their number.
+        raise UnexpectedMessageError(f"submission {subscription.in_flight} is not answered yet")
+
+
+def _submission(connection: Connection, subscription: Subscription, message: Submit) -> Submission:
+    assert connection.identity is not None  # noqa: S101 - set by the welcome
+    return Submission(
+        subscription.client_id,
+        ClientSequence(message.client_sequence),
+        connection.identity.author,
+        message.epoch,
+        Revision(message.base_revision),
+        message.delta,
+        message.caret,
+    )
