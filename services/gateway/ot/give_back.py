@@ -20,7 +20,8 @@ from coedit.store.keys import shard_of
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.streams.offers import Given, OffersStream, Seen
 from services.gateway.documents.feed import Place
-from services.gateway.documents.open_document import BehindClientError, OpenDocument
+from services.gateway.documents.mending import BehindClientError
+from services.gateway.documents.open_document import OpenDocument
 from services.gateway.metrics import OFFERED
 from services.gateway.ot.connection import Connection, Recalled
 
@@ -48,18 +49,18 @@ class GiveBack:
         """
         document_id = document.feed.document_id
         # What a client says is no proof; what it gives is. Of what a snapshot has, this gateway is the witness itself.
-        snapshot = await document.snapshot_above(place.head)
+        snapshot = await document.stored.snapshot_above(place.head)
         if snapshot is not None:
             seen = Seen(document_id, snapshot.epoch, snapshot.revision, snapshot.mac)
             await self._offers.add(shard_of(document_id, self._shard_count), seen)
         connection.recall(recall_message(document_id, place.epoch, place.head, place.mac))
-        await document.until_at(held[1])
+        await document.stored.until_at(held[1])
         try:
             return await document.check_held(*held)
         except BehindClientError as behind:
             is_to_come = (document_id, behind.place.mac) in connection.given
             # Where Redis is below a snapshot, what was given back begins above it, and fits once the owner was there.
-            if is_to_come or await document.snapshot_above(behind.place.head) is not None:
+            if is_to_come or await document.stored.snapshot_above(behind.place.head) is not None:
                 raise UnavailableError("what was given back is not restored yet; try again") from behind
             raise DivergedError(f"the document is at revision {behind.place.head}") from behind
 

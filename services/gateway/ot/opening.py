@@ -11,7 +11,8 @@ from coedit.protocol.messages import Open
 from coedit.runtime.said import named
 from services.gateway.documents.answers import as_answer
 from services.gateway.documents.hub import Hub
-from services.gateway.documents.open_document import BehindClientError, OpenDocument
+from services.gateway.documents.mending import BehindClientError
+from services.gateway.documents.open_document import OpenDocument
 from services.gateway.documents.subscription import Subscription
 from services.gateway.metrics import OPEN_SECONDS
 from services.gateway.ot.clients import Clients
@@ -99,7 +100,7 @@ class Opening:
     ) -> tuple[Subscription, dict[str, Any]]:
         subscription, answer = self._subscribe(connection, message)
         if not message.renew and (connection.is_resumed or message.client_id is not None):
-            subscription.opened_us = await document.now_us()
+            subscription.opened_us = await document.stored.now_us()
         await document.look_for_damage()
         if message.epoch is not None and message.revision is not None and message.mac is not None:
             held = message.epoch, Revision(message.revision), message.mac
@@ -142,7 +143,7 @@ class Opening:
         except BehindClientError as behind:
             return (await self._give_back.ask(connection, document, behind.place, held)).epoch
         except DamagedError as error:
-            await document.found(error)
+            await document.stored.found(error)
         return held[0]
 
 

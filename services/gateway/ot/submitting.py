@@ -79,7 +79,7 @@ class Submitting:
         """
         if subscription.opened_us and not subscription.is_announced:
             subscription.is_announced = True
-            telling = document.announce(subscription.client_id, subscription.opened_us)
+            telling = document.stored.announce(subscription.client_id, subscription.opened_us)
             task = asyncio.get_running_loop().create_task(telling)
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)

@@ -20,7 +20,8 @@ from coedit.ot.delta import Delta
 from coedit.protocol.codec import Codec
 from coedit.protocol.messages import error_message
 from services.gateway.documents.hub import Hub
-from services.gateway.documents.open_document import BehindClientError, OpenDocument
+from services.gateway.documents.mending import BehindClientError
+from services.gateway.documents.open_document import OpenDocument
 from services.gateway.documents.subscription import Subscription
 from services.gateway.redis.submit import Submitter
 

@@ -158,7 +158,7 @@ class YjsDocument:
         """
         deadline = asyncio.get_running_loop().time() + _CATCH_UP_SECONDS
         while not self._covers(known):
-            is_suspect = await self.document.is_suspect()
+            is_suspect = await self.document.stored.is_suspect()
             head = await self.document.until_current()
             if self.failure is not None:
                 raise self.failure

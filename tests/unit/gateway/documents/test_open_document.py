@@ -9,7 +9,8 @@ from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientSequence, Revision
 from coedit.ot.bridge import Bridge
 from coedit.protocol.events import HeadAt, Repeated, encode_events
-from services.gateway.documents.open_document import BehindClientError, OpenDocument
+from services.gateway.documents.mending import BehindClientError
+from services.gateway.documents.open_document import OpenDocument
 from tests.system import eventually
 from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
 
@@ -17,7 +18,7 @@ from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscript
 async def _settled(document: OpenDocument) -> None:
     """Wait until nothing is being mended."""
     async with asyncio.timeout(5):
-        while document._mending is not None and not document._mending.done():
+        while document.mending.task is not None and not document.mending.task.done():
             await asyncio.sleep(0)
 
 
@@ -117,7 +118,7 @@ async def test_commit_that_comes_before_the_head_is_known_is_no_other_history() 
             store.commit()
 
     async def open_first() -> None:
-        if asyncio.current_task() is document._mending:
+        if asyncio.current_task() is document.mending.task:
             await is_open.wait()
 
     store.before_position, store.after_position = commit_early, open_first

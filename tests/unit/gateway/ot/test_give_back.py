@@ -11,7 +11,7 @@ from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import ChainKey, commit_fields
 from coedit.protocol.messages import Offer
 from coedit.store.streams.offers import Given, OffersStream, Seen
-from services.gateway.documents import open_document as open_document_module
+from services.gateway.documents import stored as stored_module
 from services.gateway.documents.feed import Place
 from services.gateway.ot.connection import Connection, Recalled
 from services.gateway.ot.give_back import GiveBack
@@ -46,8 +46,8 @@ class Taking:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_document_module, "_GIVING_SECONDS", 0.01)
-    monkeypatch.setattr(open_document_module, "_LOOK_AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr(stored_module, "_GIVING_SECONDS", 0.01)
+    monkeypatch.setattr(stored_module, "_LOOK_AGAIN_SECONDS", 0.001)
 
 
 async def _asked(store: FakeStore, connection: Ahead) -> Place:

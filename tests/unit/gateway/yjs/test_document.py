@@ -472,11 +472,11 @@ async def test_document_that_cannot_be_bridged_says_why() -> None:
 
 async def test_nothing_is_submitted_while_redis_is_mended(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
     seat = await seat_of(store.desk(), outlet)
-    document_of(seat).document.is_behind = True
+    document_of(seat).document.mending.is_behind = True
     await seat.hear(SyncUpdate(_update()))
     assert store.submitted == []
     with pytest.raises(UnavailableError):
         seat.document.submit(store.submitted)  # type: ignore[arg-type]
-    document_of(seat).document.is_behind = False
+    document_of(seat).document.mending.is_behind = False
     seat.send_again(time.monotonic() + ANSWER_SECONDS + 1)
     assert len(store.submitted) == 1
