@@ -114,7 +114,7 @@ class Store:
 
     async def assert_whole(self, author: Author) -> None:
         """Every revision is kept, and the newest snapshot is the document that its author made."""
-        assert await self.reader.entries(author.document_id, 1, author.head) == author.entries
+        assert await self.reader.commits.entries(author.document_id, 1, author.head) == author.entries
         loaded = await self.reader.load(author.document_id)
         assert (loaded.document, loaded.mac, loaded.revision) == (author.document, author.mac, author.head)
 

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import HeadAt, encode_events
+from coedit.store.documents.loaded import FIRST_EPOCH
 from coedit.store.documents.log import DocumentLog, Position
-from coedit.store.documents.reader import FIRST_EPOCH
 from coedit.store.keys import Shard
 from coedit.store.redis.topology import Nodes
 

@@ -146,7 +146,7 @@ async def test_log_above_its_bound_is_cut_to_half_of_it_and_no_further(
     )
     await trimmer.trim(ada.document_id, await store.position(ada))
     assert bound // 4 < await store.log.size_bytes(ada.document_id) <= bound
-    assert await store.reader.entries(ada.document_id, 1, ada.head) == ada.entries
+    assert await store.reader.commits.entries(ada.document_id, 1, ada.head) == ada.entries
 
 
 class _FullArchive(Archive):
@@ -349,7 +349,7 @@ async def test_history_that_the_archive_lacks_is_stored_before_its_document_leav
             await objects.delete(key)
     await evict(redis, ada, tmp_path)
     assert not await is_in_redis(ada)
-    assert await store.reader.entries(ada.document_id, ada.head, ada.head) == ada.entries[-1:]
+    assert await store.reader.commits.entries(ada.document_id, ada.head, ada.head) == ada.entries[-1:]
 
 
 async def test_race_for_one_document_has_one_winner_a_round(

@@ -69,7 +69,7 @@ class Recoverer:
         """Return where the object store has a document: its history is archived before the snapshot that covers it."""
         snapshot = await self._snapshots.newest(document_id)
         revision = snapshot.revision if snapshot is not None else 0
-        entries = await self._reader.archived_above(document_id, Revision(revision))
+        entries = await self._reader.commits.archived_above(document_id, Revision(revision))
         if entries:
             last = read_entry(entries[-1], revision + len(entries))
             return Seen(document_id, last.epoch, last.revision, last.mac)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from coedit.identifiers import DocumentId
-from coedit.store.documents.reader import LoadedDocument
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.objects.rendered import pack
 from services.gateway.documents.frames import SharedFrame
 

@@ -8,15 +8,12 @@ import asyncio
 import logging
 from typing import Any
 
-from coedit.errors import (
-    NotTextError,
-    QuarantinedError,
-    UnavailableError,
-)
+from coedit.errors import NotTextError, QuarantinedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Quarantine
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from services.gateway.documents.content import Content
 from services.gateway.documents.feed import Feed, Place
 from services.gateway.documents.heal import Healer

@@ -7,9 +7,10 @@ from contextlib import suppress
 from coedit.errors import DamagedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.events import ClientCameBack
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Damage, Quarantine
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.objects.snapshots import Snapshot
 from coedit.store.redis.connection import TROUBLE
 from services.gateway.documents.feed import Place
@@ -71,7 +72,7 @@ class StoredDocument:
         """
         if revision in (0, place.head):
             return place.mac if revision else ""
-        entries = await self._reader.entries(self._document_id, revision, revision)
+        entries = await self._reader.commits.entries(self._document_id, revision, revision)
         mac: str = Logged.read(entries[0]).fields["mac"]
         return mac
 
@@ -83,7 +84,7 @@ class StoredDocument:
             UnavailableError: Redis has lost some that are known here: they may come back.
         """
         try:
-            entries = await self._reader.checked_page(self._document_id, revision + 1, last)
+            entries = await self._reader.commits.checked_page(self._document_id, revision + 1, last)
             return [Logged.read(entry) for entry in entries]
         except DamagedError as error:
             await self.found(error)

@@ -11,12 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coedit.crdt.items import YjsItems
-from coedit.errors import (
-    CoeditError,
-    QuarantinedError,
-    UnavailableError,
-    WrongRootError,
-)
+from coedit.errors import CoeditError, QuarantinedError, UnavailableError, WrongRootError
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
@@ -27,7 +22,8 @@ from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.loaded import LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.redis.connection import TROUBLE
 from services.gateway.documents.feed import Answer
 from services.gateway.documents.open_document import OpenDocument

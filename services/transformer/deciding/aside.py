@@ -156,7 +156,7 @@ class Aside:
         rebase = job.rebase
         first = rebase.revision + 1
         last = min(job.goal, first + _PAGE_COMMITS - 1)
-        page, size_bytes = await self._reader.history(job.document_id, first, last)
+        page, size_bytes = await self._reader.commits.history(job.document_id, first, last)
         job.size_bytes += size_bytes
         if job.size_bytes > MAX_HISTORY_BYTES:
             behind = job.goal - rebase.submission.base_revision

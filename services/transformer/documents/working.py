@@ -9,9 +9,10 @@ from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.authority import Authority
 from coedit.ot.bridge import Bridge
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import Position
 from coedit.store.documents.quarantine import Quarantine
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.writes.commit import DocumentWrite
 from services.transformer.documents.yjs_side import YjsSide
 from services.transformer.metrics import DOCUMENT_BYTES, DOCUMENTS, QUARANTINES

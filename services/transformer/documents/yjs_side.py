@@ -23,7 +23,7 @@ from coedit.ot.delta import Delta
 from coedit.protocol.yjs.gate import Needs, check_ids, check_splits, check_text, is_text, lacks
 from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.documents.reader import LoadedDocument
+from coedit.store.documents.loaded import LoadedDocument
 
 MAX_HELD = 256
 MAX_HELD_BYTES = 4 * 1024 * 1024

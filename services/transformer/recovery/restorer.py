@@ -13,8 +13,9 @@ from coedit.protocol.donations import Chain, Donations
 from coedit.protocol.events import Committed, EpochBegun, Event
 from coedit.protocol.history import follow, read_entry
 from coedit.protocol.log_entry import ChainKey, encode_commit
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import Position
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.streams.offers import Seen
 from coedit.store.writes.restore import Restoration, RestoreScript
 from services.transformer.metrics import LOST, RESTORED
@@ -127,7 +128,7 @@ class Restorer:
         self, document_id: DocumentId, loaded: LoadedDocument, donations: Donations
     ) -> None:
         """The archive is a donor too: it is written before the snapshot that covers the same."""
-        archived = await self._reader.archived_above(document_id, loaded.revision)
+        archived = await self._reader.commits.archived_above(document_id, loaded.revision)
         if archived:
             commits = list(follow(document_id, archived, loaded.revision, loaded.mac, self._chain_key))
             donations.add(commits, loaded.mac)
@@ -140,7 +141,7 @@ class Restorer:
         if not given and not is_behind and stored is not None and stored.incarnation == incarnation:
             return True
         if stored is not None and is_behind:
-            await self._reader.archive_tail(document_id, stored)
+            await self._reader.commits.archive_tail(document_id, stored)
         after = replace(_position(loaded, given), incarnation=incarnation)
         entries = tuple(encode_commit(commit) for commit in given)
         events: tuple[Event, ...] = (Committed(entries),) if entries else ()
@@ -193,7 +194,7 @@ class Restorer:
         if first == loaded.revision:
             return {first: loaded.mac}
         try:
-            entries = await self._reader.entries(document_id, first, last)
+            entries = await self._reader.commits.entries(document_id, first, last)
         except RevisionTooOldError:
             return {}
         return {revision: read_entry(entry, revision).mac for revision, entry in enumerate(entries, first)}

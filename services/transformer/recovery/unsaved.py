@@ -18,8 +18,8 @@ import msgpack
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.log_entry import decode_commit
 from coedit.runtime.logs import Sparse
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import Position
-from coedit.store.documents.reader import LoadedDocument
 from coedit.store.streams.offers import Given, Offer, Seen
 from coedit.store.writes.commit import DocumentWrite
 from services.transformer.metrics import UNSAVED_BYTES, UNSAVED_FORGOTTEN

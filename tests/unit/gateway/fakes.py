@@ -11,9 +11,10 @@ from coedit.ot.bridge import Bridge
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Committed, encode_events
 from coedit.protocol.log_entry import decode_commit
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.documents.quarantine import Quarantine
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard
 from coedit.store.objects.rendered import Rendered
 from coedit.store.objects.snapshots import Snapshot
@@ -55,6 +56,11 @@ class FakeStore:
         self.before_position: Callable[[], Awaitable[None]] = _nothing
         self.after_position: Callable[[], Awaitable[None]] = _nothing
         self.after_load: Callable[[], Awaitable[None]] = _nothing
+
+    @property
+    def commits(self) -> "FakeStore":
+        """As a reader of documents it reads commits, too."""
+        return self
 
     def document(self, kept: Content | None = None, document_id: DocumentId = DOCUMENT) -> OpenDocument:
         reader, healer = cast("DocumentReader", self), Healer(cast("OffersStream", self), self.shard)

@@ -101,7 +101,7 @@ class History:
         count = _FIRST_PAGE
         while last > 0 and len(changes) <= limit and bottom - last < MAX_LISTED:
             first = max(1, last - count + 1)
-            commits, size_bytes = await self._reader.whole_history(document_id, first, last)
+            commits, size_bytes = await self._reader.commits.whole_history(document_id, first, last)
             older = await asyncio.to_thread(group_changes, commits, gap_ms)
             _put_before(changes, older, gap_ms)
             last, count = first - 1, _next_count(count, size_bytes)
@@ -126,7 +126,7 @@ class History:
         async for commits in self._pages(document_id, past.revision + 1, revision):
             past = await asyncio.to_thread(_advanced, past, commits)
         if past.revision and not past.author:
-            (commit,), _ = await self._reader.whole_history(document_id, revision, revision)
+            (commit,), _ = await self._reader.commits.whole_history(document_id, revision, revision)
             past = replace(past, author=commit.author, at=commit.at)
         return past
 
@@ -135,12 +135,12 @@ class History:
         low, high = 0, (await self.head(document_id)).revision
         while high - low > _LOOK_REVISIONS:
             middle = (low + high) // 2
-            (commit,), _ = await self._reader.whole_history(document_id, middle, middle)
+            (commit,), _ = await self._reader.commits.whole_history(document_id, middle, middle)
             if commit.at <= at:
                 low = middle
             else:
                 high = Revision(middle - 1)
-        for commit in (await self._reader.whole_history(document_id, low + 1, high))[0]:
+        for commit in (await self._reader.commits.whole_history(document_id, low + 1, high))[0]:
             if commit.at > at:
                 break
             low = commit.revision
@@ -182,7 +182,7 @@ class History:
         count = _FIRST_PAGE
         while first <= last:
             until = min(last, first + count - 1)
-            commits, size_bytes = await self._reader.whole_history(document_id, first, until)
+            commits, size_bytes = await self._reader.commits.whole_history(document_id, first, until)
             yield commits
             first, count = first + len(commits), _next_count(count, size_bytes)
 

@@ -107,7 +107,7 @@ class SnapshotMaker:
         for start in range(first, last + 1, _PAGE):
             end = min(start + _PAGE - 1, last)
             try:
-                yield await self._reader.entries(document_id, start, end)
+                yield await self._reader.commits.entries(document_id, start, end)
             except RevisionTooOldError as error:
                 raise DamagedError(f"revisions {start} to {end} are kept nowhere in full", "log") from error
 

@@ -10,7 +10,7 @@ import pytest
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot import Delta
 from coedit.protocol.codec import Codec
-from coedit.store.documents.reader import LoadedDocument
+from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.objects.rendered import Rendered
 from services.gateway.documents.content import INLINE_BYTES, PART_BYTES, Content
 

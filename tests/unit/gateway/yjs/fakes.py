@@ -17,7 +17,8 @@ from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.store.documents.reader import DocumentReader, LoadedDocument
+from coedit.store.documents.loaded import LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.presence.store import PresenceStore
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import OnError, Submitter

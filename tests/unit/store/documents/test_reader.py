@@ -72,15 +72,15 @@ async def test_history_has_no_hole_where_the_log_is_trimmed_between_two_pages() 
     stream = Stream()
     reader = await _reader(stream, 3000)
     stream.between_pages = lambda: stream.trim(3000)
-    assert revisions(await reader.entries(DOCUMENT, 1, HEAD)) == list(range(1, HEAD + 1))
+    assert revisions(await reader.commits.entries(DOCUMENT, 1, HEAD)) == list(range(1, HEAD + 1))
 
 
 async def test_pages_are_read_from_the_archive_and_then_from_the_log() -> None:
     stream = Stream()
     reader = await _reader(stream, 3000)
     stream.trim(3000)
-    assert revisions(await reader.page(DOCUMENT, 2999, 3001)) == [2999, 3000]
-    assert revisions(await reader.page(DOCUMENT, 3001, 3002)) == [3001, 3002]
+    assert revisions(await reader.commits.page(DOCUMENT, 2999, 3001)) == [2999, 3000]
+    assert revisions(await reader.commits.page(DOCUMENT, 3001, 3002)) == [3001, 3002]
 
 
 async def test_history_whose_end_is_missing_is_refused() -> None:
@@ -88,7 +88,7 @@ async def test_history_whose_end_is_missing_is_refused() -> None:
     reader = await _reader(stream, 3000)
     del stream.entries[HEAD]
     with pytest.raises(CoeditError):
-        await reader.entries(DOCUMENT, 1, HEAD)
+        await reader.commits.entries(DOCUMENT, 1, HEAD)
 
 
 async def test_large_log_is_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ async def test_large_log_is_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPa
     reader = await _reader(stream, 0)
     loaded = await reader.load(DOCUMENT)
     assert loaded.revision == 4
-    commits, size_bytes = await reader.history(DOCUMENT, 2, 4)
+    commits, size_bytes = await reader.commits.history(DOCUMENT, 2, 4)
     assert [commit.revision for commit in commits] == [2, 3, 4]
     assert size_bytes == sum(map(len, list(stream.entries.values())[1:]))
     assert threads

@@ -50,6 +50,8 @@ class World:
         self.working = WorkingDocument(
             self.authority, Position(1, self.authority.head, "", Revision(0), Revision(0), 0)
         )
+        self.commits = self
+        """As a reader of documents it reads commits, too."""
         self.aside = Aside(
             cast("DocumentReader", self), cast("OpsStream", self), lambda _: Shard(0), cast("Tries", self)
         )

@@ -9,8 +9,9 @@ from prometheus_client import REGISTRY
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
+from coedit.store.documents.loaded import EMPTY, LoadedDocument
 from coedit.store.documents.quarantine import Quarantine
-from coedit.store.documents.reader import EMPTY, DocumentReader, LoadedDocument
+from coedit.store.documents.reader import DocumentReader
 from coedit.store.writes.commit import DocumentWrite
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.recovery.recover import Recovery

@@ -6,8 +6,8 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, R
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import ChainKey, decode_commit
+from coedit.store.documents.loaded import EMPTY
 from coedit.store.documents.log import Position
-from coedit.store.documents.reader import EMPTY
 from coedit.store.writes.commit import DocumentWrite
 from services.transformer.recovery.unsaved import Remembered, Unsaved
 
