@@ -3,22 +3,20 @@
  * milliseconds of the caller's clock.
  */
 
+import { Arriving } from "./arriving.js";
 import type { Effect } from "./effects.js";
 import { KeptCommits } from "./history.js";
-import { Delta, replaceBetween } from "./ot/index.js";
+import type { Delta } from "./ot/index.js";
+import { Outgoing } from "./outgoing.js";
 import { type Introduction, OwnPresence } from "./own_presence.js";
 import { Roster } from "./presence.js";
 import type {
   Ack, Caret, Commit, Commits, DocumentMessage, ErrorMessage, Held, Identity, Loss, OpenMessage, Opened, Part, Participant, Presence,
   Refusal,
 } from "./protocol/messages.js";
-import { carryOver } from "./rebase.js";
 import { type Recovery, recoveryFrom } from "./recovery.js";
-import { AwaitingAck, type Replica, Synchronized, limitInFlight } from "./replica.js";
-import {
-  GIVE_UP_AFTER_MS, type Submission, later, newSubmission, sent, unsent,
-} from "./submission.js";
-import { type Group, UndoHistory } from "./undo.js";
+import type { Group, UndoHistory } from "./undo.js";
+import { WorkingCopy } from "./working_copy.js";
 
 /** `stopped`: the server refused in a way that trying again does not change; what is pending is kept. */
 export type DocumentState = "closed" | "opening" | "receiving" | "open" | "stopped";
@@ -39,35 +37,19 @@ export class DocumentSession {
   damaged = false;
   /** Why it is `stopped`. */
   refusal: Refusal | null = null;
-  /** The document with one's own edits: what the user sees. */
-  content: Delta = Delta.EMPTY;
-  /** How many edits are not acknowledged. */
-  unsaved = 0;
-  /** Whether the content was ever received. */
-  loaded = false;
   /** What the server lost and nobody could give back, if it ever did. */
   losses: readonly Loss[] = [];
-  /** Why the server has not taken yet what is in flight, in its words; empty: it did not say. */
-  trouble = "";
   readonly kept = new KeptCommits();
-  /** One's own edits, to undo and redo; empty again after the document was loaded afresh. */
-  readonly history = new UndoHistory();
 
-  private replica: Replica = new Synchronized(0);
-  /** The document at the replica's revision, without what is pending. */
-  private confirmed: Delta = Delta.EMPTY;
+  private readonly copy = new WorkingCopy();
+  private readonly outgoing = new Outgoing();
   private held: Held | null = null;
   private identity: Identity | null = null;
   private author = "";
-  private lastSequence = 0;
-  private submission: Submission | null = null;
-  private unsavedInFlight = 0;
   private rejections = 0;
   private openAgainAt: number | null = null;
   private openRefusals = 0;
-  /** Below this revision the submission in flight may still turn up, committed under an earlier client id. */
-  private holdBelow = 0;
-  private arriving: { readonly opened: Opened; readonly parts: Uint8Array<ArrayBuffer>[] } | null = null;
+  private arriving: Arriving | null = null;
   private roster = Roster.EMPTY;
   private readonly own = new OwnPresence();
 
@@ -76,12 +58,37 @@ export class DocumentSession {
     private frameBytes: number = Infinity,
   ) {}
 
+  /** The document with one's own edits: what the user sees. */
+  get content(): Delta {
+    return this.copy.content;
+  }
+
+  /** How many edits are not acknowledged. */
+  get unsaved(): number {
+    return this.copy.unsaved;
+  }
+
+  /** Whether the content was ever received. */
+  get loaded(): boolean {
+    return this.copy.loaded;
+  }
+
+  /** One's own edits, to undo and redo; empty again after the document was loaded afresh. */
+  get history(): UndoHistory {
+    return this.copy.history;
+  }
+
+  /** Why the server has not taken yet what is in flight, in its words; empty: it did not say. */
+  get trouble(): string {
+    return this.outgoing.trouble;
+  }
+
   get revision(): number {
-    return this.replica.revision;
+    return this.copy.revision;
   }
 
   get pending(): readonly Delta[] {
-    return this.replica.pending;
+    return this.copy.pending;
   }
 
   /** Whether everything that was edited here is acknowledged. */
@@ -99,7 +106,7 @@ export class DocumentSession {
     if (this.state === "opening") return this.openAgainAt;
     if (this.state !== "open") return null;
     if (this.saved) return this.own.dueAt;
-    return this.damaged || this.revision < this.holdBelow ? null : (this.submission?.againAt ?? 0);
+    return this.damaged ? null : this.outgoing.dueAt(this.revision);
   }
 
   /** A connection is there. */
@@ -113,39 +120,31 @@ export class DocumentSession {
     this.arriving = null;
     this.openAgainAt = null;
     this.own.forgotten();
-    if (this.submission !== null) this.submission = unsent(this.submission);
+    this.outgoing.disconnected();
   }
 
   /** The user changed the content by `delta`; `caret` is the selection after it. One `group` is undone together. */
   edit(delta: Delta, caret: Caret | null, now: number, group: Group = null): Effect[] {
     this.own.moveTo(caret);
     if (delta.isEmpty) return this.tick(now);
-    this.history.record(delta, this.content, group);
-    this.edited(delta);
+    this.copy.edit(delta, group);
     return this.tick(now);
   }
 
   /** Undoes the newest of one's own edits: an edit, which is shown too; none where nothing is left. */
   undo(now: number): Effect[] {
-    return this.step(this.history.undo(this.content), now);
+    return this.step(this.copy.undo(), now);
   }
 
   /** Takes back the newest undo, unless something was edited since. */
   redo(now: number): Effect[] {
-    return this.step(this.history.redo(this.content), now);
+    return this.step(this.copy.redo(), now);
   }
 
   private step(delta: Delta | null, now: number): Effect[] {
     if (delta === null) return [];
-    this.edited(delta);
     this.own.carriedOver(delta);
     return [{ kind: "show", document: this.name, delta }, ...this.tick(now)];
-  }
-
-  private edited(delta: Delta): void {
-    this.content = delta.applyTo(this.content);
-    this.replica = this.replica.edit(delta)[0];
-    this.unsaved += 1;
   }
 
   moveCaret(caret: Caret | null, now: number): Effect[] {
@@ -180,7 +179,7 @@ export class DocumentSession {
         this.noteLoss(message);
         return [];
       case "error":
-        return this.recover(recoveryFrom(message, this.state, this.submission, this.identity !== null), message, now);
+        return this.recover(recoveryFrom(message, this.state, this.outgoing.submission, this.identity !== null), message, now);
     }
   }
 
@@ -225,7 +224,7 @@ export class DocumentSession {
   }
 
   private onOpened(opened: Opened, now: number): Effect[] {
-    if (opened.clientId !== this.identity?.clientId) this.lastSequence = 0;
+    if (opened.clientId !== this.identity?.clientId) this.outgoing.anotherClient();
     this.identity = { clientId: opened.clientId, resumeToken: opened.resumeToken };
     this.access = opened.access;
     this.author = opened.author;
@@ -236,7 +235,7 @@ export class DocumentSession {
     if (body.mode === "content") return this.install(body.content, opened, now);
     if (body.mode === "parts") {
       this.state = "receiving";
-      this.arriving = { opened, parts: [] };
+      this.arriving = new Arriving(opened, body.parts);
       return [];
     }
     if (opened.revision !== this.revision) return this.openAfresh(false);
@@ -249,33 +248,19 @@ export class DocumentSession {
   }
 
   private onPart(part: Part): Effect[] {
-    const { arriving } = this;
-    if (arriving === null || arriving.opened.body.mode !== "parts") return [];
-    if (part.index !== arriving.parts.length) return [{ kind: "reconnect", reason: "a part is missing" }];
-    arriving.parts.push(part.bytes);
-    if (arriving.parts.length < arriving.opened.body.parts) return [];
-    return [{ kind: "inflate", document: this.name, parts: arriving.parts }];
+    if (this.arriving === null) return [];
+    const parts = this.arriving.take(part);
+    if (parts === "broken") return [{ kind: "reconnect", reason: "a part is missing" }];
+    return parts === "incomplete" ? [] : [{ kind: "inflate", document: this.name, parts }];
   }
 
   /** Takes over a content that does not continue what we hold; what is pending is carried over the difference. */
   private install(content: Delta, opened: Opened, now: number): Effect[] {
-    const before = this.content;
-    // What we see may be what is there already: then the edits got through, and only their acks were lost.
-    // What was edited before anything was loaded was an edit of an empty document, and comes behind the content.
-    const arrived = this.loaded && content.equals(before);
-    const pending = carryOver(arrived ? [] : this.pending, this.confirmed, content);
-    if (pending === null) return this.stop(MISFIT);
-    this.confirmed = content;
-    this.content = pending.applyTo(content);
-    this.replica = pending.isEmpty ? new Synchronized(opened.revision) : new AwaitingAck(opened.revision, pending);
-    this.submission = null;
-    if (pending.isEmpty) this.unsaved = 0;
+    const show = this.copy.install(content, opened.revision);
+    if (show === null) return this.stop(MISFIT);
+    this.outgoing.dropped();
     this.kept.clear();
-    // Whose text is whose cannot be told across the two, and an undo must never take another's.
-    this.history.clear();
     this.roster = Roster.EMPTY;
-    this.loaded = true;
-    const show = before.isEmpty ? this.content : replaceBetween(before, this.content);
     this.own.carriedOver(show);
     return [{ kind: "show", document: this.name, delta: show }, ...this.opened(opened, now)];
   }
@@ -285,9 +270,7 @@ export class DocumentSession {
     this.held = { epoch: opened.epoch, revision: opened.revision, mac: opened.mac };
     this.kept.storedUpTo(opened.snapshotRevision);
     this.own.forgotten();
-    this.holdBelow = 0;
-    if (this.submission !== null && this.submission.clientId !== opened.clientId) this.holdBelow = opened.head;
-    else if (this.submission !== null) this.submission = { ...this.submission, againAt: now };
+    this.outgoing.opened(opened.clientId, opened.head, now);
     return this.tick(now);
   }
 
@@ -297,7 +280,7 @@ export class DocumentSession {
     for (const commit of message.commits) {
       if (commit.revision <= this.revision) continue;
       if (commit.revision > this.revision + 1 || this.held === null) return [...effects, ...this.open()];
-      if (this.isOurs(commit)) this.acknowledged({ epoch: message.epoch, ...commit }, frame);
+      if (this.outgoing.isNamed(commit.clientId, commit.clientSequence)) this.acknowledged({ epoch: message.epoch, ...commit }, frame);
       else effects.push(this.show(commit, message.epoch, frame));
     }
     return [...effects, ...this.tick(now)];
@@ -312,17 +295,8 @@ export class DocumentSession {
     return this.tick(now);
   }
 
-  private isOurs(commit: Commit): boolean {
-    const { submission } = this;
-    return submission?.clientId === commit.clientId && submission.sequence === commit.clientSequence;
-  }
-
   private show(commit: Commit, epoch: number, frame: string): Effect {
-    const [next, delta] = this.replica.commit(commit.delta);
-    this.replica = next;
-    this.content = delta.applyTo(this.content);
-    this.history.carry(delta);
-    this.confirmed = this.saved ? this.content : commit.delta.applyTo(this.confirmed);
+    const delta = this.copy.commit(commit.delta);
     const before = this.held;
     this.held = { epoch: Math.max(epoch, before?.epoch ?? 0), revision: commit.revision, mac: commit.mac };
     this.kept.add({ ...commit, before: before?.mac ?? "", frame });
@@ -332,7 +306,7 @@ export class DocumentSession {
   }
 
   private onAck(ack: Ack, frame: string, now: number): Effect[] {
-    if (this.state !== "open" || this.submission?.sequence !== ack.clientSequence) return [];
+    if (this.state !== "open" || this.outgoing.submission?.sequence !== ack.clientSequence) return [];
     if (this.held === null || ack.revision > this.revision + 1) return this.open();
     // An ack of a revision that we hold as someone else's commit: one of the two sides has a defect.
     if (ack.revision <= this.revision) return this.openAfresh(true);
@@ -341,46 +315,32 @@ export class DocumentSession {
   }
 
   private acknowledged(held: Held, frame: string): void {
-    if (this.replica.kind === "synchronized") return;
-    const { inFlight: delta } = this.replica;
-    const clientId = this.submission?.clientId ?? "";
+    const delta = this.copy.acknowledged();
+    if (delta === null) return;
+    const clientId = this.outgoing.submission?.clientId ?? "";
     const before = this.held;
     const { revision, mac } = held;
     this.kept.add({ revision, delta, clientId, mac, before: before?.mac ?? "", caret: null, frame, author: this.author });
     this.roster = this.roster.carried(delta, held.revision);
-    this.confirmed = delta.applyTo(this.confirmed);
-    this.replica = this.replica.ack()[0];
     this.held = { epoch: Math.max(held.epoch, before?.epoch ?? 0), revision, mac };
-    this.submission = null;
-    this.trouble = "";
+    this.outgoing.acknowledged();
     this.rejections = 0;
-    this.unsaved = this.saved ? 0 : this.unsaved - this.unsavedInFlight;
   }
 
   private submit(now: number): Effect[] {
-    if (this.replica.kind === "synchronized" || this.identity === null || this.held === null) return [];
-    if (this.submission?.clientId !== this.identity.clientId) this.prepare(this.identity.clientId);
-    const submission = this.submission;
-    if (submission === null) return [];
-    if (submission.sentSince !== null && now - submission.sentSince >= GIVE_UP_AFTER_MS) {
-      return [{ kind: "reconnect", reason: "a submission was not answered" }];
+    if (this.saved || this.identity === null || this.held === null) return [];
+    if (this.outgoing.name(this.identity.clientId)) {
+      this.copy.fixInFlight(Math.max(1, Math.floor(this.frameBytes * UNITS_PER_FRAME_BYTE)));
     }
-    this.submission = sent(submission, now);
-    const caret = this.replica.kind === "awaiting-ack" ? this.own.position : null;
+    const submission = this.outgoing.sendAt(now);
+    const { inFlight } = this.copy;
+    if (submission === null || inFlight === null) return [{ kind: "reconnect", reason: "a submission was not answered" }];
+    const caret = this.copy.waits ? null : this.own.position;
     this.own.toldBySubmission(caret);
     return [{ kind: "send", message: {
       type: "submit", document: this.name, client_sequence: submission.sequence, epoch: this.held.epoch,
-      base_revision: this.revision, delta: this.replica.inFlight.ops, ...(caret === null ? {} : { caret }),
+      base_revision: this.revision, delta: inFlight.ops, ...(caret === null ? {} : { caret }),
     } }];
-  }
-
-  /** Gives what is in flight its number; from here on it must not change but by being carried over commits. */
-  private prepare(clientId: string): void {
-    if (this.replica.kind === "synchronized") return;
-    this.replica = limitInFlight(this.replica, Math.max(1, Math.floor(this.frameBytes * UNITS_PER_FRAME_BYTE)));
-    this.lastSequence += 1;
-    this.submission = newSubmission(clientId, this.lastSequence);
-    this.unsavedInFlight = this.replica.kind === "awaiting-ack" ? this.unsaved : 0;
   }
 
   private recover(recovery: Recovery, refusal: Refusal, now: number): Effect[] {
@@ -388,11 +348,11 @@ export class DocumentSession {
       case "ignore":
         return [];
       case "submit-later":
-        if (this.submission !== null) this.submission = later(this.submission, now);
-        this.trouble = refusal.message;
+        this.outgoing.refused(now);
+        this.outgoing.trouble = refusal.message;
         return [];
       case "submit-once-more":
-        if (this.submission !== null) this.submission = { ...later(this.submission, now), failed: true };
+        this.outgoing.refused(now, true);
         return [];
       case "open-later":
         if (this.state !== "opening") this.disconnected();
@@ -415,13 +375,13 @@ export class DocumentSession {
 
   /** The client id is spent for this document; what was in flight was not applied, and goes out under a new one. */
   private renew(): Effect[] {
-    this.submission = null;
+    this.outgoing.dropped();
     return this.open(true);
   }
 
   private openAfresh(renew: boolean): Effect[] {
     this.held = null;
-    if (renew) this.submission = null;
+    if (renew) this.outgoing.dropped();
     return this.open(renew);
   }
 

@@ -96,7 +96,7 @@ function opened(server = new FakeServer()): Client {
 }
 
 function reject(client: Client, code: string, definite = true, retryable = false, message = ""): void {
-  const sequence = client.document["submission"]?.sequence;
+  const sequence = client.document["outgoing"].submission?.sequence;
   client.tell({ type: "error", document: "notes", client_sequence: sequence, code, message, definite, retryable });
 }
 
@@ -351,8 +351,9 @@ describe("a session", () => {
   test("what does not fit the document any more is kept, and not tried for ever", () => {
     const client = opened();
     client.type(0, "a");
-    client.document["confirmed"] = Delta.EMPTY;
-    client.document["replica"] = client.document["replica"].edit(Delta.of([{ retain: 50 }, { insert: "b" }]))[0];
+    const copy = client.document["copy"];
+    copy["confirmed"] = Delta.EMPTY;
+    copy["replica"] = copy["replica"].edit(Delta.of([{ retain: 50 }, { insert: "b" }]))[0];
     client["toServer"] = [];
     reject(client, "diverged");
     client.settle();
