@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,10 @@ DOCUMENT = document_id("notes")
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
-    with redis_server(tmp_path / "redis") as url:
-        client = connect(url)
-        await client.set(shard_of(DOCUMENT, SHARDS).owner, "mine")
-        yield client
-        await client.aclose()
+async def redis(redis: Redis) -> Redis:
+    """The shard of the one document is owned under the token ``mine``."""
+    await redis.set(shard_of(DOCUMENT, SHARDS).owner, "mine")
+    return redis
 
 
 def position(head: int) -> Position:

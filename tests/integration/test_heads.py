@@ -1,7 +1,6 @@
 """The owner's last word on each document, published to a real Valkey."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from coedit.store.keys import Shard
 from coedit.store.redis.connection import connect
 from coedit.store.redis.topology import Nodes
 from services.transformer.heads import QUIET_SECONDS, HeadAnnouncer
-from tests.redis_server import redis_server
 
 _SHARDS = 8
 _NAMES = [DocumentId(name) for name in ("first", "second", "third")]
@@ -76,13 +74,6 @@ class Channels:
 
     async def aclose(self) -> None:
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("redis")
-    with redis_server(folder) as url:
-        yield url
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ from services.transformer.loop.attempts import Attempts
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient
 from tests.poisoned import DECIDED, started_again
-from tests.redis_server import redis_server
 from tests.system import System, eventually
 
 _ANSWER_SECONDS = 60.0
@@ -140,14 +139,6 @@ async def test_edit_that_ends_its_transformer_is_refused_at_last(tmp_path: Path)
         assert (await _submit_one(system.url, "poison", [{"insert": "harmless"}]))["type"] == "ack"
     finally:
         system.stop()
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
-    with redis_server(tmp_path / "redis") as url:
-        client = connect(url)
-        yield client
-        await client.aclose()
 
 
 async def test_what_two_owners_did_not_finish_is_decided_one_by_one(redis: Redis) -> None:

@@ -1,6 +1,6 @@
 """History on its way into the archive, where Redis or the archive is not what it was a moment ago."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +15,12 @@ from coedit.protocol.history import read_entry
 from coedit.protocol.log_entry import encode_commit
 from coedit.store.documents.make_snapshot import SnapshotMaker
 from coedit.store.objects.archive import Segment
-from coedit.store.redis.connection import connect
 from coedit.store.redis.topology import Nodes
 from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.trim import Trimmer
-from tests.redis_server import redis_server
 from tests.snapshotter_setup import CHAIN_KEY, SHARDS, Author, Store
 
 NAME = document_id("notes")
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
-    with redis_server(tmp_path / "redis") as url:
-        async with connect(url) as redis:
-            yield redis
 
 
 @pytest.fixture

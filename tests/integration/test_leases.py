@@ -2,37 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from redis.asyncio import Redis
 
 from coedit.store.keys import Shard
-from coedit.store.redis.connection import connect
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.lease_thread import LeaseThread
 from coedit.store.redis.leases import ShardLeases
 from coedit.store.redis.topology import Nodes
-from tests.redis_server import redis_server
 from tests.system import eventually
 
 SHARDS = 12
 TTL_SECONDS = 3.0
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = connect(redis_url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 class Member:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -20,19 +20,12 @@ from tests.presence_setup import (
     PresenceProcess,
     flushed,
     presence,
-    running_valkey,
     until,
 )
 
 NOTES = DocumentId("notes")
 SHARD = shard_of(NOTES, SHARD_COUNT)
 A = ClientId("a")
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
 
 
 @pytest.fixture

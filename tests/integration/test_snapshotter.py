@@ -1,7 +1,6 @@
 """The snapshotter as a process, on a real Valkey: nothing is lost, and one document's trouble stays its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,26 +13,10 @@ from coedit.identifiers import ClientId, document_id, escape
 from coedit.ot.delta import Delta
 from coedit.protocol.events import SnapshotStored, decode_events
 from coedit.store.keys import Shard
-from coedit.store.redis.connection import connect
-from tests.redis_server import redis_server
 from tests.snapshotter_setup import Author, Process, Store, snapshotter, until
 
 NEVER = 3600
 STRANGE_IDS = ["room a/b?x", "é%2F", "..", "😀", "x" * 255, "日" * 85]
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = connect(redis_url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

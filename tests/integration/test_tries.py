@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,10 @@ from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
-from coedit.store.redis.connection import connect
 from coedit.store.redis.topology import Nodes
 from tests.integration.raw_client import Message, RawClient
 from tests.integration.yjs_client import YjsClient
 from tests.poisoned import APPLIED, DECIDED, DECODED, FOLDED, REBASED, started_again
-from tests.redis_server import redis_server
 from tests.system import System, eventually
 
 NOTES, OTHER = DocumentId("notes"), DocumentId("other")
@@ -31,20 +29,6 @@ _AT_LAST_SECONDS = 120.0
 """Four processes have to start and end, one after the other."""
 _REFUSED = 4422
 """How a Yjs client is sent away that sent what it must not send again."""
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = connect(redis_url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 def tries(redis: Redis, owner: str) -> Tries:

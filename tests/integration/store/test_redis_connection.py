@@ -1,7 +1,7 @@
 """What becomes of commands and subscriptions when Redis drops a connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -11,13 +11,6 @@ from coedit.errors import UnavailableError
 from coedit.store.redis.connection import TROUBLE, connect
 from coedit.store.redis.durability import Durability
 from coedit.store.redis.topology import Nodes
-from tests.presence_setup import running_valkey
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,26 +6,13 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.errors import DivergedError, RevisionTooOldError, UnavailableError
-from coedit.identifiers import ClientSequence, Revision
+from coedit.identifiers import ClientId, ClientSequence, Revision
 from coedit.ot.bridge import Bridge
 from coedit.protocol.events import HeadAt, Repeated, encode_events
 from services.gateway.documents.mending import BehindClientError
-from services.gateway.documents.open_document import OpenDocument
 from tests.system import eventually
-from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions, subscription
-
-
-async def _settled(document: OpenDocument) -> None:
-    """Wait until nothing is being mended."""
-    async with asyncio.timeout(5):
-        while document.mending.task is not None and not document.mending.task.done():
-            await asyncio.sleep(0)
-
-
-def _joined(document: OpenDocument, outlet: FakeOutlet, revision: int) -> None:
-    one = subscription(outlet)
-    document.join(one, Revision(revision))
-    one.is_live = True
+from tests.unit.gateway.documents.scenes import joined, joined_at_5, opened_at_5, settled
+from tests.unit.gateway.fakes import FakeOutlet, FakeStore, revisions
 
 
 async def test_commits_that_were_read_to_open_are_not_kept() -> None:
@@ -35,26 +22,20 @@ async def test_commits_that_were_read_to_open_are_not_kept() -> None:
 
 
 async def test_gap_in_what_the_channel_brings_is_filled_in_order() -> None:
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.head = 8
     store.publish(8, 8)
-    await _settled(document)
+    await settled(document)
     store.commit()
     assert revisions(outlet.sent) == [6, 7, 8, 9]
     assert outlet.dropped == []
 
 
 async def test_head_tells_of_a_last_commit_that_was_missed() -> None:
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.head = 6
     store.on_message(encode_events([HeadAt(1, Revision(6), "1/6")]))
-    await _settled(document)
+    await settled(document)
     assert revisions(outlet.sent) == [6]
 
 
@@ -73,22 +54,14 @@ async def test_commit_just_before_the_subscription_is_in_what_is_read_after_it()
 
 
 async def test_own_commit_comes_as_an_ack() -> None:
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    one = subscription(outlet, "ada")
-    document.join(one, Revision(5))
-    one.is_live = True
+    store, _, outlet = await joined_at_5("ada")
     store.commit()
     assert [(message["type"], message["revision"]) for message in outlet.sent] == [("ack", 6)]
 
 
 async def test_commits_that_come_while_a_gap_is_mended_are_not_taken_for_another_history() -> None:
     """The position is read, a commit comes by the channel, and only then the answer is looked at."""
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
 
     left = [1, 2]
 
@@ -98,7 +71,7 @@ async def test_commits_that_come_while_a_gap_is_mended_are_not_taken_for_another
 
     store.after_position = store.after_load = commit
     document._on_subscribed_again()
-    await _settled(document)
+    await settled(document)
     assert outlet.dropped == []
     assert document.feed.head == store.head
 
@@ -123,11 +96,11 @@ async def test_commit_that_comes_before_the_head_is_known_is_no_other_history() 
 
     store.before_position, store.after_position = commit_early, open_first
     content = await document.content()
-    _joined(document, outlet, content.revision)
+    joined(document, outlet, content.revision)
     store.after_load = commit_late
     store.commit()
     is_open.set()
-    await _settled(document)
+    await settled(document)
     assert outlet.dropped == []
     assert document.feed.head == store.head
 
@@ -144,32 +117,26 @@ async def test_document_whose_head_could_not_be_read_is_read_by_the_next_who_ope
         await document.content()
     store.before_position = was
     content = await document.content()
-    _joined(document, outlet, content.revision)
-    await _settled(document)
+    joined(document, outlet, content.revision)
+    await settled(document)
     assert (document.feed.epoch, document.feed.head) == (1, 5)
     assert outlet.dropped == []
 
 
 async def test_other_history_is_told_to_everybody() -> None:
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.epoch, store.head = 2, 3
     document._on_subscribed_again()
-    await _settled(document)
+    await settled(document)
     # Who is not further than where the two part can go on: they open again, and are told then.
     assert [(error.code, error.retryable) for error in outlet.dropped] == [("unavailable", True)]
     assert (document.feed.epoch, document.feed.head) == (2, 3)
 
 
 async def test_what_redis_lost_is_given_back_from_memory_and_by_clients() -> None:
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.commit(3)
-    await _settled(document)
+    await settled(document)
     store.head = 2
     document._on_subscribed_again()
     await eventually(lambda: bool(outlet.sent) and outlet.sent[-1]["type"] == "recall", "the client is asked")
@@ -179,19 +146,16 @@ async def test_what_redis_lost_is_given_back_from_memory_and_by_clients() -> Non
     assert (outlet.sent[-1]["revision"], outlet.sent[-1]["mac"]) == (2, "1/2")
     assert document.is_behind
     store.head = 8
-    await _settled(document)
+    await settled(document)
     assert (document.is_behind, document.feed.head, outlet.dropped) == (False, 8, [])
 
 
 async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> None:
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.commit()
     store.fork_at, store.head = 4, 9
     document._on_subscribed_again()
-    await _settled(document)
+    await settled(document)
     assert [error.code for error in outlet.dropped] == ["unavailable"]
     given, seen = store.offers  # what the document has gone on without, for the owner to report
     assert seen.revision == 6
@@ -203,9 +167,7 @@ async def test_other_mac_at_the_revision_that_is_known_is_another_history() -> N
 
 async def test_what_redis_has_of_another_history_is_not_given_out_with_our_commits_behind_it() -> None:
     """It was written on before we could give back what it had lost: whoever opens it waits until that is known."""
-    store = FakeStore(head=5)
-    document = store.document()
-    await document.content()
+    store, document = await opened_at_5()
     store.commit(3)
     store.fork_at, store.head = 7, 7
     with pytest.raises(UnavailableError):
@@ -221,9 +183,9 @@ async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     store.epoch, store.began_at = 2, {2: 6}
     document = store.document()
     await document.content()
-    _joined(document, outlet, 4)
+    joined(document, outlet, 4)
     store.commit(3)
-    await _settled(document)
+    await settled(document)
     store.epoch, store.head = 1, 5
     document._on_subscribed_again()
     await eventually(lambda: bool(store.offers), "it is offered")
@@ -231,7 +193,7 @@ async def test_what_was_lost_together_with_its_epoch_is_given_back() -> None:
     assert given.before == "1/5"
     assert (seen.epoch, seen.revision, [commit.revision for commit in given.commits]) == (2, 8, [6, 7, 8])
     store.epoch, store.head = 2, 8
-    await _settled(document)
+    await settled(document)
     assert (document.feed.epoch, document.feed.head, outlet.dropped) == (2, 8, [])
     store.epoch, store.head = 1, 5
     with pytest.raises(BehindClientError):
@@ -246,20 +208,17 @@ async def test_beginning_of_an_epoch_that_was_lost_is_told_to_the_owner() -> Non
     store.epoch, store.began_at = 2, {2: 6}
     document = store.document()
     await document.content()
-    _joined(document, outlet, 5)
+    joined(document, outlet)
     store.epoch = 1
     document._on_subscribed_again()
-    await _settled(document)
+    await settled(document)
     assert [(seen.epoch, seen.revision, seen.mac) for seen in store.offers] == [(2, 5, "1/5")]
     assert (document.feed.epoch, document.feed.head) == (1, 5)
 
 
 async def test_commit_of_another_history_is_not_told_behind_ours() -> None:
     """It comes by the channel before the two were compared, and its revision is the next one."""
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.commit(3)
 
     async def commit() -> None:
@@ -269,16 +228,14 @@ async def test_commit_of_another_history_is_not_told_behind_ours() -> None:
 
     store.fork_at, store.head, store.after_position = 7, 8, commit
     document._on_subscribed_again()
-    await _settled(document)
+    await settled(document)
     assert revisions(outlet.sent) == [6, 7, 8]
     assert [error.code for error in outlet.dropped] == ["unavailable"]
 
 
 async def test_document_that_was_read_just_before_its_epoch_ended_is_not_given_out() -> None:
     """Its client would be in an epoch of which nobody tells it any more."""
-    store = FakeStore(head=5)
-    document = store.document()
-    await document.content()
+    store, document = await opened_at_5()
     store.commit()
 
     async def begin_epoch() -> None:
@@ -291,9 +248,7 @@ async def test_document_that_was_read_just_before_its_epoch_ended_is_not_given_o
 
 
 async def test_client_of_another_history_is_not_resumed_with_our_commits_behind_it() -> None:
-    store = FakeStore(head=5)
-    document = store.document()
-    await document.content()
+    store, document = await opened_at_5()
     store.commit(3)
     store.fork_at, store.head = 7, 7
     with pytest.raises(UnavailableError):
@@ -312,7 +267,7 @@ async def test_owner_of_a_document_that_was_written_on_too_soon_sees_where_the_h
     assert (seen.revision, given.before) == (5, "1/2")
     assert [commit.mac for commit in given.commits] == ["1/3", "1/4", "1/5"]
     store.epoch = 2
-    await _settled(document)
+    await settled(document)
     assert (document.feed.epoch, document.feed.head) == (2, 4)
 
 
@@ -322,7 +277,7 @@ async def test_bridged_document_is_given_back_by_a_gateway_that_opened_it_just_n
     store.bridge = Bridge(Revision(1), "text", "content")
     document = store.document()
     await document.content()
-    _joined(document, outlet, 5)
+    joined(document, outlet)
     store.commit(2)
     store.head = 3
     document._on_subscribed_again()
@@ -330,28 +285,23 @@ async def test_bridged_document_is_given_back_by_a_gateway_that_opened_it_just_n
     given, _ = store.offers[:2]
     assert (given.before, [commit.revision for commit in given.commits]) == ("1/3", [4, 5, 6, 7])
     store.head = 7
-    await _settled(document)
+    await settled(document)
     assert outlet.dropped == []
 
 
 async def test_gap_that_is_kept_nowhere_ends_the_waiting() -> None:
     """What was lost between the archive and the newest snapshot never comes: its clients open the document again."""
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    _joined(document, outlet, 5)
+    store, document, outlet = await joined_at_5()
     store.head, store.kept_from = 9, 8
     document._on_subscribed_again()
-    await _settled(document)
+    await settled(document)
     assert [error.code for error in outlet.dropped] == ["unavailable"]
     assert document.feed.head == 9
 
 
 async def test_page_of_what_redis_has_lost_may_come_back() -> None:
     """To whoever is caught up it is no reason to give up an edit: what the feed knows is being given back."""
-    store = FakeStore(head=5)
-    document = store.document()
-    await document.content()
+    store, document = await opened_at_5()
     store.head = 3
     with pytest.raises(UnavailableError):
         await document.page_after(Revision(1))
@@ -362,13 +312,8 @@ async def test_page_of_what_redis_has_lost_may_come_back() -> None:
 
 async def test_repeat_of_a_commit_that_was_missed_fills_the_gap() -> None:
     """The commit's own message was lost: its author, who sends again, must get the ack all the same."""
-    store, outlet = FakeStore(head=5), FakeOutlet()
-    document = store.document()
-    await document.content()
-    one = subscription(outlet, "ada")
-    document.join(one, Revision(5))
-    one.is_live = True
+    store, document, outlet = await joined_at_5("ada")
     store.head = 6
-    store.on_message(encode_events([Repeated(one.client_id, ClientSequence(6), Revision(6))]))
-    await _settled(document)
+    store.on_message(encode_events([Repeated(ClientId("ada"), ClientSequence(6), Revision(6))]))
+    await settled(document)
     assert [(message["type"], message["revision"]) for message in outlet.sent] == [("ack", 6)]

@@ -26,18 +26,6 @@ from tests.system import eventually
 from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, document_of, seat_of
 
 
-@pytest.fixture
-def store() -> FakeYjsStore:
-    store = FakeYjsStore()
-    store.commit(3)
-    return store
-
-
-@pytest.fixture
-def outlet() -> FakeYjsOutlet:
-    return FakeYjsOutlet()
-
-
 def _update(text: str = "new", client: int = 7) -> bytes:
     doc: Doc[Any] = Doc(client_id=client)
     doc.get("content", type=Text).insert(0, text)

@@ -22,18 +22,6 @@ from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, document_o
 OTTO = Presence(ClientId("otto"), AuthorId("otto"), "Otto", "#ff0000", Revision(3), Caret(1, 3))
 
 
-@pytest.fixture
-def store() -> FakeYjsStore:
-    store = FakeYjsStore()
-    store.commit(3)
-    return store
-
-
-@pytest.fixture
-def outlet() -> FakeYjsOutlet:
-    return FakeYjsOutlet()
-
-
 def entries(outlet: FakeYjsOutlet) -> list[Entry]:
     """All that a client was told of others, in order."""
     told: list[Entry] = []
