@@ -13,7 +13,7 @@ from typing import Any, cast
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
-from coedit.ot.retract import Selection
+from coedit.ot.past.retract import Selection
 from coedit.protocol.log_entry import encode_commit
 from coedit.store.documents.history import History
 from coedit.store.documents.log import DocumentLog, Position

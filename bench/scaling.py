@@ -22,12 +22,12 @@ from coedit.formats.table import FORMATS, export_document, import_document
 from coedit.formats.yjs_update import write_yjs
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision, document_id
 from coedit.ot import Delete, Delta, Insert, Retain, apply, compose, diff, invert, transform
-from coedit.ot.attributes import Attributes
-from coedit.ot.blame import Blame
 from coedit.ot.commit import Commit, Submission
-from coedit.ot.ops import Op
-from coedit.ot.rebase import Rebase
-from coedit.ot.retract import Retraction, Selection
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Op
+from coedit.ot.past.blame import Blame
+from coedit.ot.past.retract import Retraction, Selection
+from coedit.ot.roles.rebase import Rebase
 from coedit.protocol.yjs.gate import check_text, lacks
 from coedit.protocol.yjs.shadow import shadow
 from coedit.protocol.yjs.update import decode_update

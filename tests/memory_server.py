@@ -4,9 +4,9 @@ import json
 from collections import deque
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
-from coedit.ot.authority import AlreadyCommitted, Authority
 from coedit.ot.commit import Caret, Commit, Submission
 from coedit.ot.delta import Delta
+from coedit.ot.roles.authority import AlreadyCommitted, Authority
 from coedit.protocol.client_session import Message
 from coedit.protocol.log_entry import commit_fields
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from coedit.ot.authority import Authority
+from coedit.ot.roles.authority import Authority
 from coedit.store.objects.folding import Fold
 from services.transformer.deciding import aside, large_updates
 from services.transformer.deciding import yjs as yjs_decide

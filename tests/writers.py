@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from coedit.client import Document
 from coedit.ot import Delete, Delta, Insert
-from coedit.ot.utf16 import from_units
+from coedit.ot.parts.utf16 import from_units
 
 # CJK, then CJK outside the BMP (two code units each), emoji, private use: enough for any test.
 _IDENTITIES = [

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, document_id
 from coedit.ot.commit import Submission
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.protocol.events import Committed, Event, Rejected, YjsHeld, YjsTaken, decode_events
 from coedit.protocol.yjs.update import decode_state_vector
 from coedit.protocol.yjs_submission import YjsSubmission

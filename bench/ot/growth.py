@@ -3,7 +3,7 @@
 from timeit import repeat
 
 from coedit.ot import Delta, apply
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 
 
 def main() -> None:

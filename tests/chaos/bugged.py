@@ -12,9 +12,9 @@ from typing import Any
 
 import coedit.store.writes.commit as commit_script_module
 from coedit.identifiers import ClientId, DocumentId, Revision
-from coedit.ot.authority import Authority
 from coedit.ot.commit import Commit
-from coedit.ot.rebase import Rebase
+from coedit.ot.roles.authority import Authority
+from coedit.ot.roles.rebase import Rebase
 from coedit.protocol.events import Committed, decode_events
 from coedit.store.objects.archive import Archive, Segment
 from coedit.store.scripts import source

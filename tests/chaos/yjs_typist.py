@@ -11,7 +11,7 @@ from pycrdt import Doc, Provider, Text
 
 from coedit.identifiers import escape
 from coedit.ot import Delta
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.protocol.server_session import CloseCode
 from tests.chaos.history import History
 from tests.writers import Ledger, Made

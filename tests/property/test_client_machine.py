@@ -16,7 +16,7 @@ from coedit.errors import CoeditError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Caret, Commit
 from coedit.ot.delta import Delta
-from coedit.ot.replica import Synchronized
+from coedit.ot.roles.replica import Synchronized
 from coedit.protocol.client_session import ClientDocument
 from coedit.testing.strategies import atom_sizes, deltas
 from tests.client_world import Client, World

@@ -13,10 +13,10 @@ from coedit.crdt.document import ROOT, YjsDocument
 from coedit.crdt.sequence import Kind, items_in_order
 from coedit.identifiers import document_id
 from coedit.ot.apply import apply
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
-from coedit.ot.values import same
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Insert
+from coedit.ot.parts.values import same
 from coedit.testing.strategies import deltas, documents
 from tests.laws import costly_law
 from tests.property.test_yjs_sides import Peer

@@ -10,8 +10,8 @@ from coedit.errors import CoeditError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot import Delta, Insert
 from coedit.ot.apply import apply
-from coedit.ot.authority import AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
+from coedit.ot.roles.authority import AlreadyCommitted, Authority
 from coedit.ot.transform import transform
 
 _RUNS = 150

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from coedit.formats import FORMATS, export_document, import_document
 from coedit.formats.lines import DIVIDER, Line, Run, document_of
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
+from coedit.ot.parts.attributes import Attributes
 from coedit.testing.strategies import documents
 from tests.laws import heavy_law
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from coedit.errors import LengthMismatchError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot import Delete, Delta, Retain, apply
-from coedit.ot.blame import Blame, Run
 from coedit.ot.commit import Commit
-from coedit.ot.retract import Retraction, Selection
+from coedit.ot.past.blame import Blame, Run
+from coedit.ot.past.retract import Retraction, Selection
 from coedit.testing.strategies import deltas
 from tests.laws import SEED, costly_law
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coedit.errors import InvalidDeltaError, LengthMismatchError, SplitSurrogateError
 from coedit.ot import Delta, apply, compose, diff, invert, transform, transform_position
-from coedit.ot.ops import Delete
+from coedit.ot.parts.ops import Delete
 from coedit.testing.strategies import atom_sizes, deltas, documents, splices
 from tests.laws import costly_law, law
 

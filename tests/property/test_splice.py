@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from coedit.errors import SplitSurrogateError
 from coedit.ot import Delta, apply
-from coedit.ot.attributes import Attributes
 from coedit.ot.compose import composed_in_general
 from coedit.ot.invert import inverted_in_general
-from coedit.ot.ops import Delete, Embed, Insert, Op, Retain
-from coedit.ot.splice import Ops, compose_splices, invert_splice, splice_of, transform_splices
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Delete, Embed, Insert, Op, Retain
+from coedit.ot.parts.splice import Ops, compose_splices, invert_splice, splice_of, transform_splices
 from coedit.ot.transform import transformed_in_general
 from coedit.testing.notation import delta
 from coedit.testing.strategies import deltas, documents, splices

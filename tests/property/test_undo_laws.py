@@ -8,10 +8,10 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from coedit.ot import Delete, Delta, apply
-from coedit.ot.attributes import Attributes
-from coedit.ot.ops import Insert, Retain
-from coedit.ot.undo import UndoHistory
-from coedit.ot.utf16 import from_units, to_units
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Insert, Retain
+from coedit.ot.parts.utf16 import from_units, to_units
+from coedit.ot.past.undo import UndoHistory
 from coedit.testing.strategies import atom_sizes, deltas, documents, format_changes, formats
 from tests.laws import costly_law
 

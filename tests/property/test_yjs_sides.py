@@ -11,8 +11,8 @@ from coedit.crdt.document import YjsDocument
 from coedit.identifiers import document_id
 from coedit.ot.apply import apply
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Retain
-from coedit.ot.utf16 import from_units, utf8_length
+from coedit.ot.parts.ops import Delete, Insert, Retain
+from coedit.ot.parts.utf16 import from_units, utf8_length
 from coedit.protocol.yjs.update import decode_state_vector
 from coedit.testing.strategies import deltas
 from tests.laws import costly_law

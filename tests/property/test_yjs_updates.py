@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
 from coedit.errors import CoeditError
-from coedit.ot.utf16 import unit_length
+from coedit.ot.parts.utf16 import unit_length
 from coedit.protocol.yjs.awareness import read_entries
 from coedit.protocol.yjs.gate import Needs, check_text, is_text, lacks
 from coedit.protocol.yjs.hocuspocus import read_frame

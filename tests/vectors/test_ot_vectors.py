@@ -17,7 +17,7 @@ import pytest
 
 from coedit.errors import InvalidDeltaError
 from coedit.ot import Delta, apply, compose, diff, invert, transform, transform_position
-from coedit.ot.attributes import (
+from coedit.ot.parts.attributes import (
     compose_attributes,
     diff_attributes,
     invert_attributes,

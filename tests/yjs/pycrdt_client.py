@@ -10,8 +10,8 @@ from pycrdt import Channel, Decoder, Doc, Provider, Text
 
 from coedit.identifiers import escape
 from coedit.ot import Delta
-from coedit.ot.ops import Insert
-from coedit.ot.utf16 import has_lone_surrogate, utf8_length
+from coedit.ot.parts.ops import Insert
+from coedit.ot.parts.utf16 import has_lone_surrogate, utf8_length
 from tests.yjs.somewhere import off_pairs
 
 _PAUSE_SECONDS = 0.05

@@ -4,7 +4,7 @@ import random
 
 from coedit.client import connect
 from coedit.ot import Delete, Delta, Insert, Retain
-from coedit.ot.ops import Op
+from coedit.ot.parts.ops import Op
 from tests.system import System
 from tests.yjs.convergence import all_equal, stored
 from tests.yjs.node_clients import NodeClients

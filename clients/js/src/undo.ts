@@ -1,5 +1,5 @@
 /**
- * Undo and redo of one replica's own edits, whatever others do in between: `coedit.ot.undo` in TypeScript.
+ * Undo and redo of one replica's own edits, whatever others do in between: `coedit.ot.past.undo` in TypeScript.
  *
  * A stack of inverses is a chain: the top one fits the document that is shown, each other one the document after those
  * above it. What others do is carried down the chain, as the first of every transform: so an inverse deletes nothing

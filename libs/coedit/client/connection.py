@@ -18,7 +18,7 @@ from coedit.client.history import DocumentHistory
 from coedit.client.inbox import Inbox
 from coedit.errors import CoeditError, UnauthorizedError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
-from coedit.ot.undo import MAX_STEPS, UndoHistory
+from coedit.ot.past.undo import MAX_STEPS, UndoHistory
 from coedit.protocol.client_session import ClientDocument, Message
 from coedit.protocol.codec import Codec
 

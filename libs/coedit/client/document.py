@@ -11,7 +11,7 @@ from coedit.identifiers import Revision
 from coedit.ot.commit import Caret
 from coedit.ot.delta import Delta
 from coedit.ot.diff import diff
-from coedit.ot.replica import Synchronized
+from coedit.ot.roles.replica import Synchronized
 from coedit.presence.roster import Presence
 from coedit.protocol.client_session import Change, ClientDocument, Loss, Message, Rejection
 

@@ -13,9 +13,9 @@ from coedit.client.events import DocumentError
 from coedit.client.rest import refusal_of
 from coedit.errors import UnavailableError
 from coedit.identifiers import AuthorId, Revision, VersionName, document_id, escape
-from coedit.ot.blame import Run
-from coedit.ot.changes import Change
 from coedit.ot.delta import Delta
+from coedit.ot.past.blame import Run
+from coedit.ot.past.changes import Change
 
 _PATIENCE_SECONDS = 90.0
 _ATTEMPTS = 3

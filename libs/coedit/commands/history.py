@@ -13,8 +13,8 @@ import orjson
 from coedit.client.history import DocumentHistory, NamedVersion, PastEdit
 from coedit.commands.document import Commands
 from coedit.errors import InvalidRequestError
-from coedit.ot.changes import Change
-from coedit.ot.utf16 import from_units, to_units
+from coedit.ot.parts.utf16 import from_units, to_units
+from coedit.ot.past.changes import Change
 
 _MOMENT = "head, a revision, @TIME or version:NAME"
 

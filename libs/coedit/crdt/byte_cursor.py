@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from coedit.ot.attributes import Attributes
-from coedit.ot.ops import Insert, Op
-from coedit.ot.utf16 import from_units, unit_length, utf8_length
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Insert, Op
+from coedit.ot.parts.utf16 import from_units, unit_length, utf8_length
 
 _RUNS_AT_ONCE = 64
 

@@ -13,10 +13,10 @@ import orjson
 
 from coedit.crdt.sequence import Item, Kind
 from coedit.errors import LengthMismatchError
-from coedit.ot.attributes import Attributes, compose_attributes
-from coedit.ot.ops import Delete, Embed, Insert, Op
-from coedit.ot.utf16 import from_units
-from coedit.ot.values import JsonValue, same
+from coedit.ot.parts.attributes import Attributes, compose_attributes
+from coedit.ot.parts.ops import Delete, Embed, Insert, Op
+from coedit.ot.parts.utf16 import from_units
+from coedit.ot.parts.values import JsonValue, same
 from coedit.protocol.yjs.delete_set import write_delete_set
 from coedit.protocol.yjs.lib0 import write_bytes, write_text, write_uint
 from coedit.protocol.yjs.update import EMBED, FORMAT, STRING, Block, Id

@@ -18,15 +18,15 @@ from coedit.crdt.panics import panics_caught
 from coedit.crdt.sequence import items_in_order
 from coedit.identifiers import DocumentId
 from coedit.ot.apply import apply
-from coedit.ot.attributes import Attributes, compose_attributes
 from coedit.ot.compose import compose
-from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Op, Retain
-from coedit.ot.utf16 import from_units
-from coedit.ot.values import canonical_object, same
+from coedit.ot.parts.attributes import Attributes, compose_attributes
+from coedit.ot.parts.cursor import OpCursor
+from coedit.ot.parts.ops import Delete, Insert, Op, Retain
+from coedit.ot.parts.utf16 import from_units
+from coedit.ot.parts.values import canonical_object, same
+from coedit.ot.parts.writer import OpWriter
 from coedit.ot.wire import checked_op
-from coedit.ot.writer import OpWriter
 from coedit.protocol.yjs.delete_set import with_cheap_deletes
 from coedit.protocol.yjs.ids import server_id
 from coedit.protocol.yjs.update import Id, decode_state_vector, decode_update, encode_state_vector

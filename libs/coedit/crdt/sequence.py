@@ -14,8 +14,8 @@ import orjson
 from pycrdt import Doc, Text
 
 from coedit.errors import DamagedError, InvalidUpdateError
-from coedit.ot.utf16 import unit_length
-from coedit.ot.values import JsonValue, canonical
+from coedit.ot.parts.utf16 import unit_length
+from coedit.ot.parts.values import JsonValue, canonical
 from coedit.protocol.yjs.lib0 import Reader, write_text
 from coedit.protocol.yjs.update import COLLECTED, DELETED, EMBED, FORMAT, STRING, Id
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from coedit.crdt.document import Taken, YjsDocument
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.protocol.yjs.delete_set import in_parts, with_cheap_deletes
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.lib0 import Reader

@@ -14,8 +14,8 @@ import nh3
 
 from coedit.formats.addresses import is_safe_image, is_safe_link
 from coedit.formats.lines import ALIGNMENTS, DIVIDER, LISTS, MAX_INDENT, Line, Run, document_of, is_language
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
+from coedit.ot.parts.attributes import Attributes
 
 _MARKS: dict[str, Attributes] = {
     "b": {"bold": True},

@@ -11,8 +11,8 @@ from itertools import groupby
 
 from coedit.formats.addresses import is_safe_image
 from coedit.formats.lines import MISSING, Line, Run, lines_of
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
+from coedit.ot.parts.attributes import Attributes
 
 _TAGS = (("code", "code"), ("strike", "s"), ("underline", "u"), ("italic", "em"), ("bold", "strong"))
 """From the inside to the outside."""

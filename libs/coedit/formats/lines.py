@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
 from coedit.formats.addresses import is_safe_image, is_safe_link
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Embed, Insert
-from coedit.ot.utf16 import from_units
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Embed, Insert
+from coedit.ot.parts.utf16 import from_units
 
 DIVIDER: Embed = {"divider": True}
 MISSING = "\ufffc"

@@ -7,9 +7,9 @@ from markdown_it.token import Token
 
 from coedit.formats.addresses import is_safe_image, is_safe_link
 from coedit.formats.lines import DIVIDER, MAX_INDENT, Line, Run, document_of, is_language
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Embed
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Embed
 
 _MARKS = {"strong": "bold", "em": "italic", "s": "strike"}
 _BOXES = {"[ ]": "unchecked", "[x]": "checked", "[X]": "checked"}

@@ -7,8 +7,8 @@ from itertools import groupby, pairwise
 
 from coedit.formats.addresses import is_safe_image
 from coedit.formats.lines import MISSING, Line, Run, lines_of
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
+from coedit.ot.parts.attributes import Attributes
 
 CARRIED = frozenset({"bold", "italic", "strike", "code", "link"})
 _MARKS = (("bold", "**"), ("italic", "_"), ("strike", "~~"))

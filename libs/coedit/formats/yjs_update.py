@@ -15,8 +15,8 @@ from coedit.crdt.document import ROOT
 from coedit.crdt.whole_characters import without_cuts
 from coedit.errors import CoeditError, InvalidFormatError, InvalidUpdateError
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
-from coedit.ot.utf16 import from_units, utf8_length
+from coedit.ot.parts.ops import Insert
+from coedit.ot.parts.utf16 import from_units, utf8_length
 from coedit.protocol.yjs.delete_set import with_cheap_deletes
 from coedit.protocol.yjs.gate import check_splits
 from coedit.protocol.yjs.update import decode_update

@@ -5,7 +5,7 @@ from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
 from coedit.ot.diff import diff
 from coedit.ot.invert import invert
-from coedit.ot.ops import Delete, Insert, Retain
+from coedit.ot.parts.ops import Delete, Insert, Retain
 from coedit.ot.position import transform_position
 from coedit.ot.transform import transform
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from coedit.ot.attributes import Attributes, compose_attributes
-from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Op
-from coedit.ot.splice import Ops, compose_splices
-from coedit.ot.writer import OpWriter
+from coedit.ot.parts.attributes import Attributes, compose_attributes
+from coedit.ot.parts.cursor import OpCursor
+from coedit.ot.parts.ops import Delete, Insert, Op
+from coedit.ot.parts.splice import Ops, compose_splices
+from coedit.ot.parts.writer import OpWriter
 
 
 def compose(first: Delta, second: Delta) -> Delta:

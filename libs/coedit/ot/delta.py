@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from coedit.errors import InvalidDeltaError
-from coedit.ot.attributes import same_attributes
-from coedit.ot.cursor import target_length
-from coedit.ot.ops import Delete, Insert, Op, Retain, op_weight
-from coedit.ot.utf16 import from_units
-from coedit.ot.values import JsonValue, same
+from coedit.ot.parts.attributes import same_attributes
+from coedit.ot.parts.cursor import target_length
+from coedit.ot.parts.ops import Delete, Insert, Op, Retain, op_weight
+from coedit.ot.parts.utf16 import from_units
+from coedit.ot.parts.values import JsonValue, same
+from coedit.ot.parts.writer import OpWriter
 from coedit.ot.wire import MAX_ATTRIBUTES, checked_op, read_ops, write_op
-from coedit.ot.writer import OpWriter
 
 _EMBED_IN_TEXT = "\ufffc"
 
@@ -32,7 +32,7 @@ class Delta:
     __slots__ = ("_document_length", "_tail", "ops")
 
     ops: tuple[Op, ...]
-    """The ops, inserted text being unit strings (see `coedit.ot.utf16`)."""
+    """The ops, inserted text being unit strings (see `coedit.ot.parts.utf16`)."""
     _tail: int
     _document_length: int | None
     """What `document_length` returns, once it is known; -1 for a delta that is no document."""

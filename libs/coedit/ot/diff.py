@@ -5,13 +5,13 @@ from json import dumps
 from diff_match_patch import diff_match_patch
 
 from coedit.errors import InvalidDeltaError
-from coedit.ot.attributes import diff_attributes
-from coedit.ot.cursor import OpCursor, target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Embed, Insert
-from coedit.ot.utf16 import from_units, unit_length
-from coedit.ot.values import same
-from coedit.ot.writer import OpWriter
+from coedit.ot.parts.attributes import diff_attributes
+from coedit.ot.parts.cursor import OpCursor, target_length
+from coedit.ot.parts.ops import Embed, Insert
+from coedit.ot.parts.utf16 import from_units, unit_length
+from coedit.ot.parts.values import same
+from coedit.ot.parts.writer import OpWriter
 
 _MAX_HALF_MATCH = 10_000
 """Up to how many characters a middle in common is looked for: that takes quadratic time, and looks at no clock."""

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from coedit.ot.apply import length_beyond
-from coedit.ot.attributes import Attributes, invert_attributes
-from coedit.ot.cursor import OpCursor, target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Op
-from coedit.ot.splice import Ops, invert_splice
-from coedit.ot.writer import OpWriter
+from coedit.ot.parts.attributes import Attributes, invert_attributes
+from coedit.ot.parts.cursor import OpCursor, target_length
+from coedit.ot.parts.ops import Delete, Insert, Op
+from coedit.ot.parts.splice import Ops, invert_splice
+from coedit.ot.parts.writer import OpWriter
 
 
 def invert(delta: Delta, base: Delta) -> Delta:

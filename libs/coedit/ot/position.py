@@ -1,8 +1,8 @@
 """A place in the text, carried over a delta."""
 
-from coedit.ot.cursor import target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert
+from coedit.ot.parts.cursor import target_length
+from coedit.ot.parts.ops import Delete, Insert
 
 
 def transform_position(position: int, delta: Delta, *, stays_before_insert: bool) -> int:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from coedit.ot.attributes import transform_attributes
-from coedit.ot.cursor import target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Op, Retain
-from coedit.ot.splice import Ops, transform_splices
-from coedit.ot.writer import OpWriter
+from coedit.ot.parts.attributes import transform_attributes
+from coedit.ot.parts.cursor import target_length
+from coedit.ot.parts.ops import Delete, Insert, Op, Retain
+from coedit.ot.parts.splice import Ops, transform_splices
+from coedit.ot.parts.writer import OpWriter
 
 
 def transform(first: Delta, second: Delta) -> tuple[Delta, Delta]:

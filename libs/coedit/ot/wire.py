@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from coedit.errors import InvalidDeltaError, LoneSurrogateError, TooLargeError, UnsupportedOpError
 from coedit.identifiers import MAX_SAFE_INTEGER
-from coedit.ot.attributes import Attributes, without_nulls
-from coedit.ot.ops import Delete, Embed, Insert, Op, Retain
-from coedit.ot.utf16 import from_units, has_lone_surrogate, to_units
-from coedit.ot.values import JsonValue, canonical_object, copy_object, has_more_values
-from coedit.ot.writer import OpWriter
+from coedit.ot.parts.attributes import Attributes, without_nulls
+from coedit.ot.parts.ops import Delete, Embed, Insert, Op, Retain
+from coedit.ot.parts.utf16 import from_units, has_lone_surrogate, to_units
+from coedit.ot.parts.values import JsonValue, canonical_object, copy_object, has_more_values
+from coedit.ot.parts.writer import OpWriter
 
 MAX_OPS = 20_000
 """In what a client may send at once: deciding about so many takes about half a second, and keeps others waiting.

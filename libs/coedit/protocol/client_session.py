@@ -15,9 +15,9 @@ from coedit.ot.commit import Caret, Commit
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
 from coedit.ot.diff import diff
-from coedit.ot.replica import AwaitingAck, AwaitingAckWithBuffer, Replica, Synchronized
+from coedit.ot.past.undo import UndoHistory
+from coedit.ot.roles.replica import AwaitingAck, AwaitingAckWithBuffer, Replica, Synchronized
 from coedit.ot.transform import transform
-from coedit.ot.undo import UndoHistory
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import Presence, presence_from_fields
 from coedit.protocol.kept_commits import KeptCommits

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert
+from coedit.ot.parts.ops import Delete, Insert
+from coedit.ot.parts.utf16 import from_units, to_units, unit_length
 from coedit.ot.transform import transform
-from coedit.ot.utf16 import from_units, to_units, unit_length
 from coedit.replay.traces import ConcurrentTrace, Patch, TraceError, Transaction, has_astral
 
 START = 0

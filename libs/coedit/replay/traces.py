@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from coedit.errors import CoeditError
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
-from coedit.ot.utf16 import unit_length
+from coedit.ot.parts.utf16 import unit_length
 
 _GZIP = b"\x1f\x8b"
 _Count = Annotated[int, Field(ge=0)]

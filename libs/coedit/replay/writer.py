@@ -13,7 +13,7 @@ from coedit.client.events import Event, Submitted
 from coedit.identifiers import ClientId
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
-from coedit.ot.utf16 import from_units, to_units
+from coedit.ot.parts.utf16 import from_units, to_units
 from coedit.protocol.client_session import Change
 from coedit.replay.intents import START, Intent, Intents, Step, change_identities, inserted_identities
 from coedit.replay.report import ReplayError, Report

@@ -9,7 +9,7 @@ retains and ``-2`` deletes. Attributes follow behind bars: ``|bold`` is ``true``
 """
 
 from coedit.ot.delta import Delta
-from coedit.ot.values import JsonValue
+from coedit.ot.parts.values import JsonValue
 
 
 def delta(notation: str) -> Delta:

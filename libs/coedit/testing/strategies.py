@@ -2,11 +2,11 @@
 
 from hypothesis import strategies as st
 
-from coedit.ot.attributes import Attributes
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Embed, Insert, Op, Retain
-from coedit.ot.utf16 import to_units
-from coedit.ot.values import JsonValue
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.ops import Delete, Embed, Insert, Op, Retain
+from coedit.ot.parts.utf16 import to_units
+from coedit.ot.parts.values import JsonValue
 
 _CHARACTERS = "ab \n\r\t\x00é日한नשל\u0301\u200d\u2028\ufffc😀😁𠀀"
 _CLUSTERS = str.maketrans({"①": "👍🏽", "②": "🇫🇷", "③": "\r\n"})

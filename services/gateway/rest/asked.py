@@ -7,7 +7,7 @@ from aiohttp import web
 
 from coedit.errors import InvalidRequestError
 from coedit.identifiers import author_id
-from coedit.ot.retract import Selection
+from coedit.ot.past.retract import Selection
 from coedit.protocol.moments import read_time
 from services.gateway.rest.bodies import read_whole
 

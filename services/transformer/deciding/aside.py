@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from coedit.errors import CoeditError, OverloadedError, RevisionTooOldError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Commit, Submission
-from coedit.ot.rebase import Rebase
+from coedit.ot.roles.rebase import Rebase
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard

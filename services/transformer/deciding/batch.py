@@ -21,10 +21,10 @@ from coedit.errors import (
     UnavailableError,
 )
 from coedit.identifiers import DocumentId, Revision
-from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Commit, Submission
 from coedit.ot.delta import Delta
-from coedit.ot.rebase import Rebase
+from coedit.ot.roles.authority import Accepted, AlreadyCommitted, Authority
+from coedit.ot.roles.rebase import Rebase
 from coedit.protocol.events import HeadAt, Repeated
 from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.runtime.logs import Sparse

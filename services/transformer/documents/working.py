@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
 from coedit.identifiers import DocumentId, Revision
-from coedit.ot.authority import Authority
 from coedit.ot.bridge import Bridge
+from coedit.ot.roles.authority import Authority
 from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import Position
 from coedit.store.documents.quarantine import Quarantine

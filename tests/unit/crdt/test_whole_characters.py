@@ -10,8 +10,8 @@ from coedit.crdt.whole_characters import WholeCharacters
 from coedit.identifiers import document_id
 from coedit.ot.apply import apply
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
-from coedit.ot.utf16 import from_units
+from coedit.ot.parts.ops import Insert
+from coedit.ot.parts.utf16 import from_units
 from coedit.protocol.yjs.lib0 import write_text, write_uint
 from coedit.protocol.yjs.update import decode_update
 

@@ -15,7 +15,7 @@ from coedit.errors import DamagedError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.protocol.yjs.cut_history import as_yjs_has_them
 from coedit.protocol.yjs.update import decode_update

@@ -6,7 +6,7 @@ import pytest
 
 from coedit.errors import InvalidDeltaError, LoneSurrogateError
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Retain
+from coedit.ot.parts.ops import Delete, Insert, Retain
 from coedit.testing.notation import delta
 
 

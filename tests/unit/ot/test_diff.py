@@ -4,7 +4,7 @@ import pytest
 
 from coedit.errors import InvalidDeltaError
 from coedit.ot import Delta, apply, diff
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.testing.notation import delta
 
 

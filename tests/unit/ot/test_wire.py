@@ -4,7 +4,7 @@ import pytest
 
 from coedit.errors import InvalidDeltaError, LoneSurrogateError, TooLargeError, UnsupportedOpError
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert, Retain
+from coedit.ot.parts.ops import Insert, Retain
 from coedit.ot.wire import MAX_ATTRIBUTES, MAX_OPS, MAX_VALUES
 
 

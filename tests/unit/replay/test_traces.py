@@ -11,7 +11,7 @@ import pytest
 
 from coedit.ot.apply import apply
 from coedit.ot.delta import Delta
-from coedit.ot.utf16 import from_units, unit_length
+from coedit.ot.parts.utf16 import from_units, unit_length
 from coedit.replay.intents import START, Step, change_identities, find_intents, inserted_identities
 from coedit.replay.traces import (
     ConcurrentTrace,

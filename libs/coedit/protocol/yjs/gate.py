@@ -19,7 +19,7 @@ from coedit.errors import (
     TooLargeError,
     WrongRootError,
 )
-from coedit.ot.values import canonical_object
+from coedit.ot.parts.values import canonical_object
 from coedit.ot.wire import MAX_ATTRIBUTES, read_attributes, read_content
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.update import (

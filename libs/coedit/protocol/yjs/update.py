@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from coedit.errors import InvalidUpdateError
-from coedit.ot.utf16 import unit_length
+from coedit.ot.parts.utf16 import unit_length
 from coedit.protocol.yjs.any_value import skip_any
 from coedit.protocol.yjs.lib0 import Reader, write_uint
 

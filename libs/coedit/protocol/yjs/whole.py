@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from coedit.ot.utf16 import unit_length
+from coedit.ot.parts.utf16 import unit_length
 from coedit.protocol.yjs.delete_set import by_client, write_delete_set
 from coedit.protocol.yjs.lib0 import Reader, write_text, write_uint
 from coedit.protocol.yjs.pairs import Pairs

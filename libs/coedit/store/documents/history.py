@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from coedit.errors import CoeditError, DamagedError, FutureRevisionError, NotTextError
 from coedit.identifiers import AuthorId, DocumentId, Revision
 from coedit.ot.apply import apply
-from coedit.ot.blame import Blame, Run
 from coedit.ot.bridge import Bridge
-from coedit.ot.changes import Change, group_changes, is_one_change, joined
 from coedit.ot.commit import Commit
 from coedit.ot.delta import Delta
-from coedit.ot.retract import Retraction, Selection
+from coedit.ot.past.blame import Blame, Run
+from coedit.ot.past.changes import Change, group_changes, is_one_change, joined
+from coedit.ot.past.retract import Retraction, Selection
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard

@@ -6,8 +6,8 @@ import orjson
 
 from coedit.errors import DamagedError, InvalidDeltaError
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
-from coedit.ot.utf16 import to_units
+from coedit.ot.parts.ops import Insert
+from coedit.ot.parts.utf16 import to_units
 
 _BROKEN = (AttributeError, InvalidDeltaError, KeyError, TypeError, ValueError, zlib.error)
 

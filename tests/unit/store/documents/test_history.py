@@ -11,7 +11,7 @@ from coedit.errors import DamagedError, FutureRevisionError, RevisionTooOldError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta, apply
 from coedit.ot.commit import Commit
-from coedit.ot.retract import Selection
+from coedit.ot.past.retract import Selection
 from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.documents import history as module
 from coedit.store.documents.history import History

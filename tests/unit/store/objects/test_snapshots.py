@@ -9,7 +9,7 @@ from coedit.crdt.document import YjsDocument
 from coedit.errors import DamagedError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision, escape
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.store.objects.object_store import ObjectStore, open_object_store
 from coedit.store.objects.rendered import Rendered
 from coedit.store.objects.snapshots import Snapshot, Snapshots, decode_snapshot, encode_snapshot

@@ -11,11 +11,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from coedit.errors import OverloadedError, RevisionTooOldError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
-from coedit.ot import rebase as rebase_module
 from coedit.ot.apply import apply
-from coedit.ot.authority import Accepted, Authority
 from coedit.ot.commit import Caret, Commit, Submission
-from coedit.ot.rebase import Rebase
+from coedit.ot.roles import rebase as rebase_module
+from coedit.ot.roles.authority import Accepted, Authority
+from coedit.ot.roles.rebase import Rebase
 from coedit.protocol.events import Committed, Event, Rejected, Repeated, decode_events
 from coedit.protocol.log_entry import ChainKey, decode_commit, encode_commit
 from coedit.store.documents.log import Position

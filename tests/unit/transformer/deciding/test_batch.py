@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
-from coedit.ot.authority import Authority
 from coedit.ot.commit import Submission
-from coedit.ot.rebase import Rebase
+from coedit.ot.roles.authority import Authority
+from coedit.ot.roles.rebase import Rebase
 from coedit.protocol.events import HeadAt, Rejected, decode_events
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.documents.log import Position

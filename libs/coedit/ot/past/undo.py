@@ -20,7 +20,7 @@ from coedit.ot.apply import apply
 from coedit.ot.compose import compose
 from coedit.ot.delta import Delta
 from coedit.ot.invert import invert
-from coedit.ot.ops import Insert
+from coedit.ot.parts.ops import Insert
 from coedit.ot.transform import transform
 
 MAX_STEPS = 100

@@ -10,9 +10,9 @@ from coedit.errors import (
 )
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot import Delta
-from coedit.ot.authority import Accepted, AlreadyCommitted, Authority
 from coedit.ot.commit import Caret, Commit, Submission
-from coedit.ot.ops import Insert, Retain
+from coedit.ot.parts.ops import Insert, Retain
+from coedit.ot.roles.authority import Accepted, AlreadyCommitted, Authority
 
 
 def _authority(text: str = "", *, max_units: int = 1000) -> Authority:

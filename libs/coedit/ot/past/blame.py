@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from coedit.errors import LengthMismatchError
 from coedit.identifiers import AuthorId, Revision
-from coedit.ot.cursor import target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Insert, Retain
+from coedit.ot.parts.cursor import target_length
+from coedit.ot.parts.ops import Insert, Retain
 
 _MAX_RUNS = 512
 """A block with more is cut in two."""

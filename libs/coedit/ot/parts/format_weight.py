@@ -8,8 +8,8 @@ edit: it is counted anew only where what is known would not be enough.
 from collections.abc import Mapping, Sequence
 
 from coedit.errors import DocumentTooLargeError
-from coedit.ot.ops import Delete, Op
-from coedit.ot.values import value_weight
+from coedit.ot.parts.ops import Delete, Op
+from coedit.ot.parts.values import value_weight
 
 _NAME_WEIGHT = 4
 """The quotes, colon and comma of a member."""

@@ -1,8 +1,8 @@
 import pytest
 
 from coedit.errors import SplitSurrogateError
-from coedit.ot.cursor import OpCursor
 from coedit.ot.delta import Delta
+from coedit.ot.parts.cursor import OpCursor
 from coedit.testing.notation import delta
 
 

@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from coedit.ot.utf16 import from_units, has_lone_surrogate, splits_pair, to_units, unit_length, utf8_length
+from coedit.ot.parts.utf16 import (
+    from_units,
+    has_lone_surrogate,
+    splits_pair,
+    to_units,
+    unit_length,
+    utf8_length,
+)
 
 TEXTS = ["", "abc", "é日本", "😀", "x😀y", "👩‍💻 é\x00 𠀀"]
 

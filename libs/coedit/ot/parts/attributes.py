@@ -8,7 +8,7 @@ never an empty dict. The results share members with the arguments, and nothing i
 
 from typing import TypeAlias
 
-from coedit.ot.values import JsonValue, same
+from coedit.ot.parts.values import JsonValue, same
 
 Attributes: TypeAlias = dict[str, JsonValue]
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple, TypeAlias, final
 
-from coedit.ot.attributes import Attributes
-from coedit.ot.values import JsonValue, value_weight
+from coedit.ot.parts.attributes import Attributes
+from coedit.ot.parts.values import JsonValue, value_weight
 
 _OP_WEIGHT = 16
 
@@ -13,7 +13,7 @@ Embed: TypeAlias = dict[str, JsonValue]
 
 @final
 class Insert(NamedTuple):
-    """Put in text (a unit string, see `coedit.ot.utf16`) or one embed."""
+    """Put in text (a unit string, see `coedit.ot.parts.utf16`) or one embed."""
 
     content: str | Embed
     attributes: Attributes | None = None

@@ -3,7 +3,7 @@ import pytest
 from coedit.errors import UnexpectedMessageError
 from coedit.identifiers import Revision
 from coedit.ot import Delta
-from coedit.ot.replica import AwaitingAck, AwaitingAckWithBuffer, Synchronized
+from coedit.ot.roles.replica import AwaitingAck, AwaitingAckWithBuffer, Synchronized
 
 _A = Delta().insert("a")
 _B = Delta().retain(1).insert("b")

@@ -8,9 +8,9 @@ compares the two. Why this is worth a module: docs/adr/0006-speed-of-the-ot-core
 
 from typing import TypeAlias
 
-from coedit.ot.attributes import Attributes, same_attributes
-from coedit.ot.ops import Delete, Insert, Op, Retain
-from coedit.ot.utf16 import splits_pair
+from coedit.ot.parts.attributes import Attributes, same_attributes
+from coedit.ot.parts.ops import Delete, Insert, Op, Retain
+from coedit.ot.parts.utf16 import splits_pair
 
 Ops: TypeAlias = tuple[Op, ...]
 Splice: TypeAlias = tuple[int, int, int]

@@ -19,9 +19,9 @@ from coedit.identifiers import ClientId, ClientSequence, Revision
 from coedit.ot.apply import apply
 from coedit.ot.commit import Caret, Commit, Submission
 from coedit.ot.delta import Delta
-from coedit.ot.format_weight import FormatWeight
-from coedit.ot.ops import Insert, Retain
-from coedit.ot.rebase import Rebase
+from coedit.ot.parts.format_weight import FormatWeight
+from coedit.ot.parts.ops import Insert, Retain
+from coedit.ot.roles.rebase import Rebase
 
 MAX_RECENT_COMMITS = 512
 MAX_RECENT_WEIGHT = 256 * 1024

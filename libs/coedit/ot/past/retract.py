@@ -16,7 +16,7 @@ come to different ends. Here one alone comes to an end, and submits it as one ed
 
 So text of a commit that is kept is never removed, and what a taken back commit deleted comes back. What somebody has
 put back by hand meanwhile is there twice then: it is another text.
-Source: Sun, CSCW 2000 (undo as a new edit), as in `coedit.ot.undo`.
+Source: Sun, CSCW 2000 (undo as a new edit), as in `coedit.ot.past.undo`.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 import pytest
 
-from coedit.ot.attributes import (
+from coedit.ot.parts.attributes import (
     Attributes,
     compose_attributes,
     diff_attributes,

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from coedit.errors import InvalidDeltaError, LoneSurrogateError
-from coedit.ot.values import MAX_DEPTH, canonical, canonical_object, copy_object, same
+from coedit.ot.parts.values import MAX_DEPTH, canonical, canonical_object, copy_object, same
 
 
 def nested(depth: int) -> Any:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from coedit.identifiers import AuthorId, Revision
 from coedit.ot.commit import Commit
-from coedit.ot.cursor import target_length
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert
+from coedit.ot.parts.cursor import target_length
+from coedit.ot.parts.ops import Delete, Insert
 
 
 @dataclass(frozen=True, slots=True)

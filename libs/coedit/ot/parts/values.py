@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from coedit.errors import InvalidDeltaError, LoneSurrogateError
 from coedit.identifiers import MAX_SAFE_INTEGER
-from coedit.ot.utf16 import from_units, has_lone_surrogate
+from coedit.ot.parts.utf16 import from_units, has_lone_surrogate
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 

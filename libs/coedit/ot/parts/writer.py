@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from coedit.ot.attributes import Attributes, same_attributes
-from coedit.ot.ops import Delete, Embed, Insert, Op, Retain
+from coedit.ot.parts.attributes import Attributes, same_attributes
+from coedit.ot.parts.ops import Delete, Embed, Insert, Op, Retain
 
 
 class OpWriter:

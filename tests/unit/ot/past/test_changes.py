@@ -1,8 +1,8 @@
 """What a list of changes shows of a history."""
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
-from coedit.ot.changes import Change, group_changes
 from coedit.ot.commit import Commit
+from coedit.ot.past.changes import Change, group_changes
 from coedit.testing.notation import delta
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from coedit.ot import Delta, apply
-from coedit.ot.undo import MAX_UNITS, TypingGroups, UndoHistory
+from coedit.ot.past.undo import MAX_UNITS, TypingGroups, UndoHistory
 
 
 class Shown:

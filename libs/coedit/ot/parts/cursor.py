@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from coedit.errors import SplitSurrogateError
-from coedit.ot.ops import Insert, Op, Retain
-from coedit.ot.utf16 import splits_pair
+from coedit.ot.parts.ops import Insert, Op, Retain
+from coedit.ot.parts.utf16 import splits_pair
 
 
 class OpCursor:

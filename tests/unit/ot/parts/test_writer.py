@@ -3,8 +3,8 @@ from itertools import pairwise, product
 import pytest
 
 from coedit.ot.delta import Delta
-from coedit.ot.ops import Delete, Insert, Op, Retain
-from coedit.ot.writer import OpWriter
+from coedit.ot.parts.ops import Delete, Insert, Op, Retain
+from coedit.ot.parts.writer import OpWriter
 from coedit.testing.notation import delta
 
 OPS: list[Op] = [

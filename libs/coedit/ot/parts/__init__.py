@@ -1,0 +1,1 @@
+"""What deltas are made of: units, values, attributes, ops, and how they are gone through and written."""
