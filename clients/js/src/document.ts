@@ -7,12 +7,12 @@ import { Arriving } from "./arriving.js";
 import type { Effect } from "./effects.js";
 import { KeptCommits } from "./history.js";
 import type { Delta } from "./ot/index.js";
+import { Opening } from "./opening.js";
 import { Outgoing } from "./outgoing.js";
 import { type Introduction, OwnPresence } from "./own_presence.js";
 import { Roster } from "./presence.js";
 import type {
-  Ack, Caret, Commit, Commits, DocumentMessage, ErrorMessage, Held, Identity, Loss, OpenMessage, Opened, Part, Participant, Presence,
-  Refusal,
+  Ack, Caret, Commit, Commits, DocumentMessage, ErrorMessage, Held, Loss, Opened, Part, Participant, Presence, Refusal,
 } from "./protocol/messages.js";
 import { type Recovery, recoveryFrom } from "./recovery.js";
 import type { Group, UndoHistory } from "./undo.js";
@@ -43,12 +43,9 @@ export class DocumentSession {
 
   private readonly copy = new WorkingCopy();
   private readonly outgoing = new Outgoing();
-  private held: Held | null = null;
-  private identity: Identity | null = null;
+  private readonly opening = new Opening();
   private author = "";
   private rejections = 0;
-  private openAgainAt: number | null = null;
-  private openRefusals = 0;
   private arriving: Arriving | null = null;
   private roster = Roster.EMPTY;
   private readonly own = new OwnPresence();
@@ -103,7 +100,7 @@ export class DocumentSession {
 
   /** The next time at which `tick` has something to do; null: none. */
   get dueAt(): number | null {
-    if (this.state === "opening") return this.openAgainAt;
+    if (this.state === "opening") return this.opening.againAt;
     if (this.state !== "open") return null;
     if (this.saved) return this.own.dueAt;
     return this.damaged ? null : this.outgoing.dueAt(this.revision);
@@ -118,7 +115,7 @@ export class DocumentSession {
   disconnected(): void {
     if (this.state !== "stopped") this.state = "closed";
     this.arriving = null;
-    this.openAgainAt = null;
+    this.opening.againAt = null;
     this.own.forgotten();
     this.outgoing.disconnected();
   }
@@ -179,7 +176,7 @@ export class DocumentSession {
         this.noteLoss(message);
         return [];
       case "error":
-        return this.recover(recoveryFrom(message, this.state, this.outgoing.submission, this.identity !== null), message, now);
+        return this.recover(recoveryFrom(message, this.state, this.outgoing.submission, this.opening.clientId !== null), message, now);
     }
   }
 
@@ -204,33 +201,19 @@ export class DocumentSession {
     const close: Effect[] = this.state === "open" || this.state === "receiving" ? this.close() : [];
     this.state = "opening";
     this.arriving = null;
-    this.openAgainAt = null;
-    const message: OpenMessage = {
-      type: "open",
-      document: this.name,
-      ...(this.held === null ? {} : { epoch: this.held.epoch, revision: this.held.revision, mac: this.held.mac }),
-      ...(renew ? { renew } : this.credentials()),
-    };
-    return [...close, { kind: "send", message }];
+    return [...close, { kind: "send", message: this.opening.message(this.name, renew) }];
   }
 
   private close(): Effect[] {
     return [{ kind: "send", message: { type: "close", document: this.name } }];
   }
 
-  private credentials(): { client_id: string; resume_token: string } | undefined {
-    if (this.identity === null) return undefined;
-    return { client_id: this.identity.clientId, resume_token: this.identity.resumeToken };
-  }
-
   private onOpened(opened: Opened, now: number): Effect[] {
-    if (opened.clientId !== this.identity?.clientId) this.outgoing.anotherClient();
-    this.identity = { clientId: opened.clientId, resumeToken: opened.resumeToken };
+    if (this.opening.answered(opened)) this.outgoing.anotherClient();
     this.access = opened.access;
     this.author = opened.author;
     if (opened.lost !== null) this.noteLoss(opened.lost);
     this.damaged = opened.damaged;
-    this.openRefusals = 0;
     const { body } = opened;
     if (body.mode === "content") return this.install(body.content, opened, now);
     if (body.mode === "parts") {
@@ -267,7 +250,7 @@ export class DocumentSession {
 
   private opened(opened: Opened, now: number): Effect[] {
     this.state = "open";
-    this.held = { epoch: opened.epoch, revision: opened.revision, mac: opened.mac };
+    this.opening.begin(opened);
     this.kept.storedUpTo(opened.snapshotRevision);
     this.own.forgotten();
     this.outgoing.opened(opened.clientId, opened.head, now);
@@ -279,7 +262,7 @@ export class DocumentSession {
     const effects: Effect[] = [];
     for (const commit of message.commits) {
       if (commit.revision <= this.revision) continue;
-      if (commit.revision > this.revision + 1 || this.held === null) return [...effects, ...this.open()];
+      if (commit.revision > this.revision + 1 || !this.opening.holds) return [...effects, ...this.open()];
       if (this.outgoing.isNamed(commit.clientId, commit.clientSequence)) this.acknowledged({ epoch: message.epoch, ...commit }, frame);
       else effects.push(this.show(commit, message.epoch, frame));
     }
@@ -287,7 +270,7 @@ export class DocumentSession {
   }
 
   private onPresence(message: Presence, now: number): Effect[] {
-    const own = this.identity?.clientId ?? "";
+    const own = this.opening.clientId ?? "";
     if (!message.full && message.present.some(({ clientId }) => clientId !== own && !this.roster.knows(clientId))) {
       this.own.someoneCame();
     }
@@ -297,9 +280,7 @@ export class DocumentSession {
 
   private show(commit: Commit, epoch: number, frame: string): Effect {
     const delta = this.copy.commit(commit.delta);
-    const before = this.held;
-    this.held = { epoch: Math.max(epoch, before?.epoch ?? 0), revision: commit.revision, mac: commit.mac };
-    this.kept.add({ ...commit, before: before?.mac ?? "", frame });
+    this.kept.add({ ...commit, before: this.opening.advance({ epoch, ...commit }), frame });
     this.roster = this.roster.committed(commit);
     this.own.carriedOver(delta);
     return { kind: "show", document: this.name, delta };
@@ -307,7 +288,7 @@ export class DocumentSession {
 
   private onAck(ack: Ack, frame: string, now: number): Effect[] {
     if (this.state !== "open" || this.outgoing.submission?.sequence !== ack.clientSequence) return [];
-    if (this.held === null || ack.revision > this.revision + 1) return this.open();
+    if (!this.opening.holds || ack.revision > this.revision + 1) return this.open();
     // An ack of a revision that we hold as someone else's commit: one of the two sides has a defect.
     if (ack.revision <= this.revision) return this.openAfresh(true);
     this.acknowledged(ack, frame);
@@ -318,18 +299,18 @@ export class DocumentSession {
     const delta = this.copy.acknowledged();
     if (delta === null) return;
     const clientId = this.outgoing.submission?.clientId ?? "";
-    const before = this.held;
     const { revision, mac } = held;
-    this.kept.add({ revision, delta, clientId, mac, before: before?.mac ?? "", caret: null, frame, author: this.author });
+    const before = this.opening.advance(held);
+    this.kept.add({ revision, delta, clientId, mac, before, caret: null, frame, author: this.author });
     this.roster = this.roster.carried(delta, held.revision);
-    this.held = { epoch: Math.max(held.epoch, before?.epoch ?? 0), revision, mac };
     this.outgoing.acknowledged();
     this.rejections = 0;
   }
 
   private submit(now: number): Effect[] {
-    if (this.saved || this.identity === null || this.held === null) return [];
-    if (this.outgoing.name(this.identity.clientId)) {
+    const { clientId } = this.opening;
+    if (this.saved || clientId === null || !this.opening.holds) return [];
+    if (this.outgoing.name(clientId)) {
       this.copy.fixInFlight(Math.max(1, Math.floor(this.frameBytes * UNITS_PER_FRAME_BYTE)));
     }
     const submission = this.outgoing.sendAt(now);
@@ -338,7 +319,7 @@ export class DocumentSession {
     const caret = this.copy.waits ? null : this.own.position;
     this.own.toldBySubmission(caret);
     return [{ kind: "send", message: {
-      type: "submit", document: this.name, client_sequence: submission.sequence, epoch: this.held.epoch,
+      type: "submit", document: this.name, client_sequence: submission.sequence, epoch: this.opening.epoch,
       base_revision: this.revision, delta: inFlight.ops, ...(caret === null ? {} : { caret }),
     } }];
   }
@@ -357,11 +338,10 @@ export class DocumentSession {
       case "open-later":
         if (this.state !== "opening") this.disconnected();
         this.state = "opening";
-        this.openAgainAt = now + Math.min(30_000, 1_000 * 2 ** this.openRefusals);
-        this.openRefusals += 1;
+        this.opening.refused(now);
         return [];
       case "open-anonymously":
-        this.identity = null;
+        this.opening.forgetIdentity();
         return this.open();
       case "renew":
       case "open-afresh":
@@ -380,7 +360,7 @@ export class DocumentSession {
   }
 
   private openAfresh(renew: boolean): Effect[] {
-    this.held = null;
+    this.opening.letGo();
     if (renew) this.outgoing.dropped();
     return this.open(renew);
   }

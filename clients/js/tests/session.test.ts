@@ -328,7 +328,7 @@ describe("a session", () => {
     client.server.receive(client.last("submit")!, client["channel"]!);
     client.cut(4401);
     expect(client.session.state).toBe("disconnected");
-    client.document["identity"] = null;
+    client.document["opening"].forgetIdentity();
     client.connect();
     client.settle();
     expect([client.server.log.length, client.document.saved, textOf(client.shown)]).toEqual([1, true, "a"]);
