@@ -1,6 +1,7 @@
 """The table of characters of two items: what is deleted is forgotten, in one walk however many ranges there are."""
 
 import random
+from collections.abc import Callable
 from time import process_time
 
 from coedit.protocol.yjs.pairs import Pairs
@@ -44,6 +45,11 @@ def _whole_characters(rng: random.Random) -> list[Block]:
     return [Block(AUTHOR, first, end) for first, end in low + high]
 
 
+def _least(seconds: Callable[[int], float], count: int) -> float:
+    """Return the least of three: on a busy machine, whose caches are others', one alone says little."""
+    return min(seconds(count) for _ in range(3))
+
+
 def test_the_time_to_forget_grows_as_the_number_of_ranges() -> None:
     def seconds(count: int) -> float:
         pairs = pairs_of("😀" * count)
@@ -52,7 +58,7 @@ def test_the_time_to_forget_grows_as_the_number_of_ranges() -> None:
         pairs.remove(deleted)
         return process_time() - started
 
-    assert seconds(GROWTH * 20_000) < MOST_GROWTH * min(seconds(20_000) for _ in range(3))
+    assert _least(seconds, GROWTH * 20_000) < MOST_GROWTH * _least(seconds, 20_000)
 
 
 def test_the_time_to_keep_characters_whole_grows_as_the_number_of_cuts() -> None:
@@ -64,4 +70,4 @@ def test_the_time_to_keep_characters_whole_grows_as_the_number_of_cuts() -> None
         assert len(whole(data, update, pairs, {AUTHOR: 2 * count}, {}).deletes) == count
         return process_time() - started
 
-    assert seconds(GROWTH * 10_000) < MOST_GROWTH * min(seconds(10_000) for _ in range(3))
+    assert _least(seconds, GROWTH * 10_000) < MOST_GROWTH * _least(seconds, 10_000)
