@@ -98,8 +98,7 @@ class YjsDocument:
             UnavailableError, RedisError, OSError, CoeditError: it cannot be opened now.
         """
         async with self._lock:
-            if self._catching_up is not None:
-                await asyncio.wait({self._catching_up})
+            await self._until_caught_up()
             if self.failure is None and not self._follows:
                 await self._load(root, author)
             if self.failure is not None:
@@ -282,14 +281,27 @@ class YjsDocument:
         """Load the document for those who have it open already, and tell them all of it."""
         try:
             async with self._lock:
-                seat = next(iter(self.seats.values()))
-                await self._load(seat.root, seat.identity.author)
+                await self._until_caught_up()
+                if self.failure is not None:
+                    return
+                if not self._follows:  # else somebody who opened it has loaded it meanwhile
+                    seat = next(iter(self.seats.values()))
+                    await self._load(seat.root, seat.identity.author)
                 self.tell(write_update(self.since({})))
             self._send_others_away()
         except (CoeditError, StopIteration, *TROUBLE) as error:
             self._fail(UnavailableError(f"the document cannot be loaded now: {error!r}"))
         except Exception as error:  # noqa: BLE001 - it is told, logged and counted
             self._on_defect(error)
+
+    async def _until_caught_up(self) -> None:
+        """Return with nothing being applied beside the loop: what is loaded then goes past nothing that is to be told.
+
+        Between the end of one task and the turn of who waits for it, the feed may have begun another. One that was
+        cancelled was so by `close`, and has nobody left to tell.
+        """
+        while (task := self._catching_up) is not None and not task.done():
+            await asyncio.wait({task})
 
     def _send_others_away(self) -> None:
         """End the document for those who edit another shared type than the one that it has turned out to be."""

@@ -122,6 +122,47 @@ async def test_long_update_is_applied_beside_the_loop_and_what_comes_meanwhile_a
     assert outlet.ended == second.ended == []
 
 
+async def test_long_update_that_comes_between_another_and_who_opens_the_document_is_told(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens it then would load it, past what the others are still to be told."""
+    desk = store.desk()
+    seat = await seat_of(desk, outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    begun, may_end = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()]
+    catching_up = iter(zip(begun, may_end, strict=True))
+
+    def slow(updates: Iterable[bytes]) -> YjsItems:
+        updates = list(updates)
+        if updates[0] != store.updates[0]:  # it is not all of the log, which is loaded
+            has_begun, ends = next(catching_up)
+            has_begun.set()
+            assert ends.wait(30)
+        return YjsItems.of(updates)
+
+    class Slow(YjsItems):
+        of = staticmethod(slow)
+
+    monkeypatch.setattr(yjs_document, "YjsItems", Slow)
+    _commit_much(store)
+    await eventually(begun[0].is_set, "the first is being applied")
+    first = document_of(seat)._catching_up
+    assert first is not None
+    first.add_done_callback(lambda _: _commit_much(store))  # and so before who waits for it has a turn
+    second = FakeYjsOutlet()
+    opening = asyncio.create_task(seat_of(desk, second))
+    await asyncio.sleep(0)
+    may_end[0].set()
+    await eventually(begun[1].is_set, "the second is being applied")
+    await asyncio.wait({opening}, timeout=0.5)  # for what may not happen
+    may_end[1].set()
+    await (await asyncio.wait_for(opening, 30)).hear(SyncStep1(b"\0"))
+    await eventually(lambda: outlet.text == second.text, "who was here is told of both")
+    store.commit()
+    assert outlet.text == second.text == "y" * (2 * LONG_BYTES) + "xxxx"
+    assert outlet.ended == second.ended == []
+
+
 async def test_damage_that_is_found_while_a_long_update_is_applied_sends_everybody_away(
     store: FakeYjsStore, outlet: FakeYjsOutlet, request: pytest.FixtureRequest
 ) -> None:
