@@ -224,6 +224,36 @@ async def test_entries_stay_apart_until_the_one_that_is_to_blame(redis: Redis) -
     assert (await successor.begin(Shard(3), "8-0", "20-0")).is_apart
 
 
+async def test_what_has_to_be_apart_stays_so_through_trouble_and_for_the_next_owner(redis: Redis) -> None:
+    """In front of the one that is to blame; who has come so far gives the shard away, or loses the connection."""
+    for owner in "ab":
+        attempts = Attempts(redis, owner)
+        attempts.gained(Shard(3))
+        await attempts.begin(Shard(3), "5-0", "9-0")
+    attempts = Attempts(redis, "c")
+    attempts.gained(Shard(3))
+    assert (await attempts.begin(Shard(3), "5-0", "20-0")).is_apart
+    await attempts.finish(Shard(3), "6-0")
+    attempts.gained(Shard(3))
+    assert (await attempts.begin(Shard(3), "6-0", "20-0")).is_apart
+    await attempts.lost(Shard(3))
+    successor = Attempts(redis, "d")
+    successor.gained(Shard(3))
+    assert await successor.begin(Shard(3), "6-0", "20-0") == Care(is_apart=True)
+    await successor.finish(Shard(3), "9-0")
+    assert await successor.begin(Shard(3), "9-0", "20-0") == Care()
+
+
+async def test_what_was_part_of_an_entry_that_ended_several_is_noted_wherever_it_comes(redis: Redis) -> None:
+    shard, cares = Shard(3), []
+    for owner in "abcd":
+        attempts = Attempts(redis, owner)
+        attempts.gained(shard)
+        cares.append(await attempts.begin(shard, "6-0", "7-0", is_suspect=True))
+    apart, refused = Care(is_apart=True), Care(is_apart=True, is_refused=True)
+    assert cares == [apart, apart, refused, Care(is_apart=True, is_refused=True, is_blind=True)]
+
+
 async def test_only_what_had_been_read_by_who_ended_is_decided_apart(redis: Redis) -> None:
     """One by one costs a shard most of its speed; what came later ended nobody."""
     for owner, last in (("a", "7-0"), ("b", "8-0")):

@@ -14,6 +14,7 @@ import coedit
 from coedit.errors import TooCostlyError
 from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
+from coedit.store.documents import tries as tries_module
 from coedit.store.documents.tries import Tries
 from coedit.store.keys import Shard
 from coedit.store.objects.object_store import open_object_store
@@ -139,6 +140,30 @@ async def test_what_ended_two_is_done_alone(redis: Redis) -> None:
         assert not late.done()
         assert await redis.keys("tried:*") == [Shard(3).tried("fold", NOTES).encode()]
         suspect_done.set()
+
+
+async def test_who_never_comes_back_is_waited_for_only_so_long(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tries_module, "_PATIENCE_SECONDS", 0.05)
+    for owner in "ab":
+        await ends_at(redis, owner)
+    process = tries(redis, "c")
+    async with (
+        process.noted("fold", OTHER),
+        process.noted("fold", NOTES),
+        process.noted("fold", DocumentId("well")),
+    ):
+        pass
+
+
+async def test_who_takes_no_turn_waits_for_nobody(redis: Redis) -> None:
+    """What is decided among the batches, for which all shards of its process would wait."""
+    for owner in "ab":
+        await ends_at(redis, owner)
+    process = tries(redis, "c")
+    async with process.noted("fold", NOTES), process.noted("decide", OTHER, takes_turn=False):
+        pass
 
 
 async def test_document_whose_fold_ends_the_snapshotter_lies_and_the_others_have_their_snapshots(

@@ -87,7 +87,7 @@ class Aside:
         """
         if not rebase.steps:
             return nullcontext()
-        return self._tries.noted("decide", document_id, _which(rebase))
+        return self._tries.noted("decide", document_id, _which(rebase), takes_turn=False)
 
     def take(self, document_id: DocumentId, rebase: Rebase, goal: Revision) -> None:
         """Carry a rebase on to ``goal``, which is stored; nothing is said of it in the batch.
@@ -115,14 +115,24 @@ class Aside:
             if outcome is not None and self._drop(job):
                 await self._send_again(job, outcome)
 
+    async def add_again(self, shard: Shard, submissions: Sequence[Addressed]) -> None:
+        """Add submissions to their shard's stream again, behind what waits there.
+
+        Raises:
+            RedisError, OSError: they may be added; twice does no harm.
+        """
+        failed = await self._ops.add({shard: submissions})
+        if failed:
+            raise failed[shard]
+
     async def add_apart(self, shard: Shard, submissions: Sequence[Addressed]) -> None:
-        """Add submissions to their shard's stream again, each as an entry of its own.
+        """Add submissions to their shard's stream again, each as a suspect entry of its own.
 
         Raises:
             RedisError, OSError: some of them may be added; twice does no harm.
         """
         for addressed in submissions:
-            failed = await self._ops.add({shard: [addressed]})
+            failed = await self._ops.add({shard: [addressed]}, is_suspect=True)
             if failed:
                 raise failed[shard]
 

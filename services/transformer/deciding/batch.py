@@ -76,7 +76,8 @@ class BatchDecider:
     ) -> BatchWrite:
         """Return what to write for the first of ``entries``: at least one, and no more after ``until``.
 
-        The documents in memory then stand where the write will put them. ``until`` is by `time.monotonic`.
+        Of an entry that takes far longer only the first submissions: the others come again in another entry. The
+        documents in memory then stand where the write will put them. ``until`` is by `time.monotonic`.
 
         Raises:
             RedisError, OSError: Redis cannot be read now; nothing was decided that counts.
@@ -86,9 +87,13 @@ class BatchDecider:
         pace = Pace(until)
         count = 0
         for entry in entries:
-            for addressed in await decoded(entry, undecodable):
+            submissions = await decoded(entry, undecodable)
+            for number, addressed in enumerate(submissions, 1):
                 await self._decide(parts, addressed, entry.at)
                 await pace.breathe()
+                if pace.is_far_over and number < len(submissions):
+                    await self._aside.add_again(shard, submissions[number:])
+                    break
             count += 1
             if pace.is_over:
                 break

@@ -70,7 +70,7 @@ class LargeUpdates:
         """
         if len(submission.update) <= LARGE_BYTES:
             return nullcontext()
-        return self._tries.noted("decide", document_id, _which(submission))
+        return self._tries.noted("decide", document_id, _which(submission), takes_turn=False)
 
     async def step(self) -> None:
         """Decode one, or wait for one.

@@ -21,6 +21,8 @@ HEAVY_WEIGHT = 32 * 1024
 """What weighs more (see `Delta.weight`) is decided in a thread; some hundredths of a second at most."""
 SLOW_SECONDS = 0.02
 """Where a decision took so much processor time, the next one in its document is taken for heavy, too."""
+_FAR_SECONDS = 1.0
+"""An entry that takes so much longer than its batch has is not decided whole."""
 _MOST_SECONDS = 20.0
 """After so much processor time a decision is given up, and what asked for it refused."""
 _LOOK_SECONDS = 1.0
@@ -38,6 +40,11 @@ class Pace:
     def is_over(self) -> bool:
         """Whether the batch is to end with what is decided."""
         return time.monotonic() > self._until
+
+    @property
+    def is_far_over(self) -> bool:
+        """Whether it is to end within an entry, of which what is left then has to be written again."""
+        return time.monotonic() > self._until + _FAR_SECONDS
 
     async def breathe(self) -> None:
         """Give the loop its turn, if it had none for long."""

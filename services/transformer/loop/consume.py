@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import cast
 
 from coedit.errors import DamagedError
@@ -125,12 +126,18 @@ class Consumer:
         self._documents.drop_excess()
 
     async def _decided(self, arrived: dict[bytes, list[Entry]]) -> list[BatchWrite]:
-        """Return what to write for the first shards that brought something, as many as the time allows."""
+        """Return what to write for the first shards that brought something, as many as the time allows.
+
+        What is noted is decided and written by itself: else it would be blamed for what others bring.
+        """
         until = time.monotonic() + _BATCH_SECONDS
         batches: list[BatchWrite] = []
         for name, entries in arrived.items():
-            batches.append(await self._decided_in(name, entries, until))
-            if time.monotonic() > until:
+            is_noted = entries[0].is_suspect or self._attempts.is_noting(self._shards[name])
+            if is_noted and batches:
+                continue
+            batches.append(await self._decided_in(name, _alike(entries), until))
+            if is_noted or time.monotonic() > until:
                 break
         if len(batches) < len(arrived):
             for batch in batches:  # those that had no turn come first the next time
@@ -140,11 +147,12 @@ class Consumer:
 
     async def _decided_in(self, name: bytes, entries: list[Entry], until: float) -> BatchWrite:
         shard, cursor = self._shards[name], self._cursors[name]
-        care = await self._attempts.begin(shard, cursor, entries[-1].entry_id)
+        first, last = entries[0], entries[-1]
+        care = await self._attempts.begin(shard, cursor, last.entry_id, is_suspect=first.is_suspect)
         if care.is_refused:
-            return await self._decider.refuse(shard, cursor, entries[0], is_blind=care.is_blind)
+            return await self._decider.refuse(shard, cursor, first, is_blind=care.is_blind)
         if care.is_apart:
-            return await self._decider.decide_apart(shard, cursor, entries[0])
+            return await self._decider.decide_apart(shard, cursor, first)
         return await self._decider.decide(shard, cursor, entries, until)
 
     def recover(self) -> list[Remembered]:
@@ -267,6 +275,13 @@ class Consumer:
     def _drop_batch(self, batch: BatchWrite) -> None:
         for write in batch.documents:
             self._documents.drop(write.document_id)
+
+
+def _alike(entries: list[Entry]) -> list[Entry]:
+    """Return the first entry alone if it is suspect, or else the first ones that are not."""
+    if entries[0].is_suspect:
+        return entries[:1]
+    return list(takewhile(lambda entry: not entry.is_suspect, entries))
 
 
 def _bounded(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:

@@ -9,7 +9,7 @@ beside it, and at last it is refused.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -27,6 +27,8 @@ _NORMAL_MOST = 2
 """So many may begin in vain among other work before it is begun apart."""
 _APART_MOST = 2
 """So many may begin it apart in vain before it is refused."""
+_PATIENCE_SECONDS = 60.0
+"""After so long work begins although somebody else is at it, who may never end."""
 _KEPT_MS = 3_600_000
 """After so long without a try all is forgotten: processes are killed now and then by no fault of their work."""
 
@@ -75,8 +77,12 @@ class Tries:
         self._turns = _Turns()
 
     @asynccontextmanager
-    async def noted(self, kind: str, document_id: DocumentId, which: str = "") -> AsyncIterator[None]:
+    async def noted(
+        self, kind: str, document_id: DocumentId, which: str = "", *, takes_turn: bool = True
+    ) -> AsyncIterator[None]:
         """Do work on a document that may end this process; ``which`` tells it from other work of its kind there.
+
+        ``takes_turn``: it is done alone if it ended several; without it nobody waits.
 
         What fails, or is called off, ended nobody, and is not held against the work.
 
@@ -91,9 +97,9 @@ class Tries:
         care = Care.after([mode.decode() for mode in others.values()])
         if care.is_refused:
             raise self._refused(kind, document_id)
-        async with self._turns.taken(is_alone=care.is_apart):
-            await self._begin(redis, key, care)
+        async with self._turns.taken(is_alone=care.is_apart) if takes_turn else nullcontext():
             try:
+                await self._begin(redis, key, care)
                 yield
             except BaseException:
                 await redis.hdel(key, self._token)
@@ -114,27 +120,31 @@ class Tries:
 
 
 class _Turns:
-    """Many at once, or one alone, who need not wait longer than for those who are at it."""
+    """Many at once, or one alone; whoever never comes back is waited for only so long."""
 
     def __init__(self) -> None:
-        self._gate = asyncio.Lock()
-        """Held by whoever is alone, or about to be."""
-        self._count = 0
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
+        self._at_work = 0
+        self._wanted_alone = 0
+        """How many are alone, or wait to be."""
+        self._changed = asyncio.Event()
 
     @asynccontextmanager
     async def taken(self, *, is_alone: bool) -> AsyncIterator[None]:
-        async with self._gate:
-            if is_alone:
-                await self._is_idle.wait()
-                yield
-                return
-            self._count += 1
-            self._is_idle.clear()
+        self._wanted_alone += is_alone
         try:
-            yield
+            await self._until_free(is_alone=is_alone)
+            self._at_work += 1
+            try:
+                yield
+            finally:
+                self._at_work -= 1
         finally:
-            self._count -= 1
-            if not self._count:
-                self._is_idle.set()
+            self._wanted_alone -= is_alone
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    async def _until_free(self, *, is_alone: bool) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while self._at_work if is_alone else self._wanted_alone:
+                    await self._changed.wait()

@@ -29,7 +29,7 @@ from coedit.store.redis.quick_connection import QuickConnection
 from coedit.store.redis.resp import pack
 from coedit.store.redis.topology import Nodes, NowhereError
 
-_FIELD = b"submissions"
+_FIELD, _SUSPECT = b"submissions", b"suspect"
 _HEAVY_WEIGHT = 128 * 1024
 """Encoded in some milliseconds."""
 _MAX_SET_APART_BYTES = 64 * 1024
@@ -53,6 +53,11 @@ class Entry:
     at: int
     fields: dict[bytes, bytes]
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it was part of an entry that ended whoever decided it."""
+        return _SUSPECT in self.fields
+
 
 class OpsStream:
     """Adds to the submissions of a shard, and tells how many wait."""
@@ -61,8 +66,12 @@ class OpsStream:
         self._nodes = nodes
         self._connections: WeakKeyDictionary[Redis, QuickConnection] = WeakKeyDictionary()
 
-    async def add(self, shards: dict[Shard, Sequence[Addressed]]) -> dict[Shard, Exception]:
+    async def add(
+        self, shards: dict[Shard, Sequence[Addressed]], *, is_suspect: bool = False
+    ) -> dict[Shard, Exception]:
         """Add the submissions of a tick: one entry a shard, in one round trip to each node.
+
+        ``is_suspect``: they may end whoever decides them (see `Entry.is_suspect`).
 
         Return the shards whose node may or may not have them, with its error; their clients send again.
         """
@@ -71,16 +80,16 @@ class OpsStream:
         failed: dict[Shard, Exception] = {
             shard: NowhereError("no master is known that has the shard") for shard in nowhere
         }
-        parts = [self._add_on(redis, some, shards) for redis, some in placed.items()]
+        parts = [self._add_on(redis, some, shards, is_suspect) for redis, some in placed.items()]
         for answers in await asyncio.gather(*parts) if len(parts) > 1 else [await part for part in parts]:
             failed |= answers
         return failed
 
     async def _add_on(
-        self, redis: Redis, some: list[Shard], shards: dict[Shard, Sequence[Addressed]]
+        self, redis: Redis, some: list[Shard], shards: dict[Shard, Sequence[Addressed]], is_suspect: bool
     ) -> dict[Shard, Exception]:
         """Add what is for one node; return what went wrong with which shard."""
-        packed = [await _packed(shard, shards[shard]) for shard in some]
+        packed = [await _packed(shard, shards[shard], is_suspect) for shard in some]
         # As one transaction: otherwise whoever reads is woken by the first, and has to come again for the others. On a
         # cluster there is none over several slots, and each stream is read apart.
         is_whole = len(some) > 1 and not self._nodes.is_cluster
@@ -115,11 +124,12 @@ class OpsStream:
         return dict(zip(shards, lengths, strict=True))
 
 
-async def _packed(shard: Shard, submissions: Sequence[Addressed]) -> bytes:
+async def _packed(shard: Shard, submissions: Sequence[Addressed], is_suspect: bool) -> bytes:
     """Return the command that adds an entry; a heavy one is encoded in a thread."""
 
     def command() -> bytes:
-        return pack(("XADD", shard.ops, "*", _FIELD, encode_submissions(submissions)))
+        marks = (_SUSPECT, b"1") if is_suspect else ()
+        return pack(("XADD", shard.ops, "*", _FIELD, encode_submissions(submissions), *marks))
 
     is_heavy = sum([addressed.submission.weight for addressed in submissions]) > _HEAVY_WEIGHT
     return await asyncio.to_thread(command) if is_heavy else command()

@@ -60,7 +60,10 @@ class World:
         self.decider = BatchDecider(cast("WorkingDocuments", self), key, self.aside, no_yjs)
 
     @asynccontextmanager
-    async def noted(self, kind: str, document_id: DocumentId, which: str) -> AsyncIterator[None]:
+    async def noted(
+        self, kind: str, document_id: DocumentId, which: str, *, takes_turn: bool = True
+    ) -> AsyncIterator[None]:
+        assert takes_turn == (kind == "rebase")
         assert (kind in ("rebase", "decide"), document_id) == (True, DOCUMENT)
         assert ":" not in which
         yield

@@ -48,6 +48,8 @@ class NothingAside:
     async def add_apart(self, _: Shard, submissions: list[Addressed]) -> None:
         self.again += submissions
 
+    add_again = add_apart
+
     def begun(self, _: DocumentId, submission: Submission) -> Rebase:
         return Rebase.begin(submission)
 
@@ -123,6 +125,17 @@ async def test_batch_ends_where_its_time_is_up() -> None:
     batch = await _decider(documents).decide(Shard(0), "0-0", entries, until=0.0)
     assert batch.new_cursor == "1-0"
     assert [len(write.commits) for write in batch.documents] == [1]
+
+
+async def test_batch_ends_within_an_entry_and_the_rest_comes_again() -> None:
+    """An entry holds what hundreds of clients submitted in one turn of a gateway."""
+    documents, aside = OneDocument(), NothingAside()
+    waits = [Addressed(DOCUMENT, _submission(f"client-{number}", Delta().delete(1))) for number in (1, 2, 3)]
+    fields: Any = {b"submissions": encode_submissions(waits)}
+    batch = await _decider(documents, aside).decide(Shard(0), "0-0", [Entry("1-0", 1, fields)], until=0.0)
+    assert batch.new_cursor == "1-0"
+    assert [len(write.commits) for write in batch.documents] == [1]
+    assert aside.again == waits[1:]
 
 
 async def test_heavy_edit_is_decided_as_any_other_is() -> None:

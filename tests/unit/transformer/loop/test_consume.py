@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from redis.asyncio import Redis
@@ -234,3 +234,60 @@ class AgreeingScript:
 
     async def run(self, batches: list[BatchWrite]) -> list[Committed]:
         return [Committed() for _ in batches]
+
+
+class StoredReader:
+    """Both shards have the same few entries, of which one is suspect."""
+
+    ENTRIES: ClassVar[Any] = ((b"2-0", {}), (b"3-0", {b"suspect": b"1"}), (b"4-0", {}), (b"5-0", {}))
+
+    def __init__(self) -> None:
+        self.redis = FakeRedis()
+
+    async def read(self, places: dict[bytes, str], **_: Any) -> dict[bytes, Any]:
+        waits = {
+            name: [entry for entry in self.ENTRIES if int(entry[0][:1]) > int(place[:1])]
+            for name, place in places.items()
+        }
+        return {name: entries for name, entries in waits.items() if entries}
+
+
+class QuickDecider:
+    """Notes what is decided between two writes."""
+
+    token = "tester"
+
+    def __init__(self) -> None:
+        self.steps: list[list[tuple[int, list[str]]]] = [[]]
+
+    async def decide(self, shard: Shard, cursor: str, entries: list[Entry], _: float) -> BatchWrite:
+        self.steps[-1].append((shard.number, [entry.entry_id for entry in entries]))
+        return BatchWrite(shard, cursor, entries[-1].entry_id)
+
+    async def decide_apart(self, shard: Shard, cursor: str, entry: Entry) -> BatchWrite:
+        return await self.decide(shard, cursor, [entry], 0.0)
+
+    async def run(self, batches: list[BatchWrite]) -> list[Committed]:
+        self.steps.append([])
+        return [Committed() for _ in batches]
+
+
+async def test_what_is_noted_is_decided_and_written_by_itself() -> None:
+    """Else it would be blamed for what ended the process in another shard, of which all that waits may be begun."""
+    decider = QuickDecider()
+    consumer = Consumer(
+        cast("StreamReader", StoredReader()),
+        cast("WorkingDocuments", FakeDocuments()),
+        cast("BatchDecider", decider),
+        cast("CommitScript", decider),
+        cast("HeadAnnouncer", FakeHeads()),
+        lambda _: Shard(0),
+        10,
+    )
+    consumer.own(SHARDS)
+    for _ in range(5):
+        await consumer.step()
+    steps = decider.steps[:-1]
+    assert sorted(steps[:2]) == [[(0, ["2-0"])], [(1, ["2-0"])]]  # noted: the first of what was gained
+    assert sorted(steps[2:4]) == [[(0, ["3-0"])], [(1, ["3-0"])]]  # noted: suspect
+    assert sorted(steps[4]) == [(0, ["4-0", "5-0"]), (1, ["4-0", "5-0"])]
