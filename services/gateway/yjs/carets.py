@@ -48,15 +48,17 @@ class YjsCarets:
 
     def apply(self, update: bytes) -> None:
         """Go along with an update that the items have taken."""
-        if self._positions is not None and len(update) > _LONG_BYTES:
-            self._positions, self._making = (
-                None,
-                None,
-            )  # made anew, beside the loop, when the next caret comes
-        elif self._positions is not None:
+        if len(update) > _LONG_BYTES:
+            self.leave_behind()
+        if self._positions is not None:
             self._take(self._positions, update)
         elif self._making is not None:
             self._missed.append(update)
+
+    def leave_behind(self) -> None:
+        """Go along no more, for too much comes at once: it is all made anew, beside the loop, for the next caret."""
+        if self._positions is not None:
+            self._positions, self._making = None, None
 
     def caret(self, anchor: RelativePosition, head: RelativePosition) -> Caret | None:
         """Return the offsets; None: one of them is beside something that is not here, or not yet."""

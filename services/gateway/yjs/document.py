@@ -20,7 +20,7 @@ from coedit.protocol.server_session import CloseCode
 from coedit.protocol.yjs.deleted import Deleted
 from coedit.protocol.yjs.ids import is_server_id
 from coedit.protocol.yjs.sync import write_update
-from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector
+from coedit.protocol.yjs.update import decode_state_vector, encode_state_vector, parts_of
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.reader import DocumentReader
@@ -43,6 +43,10 @@ _LOOK_AGAIN_SECONDS = 0.05
 _RECENT_COMMITS = 256
 _TRY_HELD_SECONDS = 0.05
 _NOTHING_KNOWN = b"\0"
+_LONGEST_AT_ONCE = 1024 * 1024
+_MOST_PARTS = 2048
+"""What has more structs and ranges, or bytes, is applied beside the loop: each part takes up to some 40 µs, and a byte
+of a text next to nothing. Beside costs a copy of the whole document, so an honest paste is not worth it."""
 
 
 class YjsDocument:
@@ -190,11 +194,11 @@ class YjsDocument:
             self._follows = False
             self._loading = asyncio.get_running_loop().create_task(self._load_for_all())
             return
-        if sum(len(commit.update) for commit in commits) > LONG_BYTES:
-            self._follows = False
-            self._catching_up = asyncio.get_running_loop().create_task(self._catch_up_beside())
-            return
         try:
+            if _is_dear([commit.update for commit in commits]):
+                self._follows = False
+                self._catching_up = asyncio.get_running_loop().create_task(self._catch_up_beside())
+                return
             for commit in commits:
                 self._follow(commit)
         except CoeditError as error:
@@ -322,24 +326,38 @@ class YjsDocument:
     async def _catch_up(self) -> None:
         """Go on to where the feed is; from there on it tells of what comes."""
         while commits := await self.document.logged_after(self.revision):
-            for commit in commits:
-                await self._follow_beside(commit)
+            if any(_is_dear([commit.update]) for commit in commits):
+                await self._follow_beside(commits)
+            else:
+                await self._follow_each(commits)
         # Nothing was awaited since the feed said that there is no more.
         self._follows = True
 
-    async def _follow_beside(self, commit: Logged) -> None:
-        """Go along with a commit, and let others have their turn."""
-        if len(commit.update) > LONG_BYTES:
-            ahead = await _items_of([self._loaded.since(_NOTHING_KNOWN), commit.update])
-        else:
-            ahead = None
+    async def _follow_each(self, commits: list[Logged]) -> None:
+        """Go along with commits, and let others have their turn before each."""
+        for commit in commits:
             await asyncio.sleep(0)
+            self._check_followed()
+            self._follow(commit)
+
+    async def _follow_beside(self, commits: list[Logged]) -> None:
+        """Go along with commits by one copy for them all, made in a thread.
+
+        What it is made of is read here: Yjs has one transaction at a time, and others ask the items meanwhile.
+        """
+        held = self._loaded.since(_NOTHING_KNOWN)
+        ahead = await _items_of([held, *(commit.update for commit in commits)])
+        self._check_followed()
+        self.people.leave_behind()
+        for commit in commits:
+            self._follow(commit, ahead)
+
+    def _check_followed(self) -> None:
         if self.failure is not None:
             raise self.failure
-        self._follow(commit, ahead)
 
     def _follow(self, commit: Logged, ahead: YjsItems | None = None) -> None:
-        """Go along with a commit; ``ahead``: the items that it makes of those that are here.
+        """Go along with a commit; ``ahead``: the items that it, and what follows at once, make of those here.
 
         Raises:
             UnavailableError: it cannot be.
@@ -395,6 +413,23 @@ class YjsDocument:
         logger.warning("Yjs clients of a document have to come again", extra=facts)
         for seat in list(self.seats.values()):
             seat.outlet.end(CloseCode.SYNC_AGAIN, error.code)
+
+
+def _is_dear(updates: Sequence[bytes]) -> bool:
+    """Return whether applying updates in one go would hold up everybody else; most that are long are one long string.
+
+    Raises:
+        InvalidUpdateError: one of them is none.
+    """
+    size = sum(map(len, updates))
+    if size <= LONG_BYTES:
+        return False
+    parts = 0
+    for update in updates:
+        if size > _LONGEST_AT_ONCE or parts > _MOST_PARTS:
+            return True
+        parts += parts_of(update, _MOST_PARTS - parts) if update else 0
+    return parts > _MOST_PARTS
 
 
 async def _items_of(updates: Sequence[bytes]) -> YjsItems:

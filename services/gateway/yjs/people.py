@@ -151,6 +151,11 @@ class YjsPeople:
                 people.append(presence_from_fields(fields))
         self._tell(news + self._met(people))
 
+    def leave_behind(self) -> None:
+        """Take note that much comes at once, which the items have taken."""
+        if self._carets is not None:
+            self._carets.leave_behind()
+
     def committed(self, commit: Logged) -> None:
         """Go along with a commit, which the items have taken."""
         self._revision = Revision(commit.revision)

@@ -156,6 +156,34 @@ def first_placed(data: bytes) -> Placed | None:
     return decoder.placed[0] if decoder.placed else None
 
 
+def parts_of(data: bytes, most: int) -> int:
+    """Return of how many structs and deleted ranges an update is made; more than ``most`` as soon as that is known.
+
+    Lists of values count as too many, for each value of one is a part. The work is in proportion to ``most``.
+
+    Raises:
+        InvalidUpdateError: ``data`` is no update.
+    """
+    reader, decoder, count = Reader(data), _Decoder(data), 0
+    for _ in range(reader.uint()):
+        structs, client, clock = reader.uint(), reader.uint(), reader.uint()
+        count += structs + 1
+        if count > most:
+            return count
+        for _ in range(structs):
+            if not reader.is_at_end and data[reader.position] & 0x1F in (JSON, ANY):
+                return most + 1
+            clock += decoder.read_struct(reader, Id(client, clock))[1]
+    for _ in range(reader.uint()):
+        _, ranges = reader.uint(), reader.uint()
+        count += ranges + 1
+        if count > most:
+            return count
+        for _ in range(2 * ranges):
+            reader.uint()
+    return count
+
+
 def decode_state_vector(data: bytes) -> dict[int, int]:
     """Return how far somebody has the items of each client.
 

@@ -92,9 +92,77 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, 
     may_end.set()
 
 
+_PARTS, _PART = 3000, "y" * 30
+_MUCH = _PART * _PARTS
+
+
 def _commit_much(store: FakeYjsStore) -> None:
-    store.author.get("content", type=Text).insert(0, "y" * LONG_BYTES)
+    """Commit many parts in one update."""
+    text: Text = store.author.get("content", type=Text)
+    with store.author.transaction():
+        for _ in range(_PARTS):
+            text.insert(0, _PART)
     super(FakeYjsStore, store).commit()
+
+
+def _paste(store: FakeYjsStore, pasted: str) -> None:
+    store.author.get("content", type=Text).insert(0, pasted)
+    super(FakeYjsStore, store).commit()
+
+
+async def test_long_paste_is_told_at_once_without_a_copy_of_the_document(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, request: pytest.FixtureRequest
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    begun, _ = request.getfixturevalue("at_work")
+    _paste(store, "y" * 2 * LONG_BYTES)
+    assert outlet.text == "y" * 2 * LONG_BYTES + "xxx"
+    assert not begun.is_set()
+
+
+async def test_paste_of_a_mib_is_applied_beside_the_loop(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, request: pytest.FixtureRequest
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    begun, may_end = request.getfixturevalue("at_work")
+    _paste(store, "y" * 2**20)
+    await eventually(begun.is_set, "it is being applied")
+    assert outlet.text == "xxx"
+    may_end.set()
+    await eventually(lambda: outlet.text == "y" * 2**20 + "xxx", "it is told")
+
+
+async def test_what_comes_while_a_long_update_is_applied_takes_one_copy_of_the_document(
+    store: FakeYjsStore, outlet: FakeYjsOutlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(SyncStep1(b"\0"))
+    copies: list[int] = []
+    may_end = threading.Event()
+
+    def slow(updates: Iterable[bytes]) -> YjsItems:
+        updates = list(updates)
+        copies.append(len(updates) - 1)
+        assert may_end.wait(30)
+        return YjsItems.of(updates)
+
+    class Slow(YjsItems):
+        of = staticmethod(slow)
+
+    monkeypatch.setattr(yjs_document, "YjsItems", Slow)
+    _commit_much(store)
+    await eventually(lambda: copies == [1], "the first is being applied")
+    for _ in range(3):
+        _commit_much(store)
+    store.commit()
+    may_end.set()
+    await eventually(lambda: outlet.text == _MUCH * 4 + "xxxx", "all are told")
+    assert copies == [1, 4]
+    assert document_of(seat).revision == 8
+    store.commit()
+    assert outlet.text == _MUCH * 4 + "xxxxx"
 
 
 async def test_long_update_is_applied_beside_the_loop_and_what_comes_meanwhile_after_it(
@@ -113,7 +181,7 @@ async def test_long_update_is_applied_beside_the_loop_and_what_comes_meanwhile_a
     assert (await seat.document.deleted_of({})) is None  # whoever asks is told of what was
     assert document_of(seat).revision == 3
     may_end.set()
-    expected = "y" * LONG_BYTES + "xxxxx"
+    expected = _MUCH + "xxxxx"
     await eventually(lambda: outlet.text == expected, "both are told")
     await (await opening).hear(SyncStep1(b"\0"))
     assert second.text == expected
@@ -159,7 +227,7 @@ async def test_long_update_that_comes_between_another_and_who_opens_the_document
     await (await asyncio.wait_for(opening, 30)).hear(SyncStep1(b"\0"))
     await eventually(lambda: outlet.text == second.text, "who was here is told of both")
     store.commit()
-    assert outlet.text == second.text == "y" * (2 * LONG_BYTES) + "xxxx"
+    assert outlet.text == second.text == _MUCH * 2 + "xxxx"
     assert outlet.ended == second.ended == []
 
 

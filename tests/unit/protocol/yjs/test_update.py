@@ -9,6 +9,7 @@ from coedit.protocol.yjs.update import (
     decode_state_vector,
     decode_update,
     encode_state_vector,
+    parts_of,
 )
 
 # Client 7: insert 'a😀b漢c', bold over the emoji and the b, an embed; client 9: '日👍本' inside, and the a deleted.
@@ -51,6 +52,22 @@ def test_update_of_another_shape_is_read() -> None:
     assert {2, 4, 7, 8, 9} & update.kinds == {4, 7, 8, 9}
     assert update.roots == {"m", "l", "x"}
     assert update.is_nested
+
+
+def test_parts_are_counted() -> None:
+    """Here two clients' blocks of one struct and of seven, one's deletes of a range, and the heads of all three."""
+    assert parts_of(TEXT, 100) == 2 + 8 + 2
+    assert parts_of(b"\0\0", 100) == 0
+
+
+def test_parts_are_counted_no_further_than_they_matter() -> None:
+    head = b"\1\xff\xff\xff\x7f\7\0"  # a block of so many structs, of which none is there
+    assert parts_of(head, 1000) > 1000
+    assert parts_of(b"\0\1\7\xff\xff\xff\x7f", 1000) > 1000
+    assert parts_of(OTHER, 1000) > 1000, "it holds lists of values"
+    for damaged in (b"", head, TEXT[:-1]):
+        with pytest.raises(InvalidUpdateError):
+            parts_of(damaged, 2**40)
 
 
 def test_empty_update_says_nothing() -> None:
