@@ -18,6 +18,15 @@ from tests.yjs.test_snapshots import SOON, snapshot_at
 
 _TYPED = bytes.fromhex("01010500040107636f6e74656e740361626300")
 """Client 5 writes `abc`."""
+_TYPED_IN_TWO = (
+    bytes.fromhex("01010700040107636f6e74656e7402656800"),
+    bytes.fromhex("01010702840701016300"),
+)
+"""Client 7 writes `ehc`."""
+_COLLECTED = bytes.fromhex("010207000002000200")
+"""Its items up to clock 4 were collected, of which three are there."""
+_BEHIND_IT = bytes.fromhex("01010704840703016100")
+"""An `a` behind the fourth."""
 _ODD = {
     "right before left": bytes((1, 1, 7, 0, 0xC4, 5, 2, 5, 1)) + b"\1z\0",
     "right is left": bytes((1, 1, 7, 0, 0xC4, 5, 1, 5, 1)) + b"\1z\0",
@@ -58,6 +67,22 @@ async def test_update_between_what_never_were_neighbours_is_refused_and_nobody_n
         await _all_have_one_text(system, "odd", reader)
 
 
+async def test_update_behind_what_was_collected_is_refused_and_nobody_notices(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(settings=SOON)
+    async with YjsClient(system.url, "gone") as reader:
+        async with YjsClient(system.url, "gone") as eve:
+            await eve.until_synced()
+            for typed in _TYPED_IN_TWO:
+                await eve.send(write_update(typed))
+            await reader.until_text("ehc")
+            await eve.send(write_update(_COLLECTED))
+            await eve.send(write_update(_BEHIND_IT))
+            assert await eve.until_closed() == 4422
+        await _all_have_one_text(system, "gone", reader)
+
+
 async def test_what_waited_is_refused_to_its_own_author_alone(make_system: MakeSystem) -> None:
     system = make_system(settings=SOON)
     before_what_it_rests_on = bytes((1, 1, 7, 0, 0xC4, 9, 0, 5, 0)) + b"\1z\0"
@@ -82,7 +107,7 @@ async def test_whatever_neighbours_are_named_everybody_has_one_text(
         await eve.until_synced()
         await eve.send(write_update(_TYPED))
         await eve.until_text("abc")
-        writer = OddWriter(rng)
+        writer = OddWriter(rng, collected=0.1, again=0.1)
         for _ in range(60):
             writer.known = decode_state_vector(eve.doc.get_state())
             await _say(eve, writer.update())

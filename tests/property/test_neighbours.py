@@ -13,20 +13,27 @@ from coedit.identifiers import document_id
 from coedit.ot.delta import Delta
 from coedit.protocol.yjs.gate import check_text, lacks
 from coedit.protocol.yjs.lib0 import write_text, write_uint
-from coedit.protocol.yjs.update import Id, decode_state_vector, decode_update
+from coedit.protocol.yjs.update import Id, Update, decode_state_vector, decode_update
 from tests.laws import costly_law
 from tests.property.test_yjs_sides import Peer
 
 NAME = document_id("notes")
 CLIENTS = (5, 7, 9)
 _IS_ODD = 0.5
+_IS_CURRENT = 0.7
+_WRITERS = ((0.03, 0.0), (0.2, 0.0), (0.3, 0.3))
+"""Of each how much is collected, and how much it says again; all write under the same ids."""
 
 
 class OddWriter:
     """Writes updates of items between neighbours of all kinds: some that are, some that never were."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, collected: float = 0.03, again: float = 0.0) -> None:
         self._rng = rng
+        self._collected = collected
+        """How many of its structs are collected."""
+        self._again = again
+        """How many of its updates begin with clocks that it knows, and say something else of them."""
         self.known: dict[int, int] = {}
 
     def update(self) -> bytes:
@@ -34,6 +41,8 @@ class OddWriter:
         blocks = []
         for client in rng.sample(CLIENTS, rng.choice((1, 1, 1, 2))):
             clock = self.known.get(client, 0)
+            if rng.random() < self._again:
+                clock = rng.randrange(clock + 1)
             structs, end = [], clock
             for _ in range(rng.choice((1, 1, 2, 3))):
                 struct, length = self._struct(client, end)
@@ -46,8 +55,8 @@ class OddWriter:
 
     def _struct(self, client: int, clock: int) -> tuple[bytes, int]:
         rng = self._rng
-        if rng.random() < 0.03:
-            return b"\0\2", 2  # collected, which no text has
+        if rng.random() < self._collected:
+            return b"\0\2", 2  # which nothing of a text is next to
         info, ids = self._neighbours(client, clock)
         parent = b"" if info else b"\1" + write_text("content")
         if rng.random() < 0.2:
@@ -89,18 +98,32 @@ def _read(updates: list[bytes]) -> YjsDocument:
 
 
 def _shuffled(updates: list[bytes], rng: random.Random) -> list[bytes]:
-    """Return updates in another order in which each comes after what it rests on."""
-    waiting = [(update, decode_update(update)) for update in updates]
+    """Return updates in another order in which each comes after what it rests on, and says again."""
+    waiting: list[tuple[bytes, Update, dict[int, int]]] = []
     known: dict[int, int] = {}
+    for data in updates:
+        update = decode_update(data)
+        said = {client: known.get(client, 0) for client, _, _ in update.blocks}
+        waiting.append((data, update, said))
+        _learn(known, update)
+    known = {}
     order: list[bytes] = []
     while waiting:
-        ready = [one for one in waiting if not lacks(one[1], known)]
+        ready = [
+            one
+            for one in waiting
+            if not lacks(one[1], known) and all(known.get(client, 0) >= end for client, end in one[2].items())
+        ]
         chosen = rng.choice(ready)
         waiting.remove(chosen)
         order.append(chosen[0])
-        for client, _, end in chosen[1].blocks:
-            known[client] = max(end, known.get(client, 0))
+        _learn(known, chosen[1])
     return order
+
+
+def _learn(known: dict[int, int], update: Update) -> None:
+    for client, _, end in update.blocks:
+        known[client] = max(end, known.get(client, 0))
 
 
 @costly_law
@@ -108,9 +131,13 @@ def _shuffled(updates: list[bytes], rng: random.Random) -> list[bytes]:
 def test_everybody_has_one_text_whatever_neighbours_an_update_names(seed: int) -> None:
     rng = random.Random(seed)
     server = YjsDocument(NAME)
-    neighbours, writer, taken = Neighbours(server, "content"), OddWriter(rng), []
-    for _ in range(rng.randrange(2, 10)):
-        writer.known = known = decode_state_vector(server.state_vector())
+    neighbours, taken, is_said_again = Neighbours(server, "content"), [], False
+    writers = [OddWriter(rng, collected, again) for collected, again in _WRITERS]
+    for _ in range(rng.randrange(2, 14)):
+        known = decode_state_vector(server.state_vector())
+        writer = rng.choice(writers)
+        if rng.random() < _IS_CURRENT:
+            writer.known = known
         data = writer.update()
         try:
             update = decode_update(data)
@@ -120,12 +147,17 @@ def test_everybody_has_one_text_whatever_neighbours_an_update_names(seed: int) -
             neighbours.check(data, update, known)
         except InvalidUpdateError:
             continue
-        if server.take(data) is not None:
-            taken.append(data)
+        made = server.take(data)
+        if made is not None:
+            taken.append(made.update)
+            said = decode_update(made.update).blocks
+            is_said_again |= any(first < known.get(client, 0) for client, first, _ in said)
         neighbours.note(update, known)
     if not taken:
         return
-    for others in ([server.update()], [merge_updates(*taken)], _shuffled(taken, rng), _shuffled(taken, rng)):
+    # Who merges them has to choose between what was said first and what was said again.
+    merged = [] if is_said_again else [[merge_updates(*taken)]]
+    for others in ([server.update()], *merged, _shuffled(taken, rng), _shuffled(taken, rng)):
         other = _read(others)
         assert other.render() == server.content == server.render()
         assert other.state_vector() == server.state_vector()

@@ -4,6 +4,7 @@ Yjs puts concurrent items in one order wherever they come from, as long as each 
 left one stands before its right one, and what the right one was written behind is not between them. No editor writes
 anything else. What somebody makes up is put in its place by whatever happens to be there, so that a document that
 loads, and one that was there, are two for ever. So it is refused (`docs/adr/0021-neighbours-stand-side-by-side.md`).
+What was collected has no place, and nothing of a text is next to it.
 
 Where nobody else wrote at the same place at the same time, one of two neighbours was written beside the other, which
 is quickly seen. The order of the others is asked of yrs, with all items of the document.
@@ -34,7 +35,7 @@ class _Gap(NamedTuple):
     """Between which two items one was written."""
 
     left: Id | None
-    right: Id
+    right: Id | None
 
 
 class Neighbours:
@@ -83,7 +84,7 @@ class Neighbours:
             except DamagedError as error:
                 raise InvalidUpdateError("its items come in no one order") from error
             if not all(order.allows(gap) for gap in gaps):
-                raise InvalidUpdateError("an item stands between two that never were neighbours")
+                raise InvalidUpdateError("an item stands beside what has no place, or between no neighbours")
 
     def note(self, update: Update, known: Mapping[int, int]) -> None:
         """Take note of an update that was applied where so much was ``known``."""
@@ -98,15 +99,22 @@ class Neighbours:
         for placed in update.placed:
             client, first = placed.at
             right, here = placed.right, known.get(client, 0)
-            if right is None or placed.end <= here:
+            if placed.end <= here:
                 continue
             left = placed.left_of(max(first, here))
-            if left is not None and self._last.get(left.client) == (left.clock, right):
+            if self._goes_on(left, right):
                 continue
             own = own or _Structs(update, known)
             if not own.are_beside(left, right):
                 gaps.append(_Gap(left, right))
         return gaps
+
+    def _goes_on(self, left: Id | None, right: Id | None) -> bool:
+        """Tell whether what is written there needs no neighbour, or is behind its author's newest item."""
+        if left is None:
+            return right is None
+        clock, before = self._last.get(left.client, (-1, None))
+        return clock == left.clock and right in (None, before)
 
     def _looked_up(self, gaps: list[_Gap], known: Mapping[int, int]) -> list[_Gap]:
         return [gap for gap in gaps if not self._are_beside(gap, known)]
@@ -114,13 +122,14 @@ class Neighbours:
     def _are_beside(self, gap: _Gap, known: Mapping[int, int]) -> bool:
         """Tell whether one of the two was written beside the other, as yrs has them."""
         left, right = gap
-        behind = self._placed(right, known)
-        if behind is None:
-            return False
-        if behind.left_of(right.clock) == left:
-            return True
+        if right is not None:
+            behind = self._placed(right, known)
+            if behind is None:
+                return False
+            if behind.left_of(right.clock) == left:
+                return True
         before = self._placed(left, known) if left is not None else None
-        return before is not None and before.right == right
+        return before is not None and right in (None, before.right)
 
     def _placed(self, item: Id, known: Mapping[int, int]) -> Placed | None:
         """Return where an item was put, with those that its author wrote behind it; None: it is not here, or none."""
@@ -152,13 +161,13 @@ class _Structs:
         for placed in update.placed:
             self._placed[placed.at.client].append(placed)
 
-    def are_beside(self, left: Id | None, right: Id) -> bool:
+    def are_beside(self, left: Id | None, right: Id | None) -> bool:
         """Tell whether one of two items is among them, and was written beside the other."""
-        behind = self._find(right)
-        if behind is not None and behind.left_of(right.clock) == left:
+        behind = self._find(right) if right is not None else None
+        if right is not None and behind is not None and behind.left_of(right.clock) == left:
             return True
         before = self._find(left) if left is not None else None
-        return before is not None and before.right == right
+        return before is not None and right in (None, before.right)
 
     def _find(self, item: Id) -> Placed | None:
         """Return the struct that an item is in; None: it is not among them, or has no place."""
@@ -182,6 +191,8 @@ class _Order:
 
     def allows(self, gap: _Gap) -> bool:
         """Tell whether what ``right`` was written behind does not stand between it and ``left``, which is before it."""
+        if gap.right is None:
+            return gap.left is None or self._find(gap.left) is not None
         right = self._find(gap.right)
         if right is None:
             return False

@@ -19,7 +19,7 @@ async def put_between(scene: Scene) -> None:
 
 async def _write(scene: Scene, name: str) -> None:
     """Send updates until one is refused; whoever is sent away comes back as somebody else."""
-    writer = OddWriter(scene.rng)
+    writer = OddWriter(scene.rng, collected=0.1, again=0.1)
     kind = scene.rng.choice([YjsClient, HocuspocusClient])
     async with kind(scene.gateway, name) as client:
         await client.until_synced()
