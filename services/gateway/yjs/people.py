@@ -83,6 +83,7 @@ class YjsPeople:
         self._news: dict[int, Entry] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_due = False
+        self._is_placing = False
 
     def begin(self, root: str | None, revision: Revision, items: YjsItems, recent: Sequence[Commit]) -> None:
         """Begin with a document at ``revision`` whose text is ``root``; None: it is no text, and has no carets.
@@ -173,8 +174,11 @@ class YjsPeople:
         """Say the carets that waited for what their owners had sent before."""
         for client_id, (entry, sequence) in list(self._unplaced.items()):
             seat = self.seat_of(client_id)
-            if seat is not None and seat.is_answered_to(sequence) and self._caret(entry) is not None:
-                self._say_placed(client_id)
+            if seat is not None and seat.is_answered_to(sequence):
+                if self._caret(entry) is not None:
+                    self._say_placed(client_id)
+                else:
+                    self._place_soon()
 
     def everybody(self) -> YjsFrame | None:
         """Return the states of all, for somebody who comes; None: there is nobody."""
@@ -289,8 +293,7 @@ class YjsPeople:
             known = self._presences.known(seat.client_id, self._document_id)
             if known is not None:
                 revision, caret = known.revision, known.caret
-            if not self._carets.is_ready and not self._carets.is_broken:
-                self._start(partial(self._place_soon, self._carets, seat.client_id))
+            self._place_soon()
         presence = Presence(
             seat.client_id,
             AuthorId(seat.identity.author),
@@ -306,9 +309,19 @@ class YjsPeople:
         cursor = read_person(entry.state, self._root or "").cursor
         return None if cursor is None or self._carets is None else self._carets.caret(*cursor)
 
-    async def _place_soon(self, carets: YjsCarets, client_id: ClientId) -> None:
-        await carets.make()
-        self._say_placed(client_id)
+    def _place_soon(self) -> None:
+        """Make what carets are told with, if it is not there, for all who wait for it."""
+        carets = self._carets
+        if carets is not None and not (carets.is_ready or carets.is_broken or self._is_placing):
+            self._is_placing = True
+            self._start(partial(self._place, carets))
+
+    async def _place(self, carets: YjsCarets) -> None:
+        try:
+            await carets.make()
+        finally:
+            self._is_placing = False
+        self.answered()
 
     def _say_placed(self, client_id: ClientId) -> None:
         waiting, seat = self._unplaced.pop(client_id, None), self.seat_of(client_id)

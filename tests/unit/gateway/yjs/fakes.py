@@ -55,9 +55,9 @@ class FakeYjsStore(FakeStore):
     def tell(self, *events: Event) -> None:
         self.on_message(encode_events(list(events)))
 
-    def commit_of(self, client: ClientId, sequence: int) -> None:
+    def commit_of(self, client: ClientId, sequence: int, inserted: str = "y") -> None:
         """Commit somebody's submission."""
-        self.author.get("content", type=Text).insert(0, "y")
+        self.author.get("content", type=Text).insert(0, inserted)
         self.head += 1
         fields = msgpack.unpackb(self._entry(self.head)) | {"client_id": client, "client_sequence": sequence}
         self.tell(Committed((msgpack.packb(fields),)))

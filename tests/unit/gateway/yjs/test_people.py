@@ -16,6 +16,7 @@ from coedit.protocol.yjs.awareness import OUTDATED_SECONDS, Entry, read_entries,
 from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.lib0 import Reader
 from coedit.protocol.yjs.sync import AwarenessMessage, SyncUpdate
+from services.gateway.heavy.beside import LONG_BYTES
 from tests.system import eventually
 from tests.unit.gateway.yjs.fakes import FakeYjsOutlet, FakeYjsStore, document_of, seat_of
 
@@ -177,6 +178,27 @@ async def test_caret_that_was_stated_after_typing_is_told_after_what_was_typed(
     else:
         store.tell(YjsTaken(seat.client_id, ClientSequence(1)))
         assert (store.said[-1].revision, store.said[-1].caret) == (3, Caret(1, 1))
+
+
+async def test_caret_that_was_stated_after_a_long_paste_is_told_after_it(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    """What carets are carried over with does not go along with so much, and is made anew."""
+    seat = await seat_of(store.desk(), outlet)
+    await seat.hear(said(Entry(5, 1, _at(2**32 + 1, 0))))
+    await eventually(lambda: store.said[-1].caret == Caret(0, 0), "the caret is told")
+    pasted = "y" * 2 * LONG_BYTES
+    typed: Doc[Any] = Doc(client_id=5)
+    typed.get("content", type=Text).insert(0, pasted)
+    await seat.hear(SyncUpdate(typed.get_update()))
+    await seat.hear(said(Entry(5, 2, _at(2**32 + 1, 1))))
+    store.commit_of(seat.client_id, 1, pasted)
+    there = Caret(len(pasted) + 1, len(pasted) + 1)
+    await eventually(lambda: store.said[-1].caret == there, "its place behind the paste is told")
+    assert store.said[-1].revision == 4
+    count = len(store.said)
+    store.commit(3)
+    assert len(store.said) == count
 
 
 async def test_caret_beside_nothing_is_none(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
