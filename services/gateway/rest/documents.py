@@ -16,8 +16,10 @@ from services.gateway.rest.answers import answered
 from services.gateway.rest.requests import authorize, document_of, wants_text
 
 _DOCUMENTS = "/v1/documents/"
-_READ_AT_ONCE = 4
-"""So many documents are read at a time, whole and for one request each."""
+_READ_AT_ONCE = 16
+"""So many documents are read at a time, whole and for one request each; most of that time they wait for the stores."""
+_READ_AT_ONCE_OF_ONE = 12
+"""So many of them for one author: an application has one token for all its users, and others find a place at once."""
 _MOST_OF_ONE = 64
 """So many requests of one author may wait for that: a program reads documents for many people."""
 
@@ -29,7 +31,9 @@ class DocumentRoutes:
         self._access = access
         self._reader = reader
         self._quarantine = quarantine
-        self._reads = Places("document", _READ_AT_ONCE, most_of_one=_MOST_OF_ONE)
+        self._reads = Places(
+            "document", _READ_AT_ONCE, at_once_of_one=_READ_AT_ONCE_OF_ONE, most_of_one=_MOST_OF_ONE
+        )
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""

@@ -44,6 +44,8 @@ _LIMIT = 100
 _MAX_LIMIT = 1000
 _LISTS = 4
 """So many lists of versions are put together at a time; each may read a thousand objects."""
+_LISTS_OF_ONE = 3
+"""So many of them for one author."""
 
 _Question = Callable[[web.Request, DocumentId, Identity], Awaitable[web.Response]]
 _Order = Callable[[dict[str, Any], DocumentId, Identity], Awaitable[web.Response]]
@@ -71,7 +73,7 @@ class HistoryRoutes:
         self._edits = edits
         self._nodes = nodes
         self._body_seconds = body_seconds
-        self._lists = Places("versions", _LISTS)
+        self._lists = Places("versions", _LISTS, at_once_of_one=_LISTS_OF_ONE)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the routes."""
@@ -151,7 +153,7 @@ class HistoryRoutes:
         limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))
         after_name = request.query.get("after")
         names = await self._versions.names(document_id, version_name(after_name) if after_name else "")
-        shown = [await self._versions.read(document_id, name) for name in names[:limit]]
+        shown = await self._versions.read_all(document_id, names[:limit])
         after = shown[-1].name if len(names) > limit else None
         return json_response({"document": document_id, "versions": list(map(asdict, shown)), "after": after})
 

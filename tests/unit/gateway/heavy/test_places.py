@@ -62,6 +62,70 @@ async def test_authors_take_turns_where_the_process_has_no_place_left() -> None:
     assert work.served == [_EVE, _ADA, _BOB, _EVE]
 
 
+async def test_an_author_has_what_nobody_else_wants_up_to_a_share() -> None:
+    work = Work(Places("test", 4, _SOON, at_once_of_one=3))
+    floods = [work.begin(_EVE) for _ in range(10)]
+    await _settle()
+    assert work.at_work == [_EVE] * 3
+    ada = work.begin(_ADA)
+    await _settle()
+    assert work.at_work == [*[_EVE] * 3, _ADA]
+    work.done.set()
+    await asyncio.gather(ada, *floods)
+    assert work.most_of_one == 3
+
+
+async def test_what_becomes_free_is_for_whoever_has_fewest() -> None:
+    """Whatever others have in line, and however long."""
+    places = Places("test", 3, _SOON, at_once_of_one=3, most_of_one=100)
+    served: list[AuthorId] = []
+
+    async def ask(author: AuthorId) -> None:
+        async with places.taken(author):
+            served.append(author)
+            await asyncio.sleep(0)
+
+    floods = [asyncio.create_task(ask(_EVE)) for _ in range(60)]
+    await asyncio.sleep(0)
+    assert served == [_EVE] * 3
+    others = [asyncio.create_task(ask(author)) for author in (_ADA, _BOB, _ADA, _BOB)]
+    await asyncio.gather(*others)
+    assert len(served) <= 15, "they waited for the three at work, and then had their turns among hers"
+    await asyncio.gather(*floods)
+    assert (len(served), places._lines, places._free) == (64, {}, 3)
+
+
+async def test_who_was_just_served_has_the_next_place_before_one_who_has_more() -> None:
+    places = Places("test", 3, _SOON, at_once_of_one=3)
+    work = Work(places)
+    tasks = [work.begin(_EVE) for _ in range(2)]
+    await _settle()
+    async with places.taken(_ADA):
+        tasks += [work.begin(_EVE), work.begin(_ADA)]
+        await _settle()
+        assert work.served == [_EVE, _EVE]
+    await _settle()
+    assert work.served == [_EVE, _EVE, _ADA]
+    work.done.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_who_goes_as_a_place_becomes_free_leaves_nothing_behind() -> None:
+    places = Places("test", 1, _SOON)
+    work = Work(places)
+    async with places.taken(_EVE):
+        goes = [work.begin(author) for author in (_ADA, _ADA, _BOB)]
+        await _settle()
+        goes[0].cancel()
+        goes[1].cancel()
+    # Now it is BOB's turn, who goes before that is told.
+    goes[2].cancel()
+    await asyncio.wait(goes)
+    assert (work.served, places._lines, places._free) == ([], {}, 1)
+    async with asyncio.timeout(5), places.taken(_ADA):
+        pass
+
+
 async def test_who_waits_too_long_is_told_after_how_long_to_ask_again() -> None:
     places = Places("test", 1, 0.05)
     work = Work(places)

@@ -1,5 +1,6 @@
 """Named versions: written once, never changed."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -48,6 +49,31 @@ async def test_name_is_never_given_to_something_else(objects: ObjectStore, other
     with pytest.raises(VersionExistsError):
         await versions.create(DOCUMENT, replace(FIRST, **other))  # type: ignore[arg-type]
     assert await versions.read(DOCUMENT, FIRST.name) == FIRST
+
+
+async def test_many_are_read_in_order_and_some_at_a_time(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = Versions(objects)
+    names = [version_name(f"{number:02}") for number in range(40)]
+    for name in names:
+        await versions.create(DOCUMENT, replace(FIRST, name=name))
+    under_way, most = 0, 0
+    read = objects.read
+
+    async def counted(key: str) -> bytes | None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return await read(key)
+
+    monkeypatch.setattr(objects, "read", counted)
+    assert [version.name for version in await versions.read_all(DOCUMENT, names)] == names
+    assert 1 < most <= 16
+    with pytest.raises(UnknownVersionError):
+        await versions.read_all(DOCUMENT, [*names, version_name("none")])
 
 
 async def test_names_go_on_behind_one(objects: ObjectStore) -> None:
