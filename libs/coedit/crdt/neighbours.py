@@ -7,7 +7,8 @@ loads, and one that was there, are two for ever. So it is refused (`docs/adr/002
 What was collected has no place, and nothing of a text is next to it.
 
 Where nobody else wrote at the same place at the same time, one of two neighbours was written beside the other, which
-is quickly seen. The order of the others is asked of yrs, with all items of the document.
+is quickly seen. The order of the others is asked of yrs, with all items of the document. Which of two comes first never
+changes, so the answer is kept for all who write there later.
 """
 
 from bisect import bisect_right
@@ -18,9 +19,10 @@ from typing import Any, NamedTuple
 from pycrdt import Doc
 
 from coedit.crdt.document import YjsDocument
+from coedit.crdt.item_order import ItemOrder
 from coedit.crdt.linear_apply import apply_update
 from coedit.crdt.panics import panics_caught
-from coedit.crdt.sequence import Item, items_in_order
+from coedit.crdt.sequence import items_in_order
 from coedit.errors import DamagedError, InvalidUpdateError
 from coedit.protocol.yjs.shadow import shadow
 from coedit.protocol.yjs.update import Id, Placed, Update, decode_update, encode_state_vector, first_placed
@@ -29,6 +31,10 @@ FEW_PLACES = 4
 """So many are looked up on the loop: each takes one walk of yrs over the document."""
 _SEVERAL_PLACES = 64
 """So many are looked up one by one; for more, all structs are read once."""
+_ALLOWED = 2048
+"""So many gaps are remembered that the order of all items was asked for."""
+_KEPT_FOR = 1000
+"""After so many updates by which it was not asked, the order is let go of."""
 
 
 class _Gap(NamedTuple):
@@ -48,6 +54,12 @@ class Neighbours:
         """Of a client the clock of its newest item, and before which one it was written; of some clients nothing."""
         self._doubted: tuple[Update, list[_Gap]] | None = None
         """What `is_plain` found last."""
+        self._allowed: dict[_Gap, None] = {}
+        """What the order of all items said of gaps, those last that were asked for last."""
+        self._kept: ItemOrder | None = None
+        """The order of the items that were here when it was made last, and that stand so for ever."""
+        self._unasked = 0
+        """How many updates came since it was of use."""
 
     def is_plain(self, update: Update, known: Mapping[int, int]) -> bool:
         """Return whether it takes little to see that all items of an update are in order; else ask in a thread.
@@ -83,14 +95,18 @@ class Neighbours:
                 order = self._order(data)
             except DamagedError as error:
                 raise InvalidUpdateError("its items come in no one order") from error
-            if not all(order.allows(gap) for gap in gaps):
+            if not all(order.allows(*gap) for gap in gaps):
                 raise InvalidUpdateError("an item stands beside what has no place, or between no neighbours")
+            self._keep(order, gaps)
 
     def note(self, update: Update, known: Mapping[int, int]) -> None:
         """Take note of an update that was applied where so much was ``known``."""
         for (client, _), end, _, right in update.placed:
             if end > known.get(client, 0):
                 self._last[client] = end - 1, right
+        self._unasked += 1
+        if self._unasked > _KEPT_FOR:
+            self._kept = None
 
     def _doubtful(self, update: Update, known: Mapping[int, int]) -> list[_Gap]:
         """Return between which items new ones are put that were not written beside each other, as far as is seen."""
@@ -105,7 +121,7 @@ class Neighbours:
             if self._goes_on(left, right):
                 continue
             own = own or _Structs(update, known)
-            if not own.are_beside(left, right):
+            if not own.are_beside(left, right) and not self._was_asked_for(_Gap(left, right)):
                 gaps.append(_Gap(left, right))
         return gaps
 
@@ -115,6 +131,27 @@ class Neighbours:
             return right is None
         clock, before = self._last.get(left.client, (-1, None))
         return clock == left.clock and right in (None, before)
+
+    def _was_asked_for(self, gap: _Gap) -> bool:
+        """Tell whether a gap is allowed by an order that was made before."""
+        if gap not in self._allowed:
+            if self._kept is None or not self._kept.allows(*gap):
+                return False
+            self._unasked = 0
+        self._remember(gap)
+        return True
+
+    def _keep(self, order: ItemOrder, gaps: list[_Gap]) -> None:
+        """Keep an order, with the items of an update that is applied now, and that it allows these ``gaps``."""
+        self._kept, self._unasked = order, 0
+        for gap in gaps:
+            self._remember(gap)
+
+    def _remember(self, gap: _Gap) -> None:
+        self._allowed.pop(gap, None)
+        self._allowed[gap] = None
+        if len(self._allowed) > _ALLOWED:
+            del self._allowed[next(iter(self._allowed))]
 
     def _looked_up(self, gaps: list[_Gap], known: Mapping[int, int]) -> list[_Gap]:
         return [gap for gap in gaps if not self._are_beside(gap, known)]
@@ -143,13 +180,13 @@ class Neighbours:
             return None  # its order is asked for in another way
         return found if found is not None and found.at == item else None
 
-    def _order(self, data: bytes) -> "_Order":
+    def _order(self, data: bytes) -> ItemOrder:
         """Return all items in order: as they would be if the update were applied."""
         doc: Doc[Any] = Doc()
         with panics_caught("the order of the items cannot be told"):
             apply_update(doc, shadow(self._yjs.update()))
             apply_update(doc, shadow(data))
-            return _Order(items_in_order(doc.get_update(), self._root))
+            return ItemOrder(items_in_order(doc.get_update(), self._root))
 
 
 class _Structs:
@@ -176,38 +213,3 @@ class _Structs:
         structs = self._placed.get(item.client, [])
         index = bisect_right(structs, item.clock, key=lambda placed: placed.at.clock) - 1
         return structs[index] if index >= 0 and item.clock < structs[index].end else None
-
-
-class _Order:
-    """The items of a text, and at which place in it each is."""
-
-    def __init__(self, items: list[Item]) -> None:
-        self._items = items
-        self._at: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for index, item in enumerate(items):
-            self._at[item.client].append((item.clock, index))
-        for of_client in self._at.values():
-            of_client.sort()
-
-    def allows(self, gap: _Gap) -> bool:
-        """Tell whether what ``right`` was written behind does not stand between it and ``left``, which is before it."""
-        if gap.right is None:
-            return gap.left is None or self._find(gap.left) is not None
-        right = self._find(gap.right)
-        if right is None:
-            return False
-        index, offset = right
-        behind = Id(gap.right.client, gap.right.clock - 1) if offset else self._items[index].left
-        before = (-1, 0) if behind is None else self._find(behind)
-        left = (-1, 0) if gap.left is None else self._find(gap.left)
-        return before is not None and left is not None and before <= left < right
-
-    def _find(self, item: Id) -> tuple[int, int] | None:
-        """Return in which struct in the text an item is, and where in it; None: it has no place in the text."""
-        structs = self._at.get(item.client, [])
-        at = bisect_right(structs, (item.clock, len(self._items))) - 1
-        if at < 0:
-            return None
-        clock, index = structs[at]
-        offset = item.clock - clock
-        return (index, offset) if offset < self._items[index].length else None

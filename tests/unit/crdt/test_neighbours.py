@@ -1,4 +1,4 @@
-"""Beside what somebody may write: what was collected has no place, wherever it is."""
+"""Beside what somebody may write, and what it takes to see it: what was collected has no place, wherever it is."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from pycrdt import Doc, Map, Text
 
 from coedit.crdt.document import YjsDocument
 from coedit.crdt.neighbours import Neighbours
+from coedit.crdt.sequence import Item, items_in_order
 from coedit.errors import InvalidUpdateError
 from coedit.identifiers import document_id
-from coedit.protocol.yjs.lib0 import write_text
+from coedit.protocol.yjs.lib0 import write_text, write_uint
 from coedit.protocol.yjs.update import COLLECTED, decode_state_vector, decode_update
 
 NAME = document_id("notes")
@@ -90,3 +91,77 @@ def test_document_in_which_something_nested_was_collected_is_taken() -> None:
         loaded.take(author.get_update(known))
     assert side.yjs.content == loaded.yjs.content
     assert side.yjs.content.to_json() == [{"insert": str(text)}]
+
+
+_LETTERS = 500
+"""Each an item of its own in a document of two who typed before each other's letters."""
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets an entry whenever the order of all items is asked of yrs: how many they are."""
+    made: list[int] = []
+
+    def counted(update: bytes, root: str) -> list[Item]:
+        items = items_in_order(update, root)
+        made.append(len(items))
+        return items
+
+    monkeypatch.setattr("coedit.crdt.neighbours.items_in_order", counted)
+    return made
+
+
+def _between(client: int, left: tuple[int, int], right: tuple[int, int]) -> bytes:
+    ids = b"".join(map(write_uint, (*left, *right)))
+    return _one_block(client, 0, b"\xc4" + ids + b"\1z")
+
+
+def _of_two_at_one_place() -> _Side:
+    """Return a document in which clients 1 and 2 typed many letters at one place at the same time."""
+    side = _Side()
+    side.take(_one_block(9, 0, b"\4" + _AT_THE_TOP + b"\2()"))
+    for client in (1, 2):
+        for clock in range(_LETTERS):
+            left = (client, clock - 1) if clock else (9, 0)
+            ids = b"".join(map(write_uint, (*left, 9, 1)))
+            side.take(b"\1\1" + write_uint(client) + write_uint(clock) + b"\xc4" + ids + b"\1x\0")
+    return side
+
+
+def test_who_writes_where_two_wrote_at_the_same_time_takes_few_orders(orders: list[int]) -> None:
+    side = _of_two_at_one_place()
+    assert not orders
+    last_of_one = (1, _LETTERS - 1)
+    for client in range(10, 60):
+        side.take(_between(client, last_of_one, (2, 0)))  # all at the same time
+    assert len(orders) == 1
+    for client in range(60, 108):
+        side.take(_between(client, (client - 50, 0), (client - 49, 0)))  # between each two of them
+    assert len(orders) == 2
+    for client in range(108, 125):
+        side.take(_between(client, last_of_one, (2, 0)))  # who had not seen any of it
+    assert len(orders) == 2
+    assert YjsDocument(NAME, side.yjs.update()).render() == side.yjs.content
+
+
+def test_what_is_refused_is_refused_again_where_an_order_is_kept(orders: list[int]) -> None:
+    side = _of_two_at_one_place()
+    side.take(_between(10, (1, _LETTERS - 1), (2, 0)))
+    for _ in range(2):
+        with pytest.raises(InvalidUpdateError):
+            side.take(_between(11, (2, 0), (1, _LETTERS - 1)))
+    side.take(_between(11, (1, _LETTERS - 1), (2, 0)))
+    assert len(orders) == 3
+
+
+def test_gaps_and_orders_are_let_go_of(orders: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coedit.crdt.neighbours._ALLOWED", 1)
+    monkeypatch.setattr("coedit.crdt.neighbours._KEPT_FOR", 2)
+    side = _of_two_at_one_place()
+    for client in (10, 11):
+        side.take(_between(client, (1, _LETTERS - 1), (2, 0)))
+    side.take(_between(12, (10, 0), (11, 0)))
+    for client in (13, 14, 15):
+        side.take(_between(client, (9, 0), (1, 0)))
+    side.take(_between(16, (1, _LETTERS - 1), (2, 0)))
+    assert len(orders) == 3
