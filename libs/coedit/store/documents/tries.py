@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from coedit.errors import TooCostlyError
 from coedit.identifiers import DocumentId
@@ -107,10 +108,12 @@ class Tries:
             await redis.delete(key)
 
     async def _begin(self, redis: Redis, key: str, care: Care) -> None:
-        async with redis.pipeline(transaction=False) as pipe:
-            pipe.hset(key, self._token, care.mode)
-            pipe.pexpire(key, _KEPT_MS)
-            await pipe.execute()
+        """Note what begins. A Redis that is full takes no note: what is done without one makes room there."""
+        with suppress(OutOfMemoryError):
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.hset(key, self._token, care.mode)
+                pipe.pexpire(key, _KEPT_MS)
+                await pipe.execute()
 
     def _refused(self, kind: str, document_id: DocumentId) -> TooCostlyError:
         self._on_refused(kind)
