@@ -158,12 +158,15 @@ async def test_who_never_comes_back_is_waited_for_only_so_long(
 
 
 async def test_what_makes_room_is_done_though_redis_is_full(redis: Redis) -> None:
-    await redis.config_set("maxmemory", "1")
     done = False
-    async with tries(redis, "a").noted("evict", NOTES):
-        done = True
-    assert done
-    assert not await redis.keys("tried:*")
+    await redis.config_set("maxmemory", "1")
+    try:
+        async with tries(redis, "a").noted("evict", NOTES):
+            done = True
+        assert done
+        assert not await redis.keys("tried:*")
+    finally:
+        await redis.config_set("maxmemory", "0")
 
 
 async def test_who_takes_no_turn_waits_for_nobody(redis: Redis) -> None:
