@@ -234,6 +234,7 @@ async def test_memory_of_redis_is_what_is_edited(system: System, redis: Redis) -
         for name in names:
             document = await session.open(name)
             await document.insert(0, "x" * 100)
+            await document.settle()
         for name in names:
             await until_gone(redis, name)
     keys = [key async for key in redis.scan_iter("*one of many*")]
