@@ -3,14 +3,9 @@
 No cluster is asked; what only one could show (scheduling, probes, rollouts) is not shown here.
 """
 
-import base64
-import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,34 +13,33 @@ import yaml
 from coedit.runtime.settings import refuse_unknown
 from scripts.reference import ROOT, SERVICES
 from services.gateway.settings import GatewaySettings
-from tests.requirements import require
+from tests.unit.deploy.rendered import (
+    OVERLAYS,
+    PASSWORD,
+    WORKLOADS,
+    Manifest,
+    container,
+    labels,
+    matches,
+    named,
+    of_kind,
+    overlay_at,
+    parsed,
+    ports_of,
+    probes,
+    render,
+    replicas,
+    selected,
+    settings_in,
+    variables,
+)
 
-Manifest = dict[str, Any]
-
-OVERLAYS = sorted(path.name for path in (ROOT / "deploy/k8s/overlays").iterdir())
-WORKLOADS = ("Deployment", "StatefulSet")
 HEALTH_PATHS = ("/healthz", "/readyz")
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
-def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    require("kubectl", shutil.which("kubectl") is not None, "it renders the manifests")
-    copy = tmp_path_factory.mktemp("k8s") / "deploy"
-    shutil.copytree(ROOT / "deploy", copy, ignore=shutil.ignore_patterns("secret.env", "redis.env"))
-    overlay = copy / "k8s/overlays" / request.param
-    (overlay / "secret.env").write_text("COEDIT_SECRET=only-for-this-test-0123\n")
-    passwords = (ROOT / "deploy/redis/passwords.env.example").read_text()
-    (overlay / "redis.env").write_text(passwords.replace("=\n", "=only-for-this-test\n"))
-    done = subprocess.run(
-        ["kubectl", "kustomize", overlay], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def manifests(rendered: str) -> list[Manifest]:
-    return list(yaml.safe_load_all(rendered))
+def manifests(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
+    return parsed(render(overlay_at(tmp_path_factory.mktemp("k8s"), request.param)))
 
 
 @pytest.mark.parametrize("version", ["1.32", "1.37"])
@@ -238,7 +232,7 @@ def test_each_service_is_the_user_of_redis_that_is_meant_for_it(manifests: list[
         service = deployment["metadata"]["name"]
         found = variables(manifests, deployment)
         assert found["COEDIT_REDIS_USER"] == f"coedit-{service}"
-        assert found["COEDIT_REDIS_PASSWORD"] == "only-for-this-test"
+        assert found["COEDIT_REDIS_PASSWORD"] == PASSWORD
         assert not [name for name in found if name.startswith("REDIS_")], (
             "a service gets its own password alone"
         )
@@ -257,86 +251,6 @@ def test_redis_has_the_users_of_the_one_file(manifests: list[Manifest]) -> None:
         assert folders["tmp"]["emptyDir"]["medium"] == "Memory", "where the hashes are"
         passwords = variables(manifests, redis)
         assert set(re.findall(r">(REDIS_\w+)", files["users.acl"])) == set(passwords)
-
-
-def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
-    return [manifest for manifest in manifests if manifest["kind"] in kinds]
-
-
-def named(manifests: list[Manifest], reference: dict[str, str]) -> Manifest:
-    (found,) = [
-        one for one in of_kind(manifests, reference["kind"]) if one["metadata"]["name"] == reference["name"]
-    ]
-    return found
-
-
-def labels(workload: Manifest) -> dict[str, str]:
-    found: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
-    return found
-
-
-def selected(manifests: list[Manifest], selector: dict[str, str]) -> list[Manifest]:
-    return [one for one in of_kind(manifests, *WORKLOADS) if selector.items() <= labels(one).items()]
-
-
-def matches(selector: Manifest, found: dict[str, str]) -> bool:
-    wanted = selector.get("matchLabels", {}).items() <= found.items()
-    rules = selector.get("matchExpressions", [])
-    assert all(rule["operator"] == "In" for rule in rules)
-    return wanted and all(found.get(rule["key"]) in rule["values"] for rule in rules)
-
-
-def container(workload: Manifest) -> Manifest:
-    (only,) = workload["spec"]["template"]["spec"]["containers"]
-    found: Manifest = only
-    return found
-
-
-def probes(workload: Manifest) -> Iterator[Manifest]:
-    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
-        yield container(workload)[kind]
-
-
-def replicas(manifests: list[Manifest], workload: Manifest) -> int:
-    scalers = of_kind(manifests, "HorizontalPodAutoscaler")
-    scaled = [one for one in scalers if one["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]]
-    return int(scaled[0]["spec"]["minReplicas"] if scaled else workload["spec"]["replicas"])
-
-
-def variables(manifests: list[Manifest], workload: Manifest) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for source in container(workload)["envFrom"]:
-        ((kind, reference),) = source.items()
-        wanted = {"configMapRef": "ConfigMap", "secretRef": "Secret"}[kind]
-        found |= held(manifests, wanted, reference["name"])
-    for variable in container(workload).get("env", []):
-        secret = variable.get("valueFrom", {}).get("secretKeyRef")
-        value = held(manifests, "Secret", secret["name"])[secret["key"]] if secret else variable["value"]
-        found[variable["name"]] = value
-    return found
-
-
-def held(manifests: list[Manifest], kind: str, name: str) -> dict[str, str]:
-    values: dict[str, str] = named(manifests, {"kind": kind, "name": name})["data"]
-    if kind == "Secret":
-        return {key: base64.b64decode(value).decode() for key, value in values.items()}
-    return values
-
-
-def settings_in(manifests: list[Manifest], workload: Manifest) -> Any:
-    environment = variables(manifests, workload)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("COEDIT_")]:
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        return SERVICES[workload["metadata"]["name"]]()
-
-
-def ports_of(settings: Any) -> dict[str, int]:
-    (name,) = [name for name in type(settings).model_fields if name.endswith("_health_port")]
-    ports = {"health": int(getattr(settings, name))}
-    return ports | ({"http": settings.gateway_port} if isinstance(settings, GatewaySettings) else {})
 
 
 def test_overlays_are_found() -> None:

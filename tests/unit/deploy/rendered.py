@@ -1,0 +1,139 @@
+"""The Kubernetes manifests as kustomize renders them, and questions about what came out."""
+
+import base64
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.reference import ROOT, SERVICES
+from services.gateway.settings import GatewaySettings
+from tests.requirements import require
+
+Manifest = dict[str, Any]
+
+OVERLAYS = sorted(path.name for path in (ROOT / "deploy/k8s/overlays").iterdir())
+WORKLOADS = ("Deployment", "StatefulSet")
+PASSWORD = "only-for-this-test"
+"""Of each user of Redis."""
+_CLIENTS_COME_BY = "  - ../../components/haproxy\n"
+
+
+def overlay_at(folder: Path, name: str, components: Sequence[str] = ()) -> Path:
+    """Copy the manifests into ``folder`` and return the overlay there, with secrets; ``managed`` also with components.
+
+    The components take the place of the one by which clients come.
+    """
+    require("kubectl", shutil.which("kubectl") is not None, "it renders the manifests")
+    copy = folder / "deploy"
+    shutil.copytree(ROOT / "deploy", copy, ignore=shutil.ignore_patterns("secret.env", "redis.env"))
+    overlay = copy / "k8s/overlays" / name
+    (overlay / "secret.env").write_text("COEDIT_SECRET=only-for-this-test-0123\n")
+    passwords = (ROOT / "deploy/redis/passwords.env.example").read_text()
+    (overlay / "redis.env").write_text(passwords.replace("=\n", f"={PASSWORD}\n"))
+    if components:
+        file = overlay / "kustomization.yaml"
+        text = file.read_text()
+        assert text.count(_CLIENTS_COME_BY) == 1
+        wanted = "".join(f"  - ../../components/{component}\n" for component in components)
+        file.write_text(text.replace(_CLIENTS_COME_BY, wanted))
+    return overlay
+
+
+def render(overlay: Path) -> str:
+    """Return what kustomize makes of an overlay."""
+    done = subprocess.run(
+        ["kubectl", "kustomize", overlay], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def parsed(text: str) -> list[Manifest]:
+    """Return the objects of a stream of YAML documents."""
+    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def named(manifests: list[Manifest], reference: dict[str, str]) -> Manifest:
+    (found,) = [
+        one for one in of_kind(manifests, reference["kind"]) if one["metadata"]["name"] == reference["name"]
+    ]
+    return found
+
+
+def labels(workload: Manifest) -> dict[str, str]:
+    found: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    return found
+
+
+def selected(manifests: list[Manifest], selector: dict[str, str]) -> list[Manifest]:
+    return [one for one in of_kind(manifests, *WORKLOADS) if selector.items() <= labels(one).items()]
+
+
+def matches(selector: Manifest, found: dict[str, str]) -> bool:
+    wanted = selector.get("matchLabels", {}).items() <= found.items()
+    rules = selector.get("matchExpressions", [])
+    assert all(rule["operator"] == "In" for rule in rules)
+    return wanted and all(found.get(rule["key"]) in rule["values"] for rule in rules)
+
+
+def container(workload: Manifest) -> Manifest:
+    (only,) = workload["spec"]["template"]["spec"]["containers"]
+    found: Manifest = only
+    return found
+
+
+def probes(workload: Manifest) -> Iterator[Manifest]:
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        yield container(workload)[kind]
+
+
+def replicas(manifests: list[Manifest], workload: Manifest) -> int:
+    scalers = of_kind(manifests, "HorizontalPodAutoscaler")
+    scaled = [one for one in scalers if one["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]]
+    return int(scaled[0]["spec"]["minReplicas"] if scaled else workload["spec"]["replicas"])
+
+
+def variables(manifests: list[Manifest], workload: Manifest) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for source in container(workload)["envFrom"]:
+        ((kind, reference),) = source.items()
+        wanted = {"configMapRef": "ConfigMap", "secretRef": "Secret"}[kind]
+        found |= held(manifests, wanted, reference["name"])
+    for variable in container(workload).get("env", []):
+        secret = variable.get("valueFrom", {}).get("secretKeyRef")
+        value = held(manifests, "Secret", secret["name"])[secret["key"]] if secret else variable["value"]
+        found[variable["name"]] = value
+    return found
+
+
+def held(manifests: list[Manifest], kind: str, name: str) -> dict[str, str]:
+    values: dict[str, str] = named(manifests, {"kind": kind, "name": name})["data"]
+    if kind == "Secret":
+        return {key: base64.b64decode(value).decode() for key, value in values.items()}
+    return values
+
+
+def settings_in(manifests: list[Manifest], workload: Manifest) -> Any:
+    environment = variables(manifests, workload)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COEDIT_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return SERVICES[workload["metadata"]["name"]]()
+
+
+def ports_of(settings: Any) -> dict[str, int]:
+    (name,) = [name for name in type(settings).model_fields if name.endswith("_health_port")]
+    ports = {"health": int(getattr(settings, name))}
+    return ports | ({"http": settings.gateway_port} if isinstance(settings, GatewaySettings) else {})
