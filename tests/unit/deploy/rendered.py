@@ -18,7 +18,15 @@ from tests.requirements import require
 Manifest = dict[str, Any]
 
 OVERLAYS = sorted(path.name for path in (ROOT / "deploy/k8s/overlays").iterdir())
+MANAGED_WITH = [
+    ("traefik", "redis-users", "pod-monitor", "prometheus-adapter"),
+    ("gateway-api", "redis-users", "pod-monitor", "keda"),
+]
+"""The overlay that is an example to edit, with each component that there is."""
 WORKLOADS = ("Deployment", "StatefulSet")
+SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
+CUSTOM_KINDS = ("HTTPRoute", "PodMonitor", "ScaledObject", "ServersTransport")
+"""What is no part of Kubernetes itself."""
 PASSWORD = "only-for-this-test"
 """Of each user of Redis."""
 _CLIENTS_COME_BY = "  - ../../components/haproxy\n"
@@ -98,9 +106,34 @@ def probes(workload: Manifest) -> Iterator[Manifest]:
 
 
 def replicas(manifests: list[Manifest], workload: Manifest) -> int:
-    scalers = of_kind(manifests, "HorizontalPodAutoscaler")
-    scaled = [one for one in scalers if one["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]]
-    return int(scaled[0]["spec"]["minReplicas"] if scaled else workload["spec"]["replicas"])
+    scalers = [one["spec"] for one in of_kind(manifests, *SCALERS)]
+    scaled = [one for one in scalers if one["scaleTargetRef"]["name"] == workload["metadata"]["name"]]
+    if not scaled:
+        return int(workload["spec"]["replicas"])
+    return int(scaled[0].get("minReplicas") or scaled[0]["minReplicaCount"])
+
+
+def routes(manifests: list[Manifest], way: Manifest) -> dict[str, str]:
+    """Return the paths that an Ingress or HTTPRoute leads to a port of a Service, and how each is matched.
+
+    ``/v1/ws`` is a part of ``/v1``, and is left out.
+    """
+    found = {}
+    if way["kind"] == "Ingress":
+        for path in way["spec"]["rules"][0]["http"]["paths"]:
+            backend = path["backend"]["service"]
+            service = named(manifests, {"kind": "Service", "name": backend["name"]})
+            assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
+            found[path["path"]] = path["pathType"]
+        return found
+    for rule in way["spec"]["rules"]:
+        for backend in rule["backendRefs"]:
+            service = named(manifests, {"kind": "Service", "name": backend["name"]})
+            assert backend["port"] in {port["port"] for port in service["spec"]["ports"]}
+        for path in (match["path"] for match in rule["matches"]):
+            if path["value"] != "/v1/ws":
+                found[path["value"]] = path["type"].removeprefix("Path")
+    return found
 
 
 def variables(manifests: list[Manifest], workload: Manifest) -> dict[str, str]:
@@ -111,9 +144,16 @@ def variables(manifests: list[Manifest], workload: Manifest) -> dict[str, str]:
         found |= held(manifests, wanted, reference["name"])
     for variable in container(workload).get("env", []):
         secret = variable.get("valueFrom", {}).get("secretKeyRef")
-        value = held(manifests, "Secret", secret["name"])[secret["key"]] if secret else variable["value"]
-        found[variable["name"]] = value
+        found[variable["name"]] = _secret(manifests, secret) if secret else variable["value"]
     return found
+
+
+def _secret(manifests: list[Manifest], reference: dict[str, str]) -> str:
+    """Return a password; of a Secret that is not among the manifests a made-up one."""
+    present = [one["metadata"]["name"] for one in of_kind(manifests, "Secret")]
+    if not any(name == reference["name"] for name in present):
+        return f"{reference['name']}/{reference['key']}"
+    return held(manifests, "Secret", reference["name"])[reference["key"]]
 
 
 def held(manifests: list[Manifest], kind: str, name: str) -> dict[str, str]:
