@@ -16,6 +16,7 @@ lock dev --extra build --extra client --extra dev --extra server
 lock server --extra build --extra client --extra server -c requirements/dev.txt
 lock page --extra page
 lock seaweedfs --extra seaweedfs
+compile requirements/helm.in -o requirements/helm.txt
 compile bench/peers/requirements.in -o bench/peers/requirements.txt
 if grep -n '://' requirements/*.txt bench/peers/requirements.txt; then
     echo "a lock file names an address" >&2

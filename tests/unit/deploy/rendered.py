@@ -23,6 +23,8 @@ MANAGED_WITH = [
     ("gateway-api", "redis-users", "pod-monitor", "keda"),
 ]
 """The overlay that is an example to edit, with each component that there is."""
+VERSIONS = ("1.32", "1.34", "1.37")
+"""Of Kubernetes, for which the manifests are valid."""
 WORKLOADS = ("Deployment", "StatefulSet")
 SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 CUSTOM_KINDS = ("HTTPRoute", "PodMonitor", "ScaledObject", "ServersTransport")

@@ -17,6 +17,7 @@ from tests.unit.deploy.rendered import (
     MANAGED_WITH,
     OVERLAYS,
     PASSWORD,
+    VERSIONS,
     WORKLOADS,
     Manifest,
     container,
@@ -36,7 +37,7 @@ from tests.unit.deploy.rendered import (
 )
 
 
-@pytest.mark.parametrize("version", ["1.32", "1.34", "1.37"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_is_valid_for_the_api(manifests: list[Manifest], version: str) -> None:
     import kubernetes_validate
 
