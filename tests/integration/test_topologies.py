@@ -1,24 +1,17 @@
 """The whole system on each topology of Redis, through the trouble that it brings: nothing acked is lost or repeated."""
 
 import asyncio
-import json
-import random
 import signal
-import time
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from coedit.client import connect
 from coedit.identifiers import DocumentId
-from coedit.ot import Delta
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.settings import SharedSettings
@@ -31,15 +24,12 @@ from services.gateway.redis.channels import Channels
 from tests.conftest import MakeSystem
 from tests.redis_acl import login
 from tests.redis_topologies import Cluster, Sentinels, Server, Single, Topology
-from tests.system import SECRET, ServerKind, System, eventually
-from tests.writers import Ledger, Writer, settle_all
+from tests.system import SECRET, ServerKind, eventually
+from tests.topology_load import NAMES, typing
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-_NAMES = tuple(f"document {number}" for number in range(6))
 _SHARDS = 8
-_PAUSE_SECONDS = 0.05
-_BACK_SECONDS = 30.0
 _QUICK = {
     "COEDIT_TRANSFORMER_GRACE_SECONDS": "1",
     "COEDIT_TRANSFORMER_RESTART_GRACE_SECONDS": "0.5",
@@ -48,81 +38,6 @@ _QUICK = {
 _REPLICATED = _QUICK | {"COEDIT_DURABILITY": "replicated", "COEDIT_REPLICA_COUNT": "1"}
 KINDS: list[ServerKind] = ["valkey", "redis7"]
 """Both where they differ: in their clusters. Each has been tried in every topology."""
-
-
-class Load:
-    """One writer a document, and one more for the first, who type on whatever happens."""
-
-    def __init__(self, system: System, writers: list[Writer]) -> None:
-        self.system = system
-        self.writers = writers
-        self._is_over = False
-
-    async def type(self, writer: Writer) -> None:
-        while not self._is_over:
-            await writer.step()
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def through(
-        self,
-        what: str,
-        trouble: Callable[[], object],
-        end: Callable[[], object] | None = None,
-        seconds: float = 1.0,
-    ) -> None:
-        """Make trouble for so long, see that what is not saved is not called so, end it, and see edits flow again."""
-        await self.flow()
-        started = time.monotonic()
-        await asyncio.to_thread(trouble)
-        if end is not None:
-            await asyncio.sleep(seconds)
-            await eventually(
-                lambda: not all(writer.document.saved for writer in self.writers), "one is unsaved"
-            )
-            await asyncio.to_thread(end)
-        ended = time.monotonic()
-        await self.flow()
-        print(f"{what}: {ended - started:.1f} s of it, edits flow {time.monotonic() - ended:.1f} s later")
-
-    async def flow(self) -> None:
-        """Wait until every writer has an ack for something that was typed from now on."""
-        for writer in self.writers:
-            edits, revision = writer.edits, writer.document.revision
-            await eventually(
-                lambda writer=writer, edits=edits, revision=revision: (
-                    writer.edits > edits and writer.document.revision > revision + 1
-                ),
-                f"edits flow in {writer.document.state.document_id}",
-                _BACK_SECONDS,
-            )
-
-    async def finish(self) -> None:
-        """Stop typing; check that everybody has all that was typed, once."""
-        self._is_over = True
-        await settle_all([writer.document for writer in self.writers], 60)
-        for writer in self.writers:
-            stored = await asyncio.to_thread(_stored, self.system, writer.document.state.document_id)
-            assert writer.document.content == stored
-            assert writer.document.rejections == []
-            writer.ledger.check(stored.text)
-
-
-@asynccontextmanager
-async def typing(system: System, seed: int) -> AsyncIterator[Load]:
-    """Writers at work; checked in the end."""
-    async with AsyncExitStack() as stack:
-        ledgers = {name: Ledger(seed) for name in _NAMES}
-        writers = []
-        for number, name in enumerate([*_NAMES, _NAMES[0]]):
-            session = await stack.enter_async_context(connect(system.url, author=f"author {number}"))
-            document = await session.open(name)
-            writers.append(Writer(document, ledgers[name], random.Random(seed + number)))
-        load = Load(system, writers)
-        async with asyncio.TaskGroup() as tasks:
-            for writer in writers:
-                tasks.create_task(load.type(writer))
-            yield load
-            await load.finish()
 
 
 MakeTopology = Callable[[Callable[[Path], Topology]], Topology]
@@ -281,7 +196,7 @@ async def test_cluster_through_trouble(
     cluster = Cluster(tmp_path, kind)
     run(cluster)
     system = await asyncio.to_thread(make_system, redis_url=cluster.url, settings=_REPLICATED, acl=True)
-    shard = shard_of(DocumentId(_NAMES[0]), _SHARDS)
+    shard = shard_of(DocumentId(NAMES[0]), _SHARDS)
     async with typing(system, seed) as load:
         master = cluster.owner(shard)
         await load.through(
@@ -350,9 +265,3 @@ def _returns_as_replica(topology: Topology, server: Server) -> Callable[[], None
         topology.until_replicated()
 
     return back
-
-
-def _stored(system: System, name: DocumentId) -> Delta:
-    url = f"{system.url}/v1/documents/{urllib.parse.quote(name, safe='')}"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return Delta.from_json(json.loads(answer.read())["content"])
