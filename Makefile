@@ -86,4 +86,4 @@ logs: ## follow the logs of compose
 	@scripts/compose.sh logs --follow --tail=100
 
 clean: ## remove what was built; keeps var/, the documents
-	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules bench/peers/node_modules tests/yjs/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist clients/js/node_modules clients/js/dist bench/ot/node_modules bench/peers/node_modules tests/yjs/node_modules tests/unit/deploy/crd/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,9 @@
 #!/bin/sh
-# What runs on Node.js: scripts/page.sh build|test|yjs.
+# What runs on Node.js: scripts/page.sh build|test|yjs|crd.
 # build: bundle the page into clients/js/dist; does nothing when no source is newer.
 # test: types and tests of the TypeScript client.
 # yjs: install the Yjs clients that tests/yjs drives.
+# crd: install the schemas that tests/unit/deploy checks the manifests against.
 # All use the Node on PATH, or the locked one of requirements/page.txt in .venv.
 set -eu
 cd "$(dirname "$0")/.."
@@ -51,6 +52,14 @@ install_locked() { # install_locked folder [options]
     touch "$folder/node_modules/.package-lock.json"
 }
 
+install_once() { # install_once folder
+    installed=$1/node_modules/.package-lock.json
+    if ! [ -f "$installed" ] || [ "$1/package-lock.json" -nt "$installed" ]; then
+        find_node
+        install_locked "$1"
+    fi
+}
+
 is_built() {
     [ -f "$stamp" ] && [ -z "$(find "$client/src" "$client/page" "$client/build.mjs" "$client/package-lock.json" -newer "$stamp")" ]
 }
@@ -70,15 +79,10 @@ test)
     install dev
     (cd "$client" && $npm run --silent check && $npm test --silent)
     ;;
-yjs)
-    installed=tests/yjs/node_modules/.package-lock.json
-    if ! [ -f "$installed" ] || [ tests/yjs/package-lock.json -nt "$installed" ]; then
-        find_node
-        install_locked tests/yjs
-    fi
-    ;;
+yjs) install_once tests/yjs ;;
+crd) install_once tests/unit/deploy/crd ;;
 *)
-    echo "usage: scripts/page.sh build|test|yjs" >&2
+    echo "usage: scripts/page.sh build|test|yjs|crd" >&2
     exit 2
     ;;
 esac

@@ -1,6 +1,7 @@
 """The Kubernetes manifests as kustomize renders them, and questions about what came out."""
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import yaml
 
 from scripts.reference import ROOT, SERVICES
 from services.gateway.settings import GatewaySettings
-from tests.requirements import require
+from tests.requirements import node, require
 
 Manifest = dict[str, Any]
 
@@ -67,6 +68,18 @@ def render(overlay: Path) -> str:
 def parsed(text: str) -> list[Manifest]:
     """Return the objects of a stream of YAML documents."""
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def invalid(custom: list[Manifest]) -> list[str]:
+    """Return what is wrong with objects of kinds that are no part of Kubernetes, by their own schemas."""
+    here = Path(__file__).parent / "crd"
+    require("crd", (here / "node_modules").is_dir(), "scripts/page.sh crd installs the schemas")
+    command = [node(), str(here / "validate.mjs")]
+    done = subprocess.run(
+        command, input=json.dumps(custom), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:

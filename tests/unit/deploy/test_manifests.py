@@ -21,6 +21,7 @@ from tests.unit.deploy.rendered import (
     WORKLOADS,
     Manifest,
     container,
+    invalid,
     labels,
     matches,
     named,
@@ -44,6 +45,22 @@ def test_every_object_is_valid_for_the_api(manifests: list[Manifest], version: s
     for manifest in manifests:
         if manifest["kind"] not in CUSTOM_KINDS:
             kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_every_object_that_is_no_part_of_kubernetes_is_valid_for_its_own_schema(
+    manifests: list[Manifest],
+) -> None:
+    custom = of_kind(manifests, *CUSTOM_KINDS)
+    assert invalid(custom) == []
+
+
+def test_the_schemas_tell() -> None:
+    timeouts = {"parentRefs": [{"name": "clients"}], "rules": [{"timeouts": {"request": "forever"}}]}
+    route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "a"}}
+    (trouble,) = invalid([route | {"spec": timeouts}])
+    assert trouble.startswith("HTTPRoute a: data/spec/rules/0/timeouts/request must match pattern")
+    (trouble,) = invalid([route | {"apiVersion": "gateway.networking.k8s.io/v9"}])
+    assert trouble == "HTTPRoute a: there is no schema of this kind"
 
 
 def test_every_component_is_rendered() -> None:
