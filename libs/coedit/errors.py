@@ -21,6 +21,7 @@ client does about each stand in ``docs/protocol.md``::
       NotTextError                 not-text
       LostItemsError               lost-items
       UnauthorizedError            unauthorized
+        UnknownTokenKeyError       unauthorized
       ForbiddenError               forbidden
       DivergedError                diverged
       RevisionTooOldError          revision-too-old
@@ -33,6 +34,7 @@ client does about each stand in ``docs/protocol.md``::
         DamagedError               quarantined
       OverloadedError              overloaded
       UnavailableError             unavailable
+        UndecidedError             undecided
         ObjectStoreError           unavailable
         BehindSnapshotError        unavailable
       InvalidRequestError          invalid-request
@@ -167,17 +169,25 @@ class LostItemsError(CoeditError):
 
 
 class UnauthorizedError(CoeditError):
-    """The token is missing, expired, or not signed by us."""
+    """The token is missing, expired, or not signed by whom we trust."""
 
     code = "unauthorized"
     definite = True
 
 
+class UnknownTokenKeyError(UnauthorizedError):
+    """The token names a key, or an algorithm, that none of the known keys has; its issuer may have a new one."""
+
+
 class ForbiddenError(CoeditError):
-    """The token does not grant this right on this document."""
+    """The token does not grant this right on this document; ``required`` is the facet that was missing, if one was."""
 
     code = "forbidden"
     definite = True
+
+    def __init__(self, message: str, required: str = "") -> None:
+        super().__init__(message)
+        self.required = required
 
 
 class DivergedError(CoeditError):
@@ -273,6 +283,12 @@ class UnavailableError(CoeditError):
 
     code = "unavailable"
     retryable = True
+
+
+class UndecidedError(UnavailableError):
+    """Who somebody is, or what one may do, cannot be found out now: whoever decides that does not answer."""
+
+    code = "undecided"
 
 
 class ObjectStoreError(UnavailableError):

@@ -100,7 +100,7 @@ class Gateway:
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
         self._sockets = Sockets(settings.gateway_ping_seconds, settings.gateway_half_received_bytes)
-        self._yjs = YjsDesk(hub, self._reader, self._submitter, self._presences, rosters)
+        self._yjs = YjsDesk(self._access, hub, self._reader, self._submitter, self._presences, rosters)
         self._yjs_routes = YjsRoutes(
             settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
         )
@@ -137,6 +137,7 @@ class Gateway:
             "alive": self._presences.alive_step,
             "yjs": self._yjs.step,
             "ping": self._sockets.ping_step,
+            "token-keys": self._access.ring.step,
         }
         drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:

@@ -36,6 +36,9 @@ YJS_DELIVERED = Counter("coedit_gateway_yjs_delivered_total", "Updates delivered
 YJS_IGNORED = Counter(
     "coedit_gateway_yjs_ignored_total", "What Yjs clients said and was passed over, by why.", ["why"]
 )
+IGNORED = Counter(
+    "coedit_gateway_ignored_total", "What OT clients said and was passed over, by why.", ["why"]
+)
 LAGGING = Counter(
     "coedit_gateway_lagging_total", "Times that a client was left behind, to be caught up from the log."
 )
@@ -49,6 +52,11 @@ OFFERED = Counter(
 )
 NO_PLACE = Counter(
     "coedit_gateway_no_place_total", "Requests that found no place to be worked on, by what for.", ["what"]
+)
+TOKEN_KEY_READS = Counter(
+    "coedit_gateway_token_key_reads_total",
+    "Times that the keys of COEDIT_TOKEN_KEYS were fetched or read, by outcome.",
+    ["outcome"],
 )
 LOOP_ERRORS = Counter("coedit_gateway_loop_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 UNCHECKED = Counter(

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from coedit.runtime.settings import SharedSettings
 
@@ -20,6 +20,15 @@ class GatewaySettings(SharedSettings):
     """Open development mode: no token is asked for. Refused on an address that is not loopback."""
     gateway_origins: str = ""
     """Allowed values of ``Origin``, separated by commas; empty: only the page's own; ``*``: any."""
+    token_keys: SecretStr = SecretStr("")
+    """Whose tokens are taken beside those that coedit itself makes, separated by spaces: ``https://`` addresses of a
+    JWKS, paths of JWKS or PEM files (``/…``), and ``secret:…`` (HS256, at least 32 bytes). Several are for rotation."""
+    token_issuers: str = ""
+    """What ``iss`` of those tokens may be, separated by commas; empty: it is not looked at."""
+    token_audience: str = ""
+    """What ``aud`` of those tokens has to name; empty: they may name none."""
+    token_keys_seconds: float = Field(default=300.0, ge=1)
+    """How often the keys are fetched and read again; one that is not known is looked for at once."""
     gateway_page: str = "clients/js/dist"
     """The folder of the built page; empty: serve none."""
     gateway_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)

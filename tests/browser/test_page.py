@@ -15,6 +15,7 @@ from playwright.async_api import expect
 
 from coedit.client import connect
 from coedit.identifiers import AuthorId, escape
+from coedit.protocol.grants import Grants
 from coedit.protocol.tokens import Identity, make_access_token
 from tests.browser.conftest import DEADLINE_MS, PAGE_SETTINGS, OpenPage
 from tests.conftest import MakeSystem
@@ -278,7 +279,9 @@ async def test_whoever_has_no_access_is_asked_for_a_link(
     await ada.page.goto(f"{system.url}/d/secret")
     panel = ada.page.get_by_role("alertdialog")
     await expect(panel).to_contain_text("needs an access link", timeout=DEADLINE_MS)
-    token = make_access_token(SECRET, Identity(AuthorId("ada"), {"secret": "write"}), int(time.time()) + 600)
+    token = make_access_token(
+        SECRET, Identity(AuthorId("ada"), Grants.of({"secret": "write"})), int(time.time()) + 600
+    )
     await panel.get_by_label("Access link").fill(f"{system.url}/d/secret#token={token}")
     await panel.get_by_role("button", name="Open").click()
     await ada.saved()

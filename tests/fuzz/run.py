@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 
 from coedit.identifiers import AuthorId
-from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, make_access_token
+from coedit.protocol.grants import EVERYTHING
+from coedit.protocol.tokens import Identity, make_access_token
 from coedit.store.keys import Shard
 from tests.chaos.footprint import resident_bytes, sockets_at
 from tests.fuzz.bystander import Bystander
@@ -53,9 +54,7 @@ async def run(options: Options) -> Figures:
 
 
 async def _play(system: System, options: Options) -> Figures:
-    token = make_access_token(
-        SECRET, Identity(AuthorId("fuzz"), {EVERY_DOCUMENT: "write"}), int(time.time()) + 100_000
-    )
+    token = make_access_token(SECRET, Identity(AuthorId("fuzz"), EVERYTHING), int(time.time()) + 100_000)
     figures = Figures(options.seed, options.seconds, [])
     bystanders = [Bystander(system.gateways[0]), Bystander(system.gateways[1], token)]
     editing = [asyncio.create_task(bystander.edit()) for bystander in bystanders]

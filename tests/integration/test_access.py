@@ -82,7 +82,7 @@ _FORGED = {
     "author with a control character": token(_ALL, sub="a\nb"),
     "unknown right": token({"*": "admin"}),
     "rights that are no map": token(["*"]),
-    "rights that cannot be compared": token({"*": ["write"]}),
+    "rights that are unknown": token({"*": ["own"]}),
     "signed by another": token(_ALL, key=b"another secret of thirty-two bytes"),
     "signed with the secret itself": token(_ALL, key=SECRET.encode()),
     "signed by nobody": token(_ALL, key=None, algorithm="none"),

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from coedit.client import connect
 from coedit.client.document import Document
 from coedit.identifiers import AuthorId, DocumentId, escape
+from coedit.protocol.grants import Grants
 from coedit.protocol.log_entry import decode_commit
 from coedit.protocol.tokens import Identity, make_access_token
 from coedit.store.keys import shard_of
@@ -415,8 +416,8 @@ async def test_what_a_reader_makes_up_while_redis_comes_back_is_no_loss(
     ada, eve = (
         make_access_token(SECRET, identity, int(time.time()) + 600)
         for identity in (
-            Identity(AuthorId("ada"), {"notes": "write"}),
-            Identity(AuthorId("eve"), {"notes": "read"}),
+            Identity(AuthorId("ada"), Grants.of({"notes": "write"})),
+            Identity(AuthorId("eve"), Grants.of({"notes": "read"})),
         )
     )
     transformer = system.processes["transformer-0"]
@@ -611,7 +612,7 @@ def _redis_port(url: str) -> int:
 
 async def test_tokens_of_a_secret_that_was_changed_are_still_accepted(make_system: MakeSystem) -> None:
     system = make_system(gateways=1, transformers=1, settings={"COEDIT_GATEWAY_OPEN": "0"})
-    identity = Identity(AuthorId("ada"), {"*": "write"})
+    identity = Identity(AuthorId("ada"), Grants.of({"*": "write"}))
     token = make_access_token(SECRET, identity, int(time.time()) + 600)
     async with RawClient(system.url) as client:
         welcome = await client.hello(token=token)

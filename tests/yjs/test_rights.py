@@ -8,7 +8,8 @@ import pytest
 from coedit.client import connect
 from coedit.identifiers import AuthorId
 from coedit.ot import Delta
-from coedit.protocol.tokens import Identity, Right, make_access_token
+from coedit.protocol.grants import Grants, Right
+from coedit.protocol.tokens import Identity, make_access_token
 from tests.system import SECRET, System
 from tests.yjs.convergence import all_equal
 from tests.yjs.node_clients import NodeClients, Provider
@@ -60,4 +61,4 @@ async def test_who_has_no_right_is_refused_for_good(system: System, yjs: NodeCli
 
 def _token(grants: dict[str, Right]) -> str:
     documents: Any = grants
-    return make_access_token(SECRET, Identity(AuthorId("eve"), documents), int(time.time()) + 600)
+    return make_access_token(SECRET, Identity(AuthorId("eve"), Grants.of(documents)), int(time.time()) + 600)

@@ -16,6 +16,7 @@ from coedit.client.events import DocumentError
 from coedit.client.formats import DocumentFormats
 from coedit.client.history import DocumentHistory
 from coedit.client.inbox import Inbox
+from coedit.client.tokens import Tokens, TokenSource
 from coedit.errors import CoeditError, UnauthorizedError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.ot.past.undo import MAX_STEPS, UndoHistory
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 """A submission unanswered for this long is sent again; a connection that is dead is found out by its pings."""
+_UNAUTHORIZED = 4401
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -49,7 +51,7 @@ class Session:
         self,
         url: str,
         *,
-        token: str | None,
+        token: TokenSource,
         author: str | None,
         codec: Codec,
         patience_seconds: float | None = None,
@@ -60,7 +62,9 @@ class Session:
         """Why the connection was lost the last time."""
         self._codec = codec
         self._hello: Message = {"type": "hello"}
-        self._hello |= {name: value for name, value in (("token", token), ("author", author)) if value}
+        self._hello |= {"author": author} if author else {}
+        self._tokens = Tokens(token)
+        self._renewal: asyncio.Task[None] | None = None
         self._documents: dict[DocumentId, Document] = {}
         self._inbox = Inbox(self._send_all)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -109,13 +113,13 @@ class Session:
             InvalidIdentifierError: no document can have this name.
         """
         return DocumentHistory(
-            _http_url(self._url), name, self._hello.get("token"), self._hello.get("author")
+            _http_url(self._url), name, self._tokens.current or None, self._hello.get("author")
         )
 
     def formats(self, name: str) -> DocumentFormats:
         """Return what exports and imports a document, which need not be open; raises as `history` does."""
         return DocumentFormats(
-            _http_url(self._url), name, self._hello.get("token"), self._hello.get("author")
+            _http_url(self._url), name, self._tokens.current or None, self._hello.get("author")
         )
 
     async def close(self) -> None:
@@ -163,17 +167,13 @@ class Session:
                 try:
                     await self._live(http)
                 except ConnectionRefusedByServerError as error:
-                    await self._fail(error)
-                    return
-                except (
-                    aiohttp.ClientError,
-                    OSError,
-                    TimeoutError,
-                    CoeditError,
-                    KeyError,
-                    TypeError,
-                ) as error:
-                    # A message that lacks a field is a server's bug; the next connection may do without.
+                    if error.close_code != _UNAUTHORIZED or not self._tokens.may_try_again():
+                        await self._fail(error)
+                        return
+                    self._trouble = str(error)
+                except Exception as error:  # noqa: BLE001 - told, and tried again
+                    # A message that lacks a field is a server's bug, and no token the application's trouble; the next
+                    # connection may do without.
                     self._trouble = str(error) or type(error).__name__
                     logger.info("connection lost", extra={"event": "disconnected", "error": repr(error)})
                 if self.is_connected:
@@ -190,6 +190,7 @@ class Session:
             ConnectionRefusedByServerError: for good.
             ClientError, OSError, TimeoutError: for now.
         """
+        token = await self._tokens.next()
         async with http.ws_connect(
             self._url,
             protocols=[self._codec.value],
@@ -198,13 +199,14 @@ class Session:
             timeout=aiohttp.ClientWSTimeout(ws_close=2),
         ) as socket:
             self._socket = socket
-            await self._write(self._hello)
+            await self._write(self._hello | ({"token": token} if token else {}))
             writing = asyncio.get_running_loop().create_task(self._write_outgoing())
             try:
                 async for frame in socket:
                     await self._receive(self._codec.decode(frame.data))
             finally:
                 writing.cancel()
+                self._renew_after(None)
                 with suppress(asyncio.CancelledError, aiohttp.ClientError, OSError):
                     await writing
             code = socket.close_code or 1006
@@ -215,6 +217,8 @@ class Session:
         name = message["type"]
         if name == "welcome":
             await self._on_welcome(message)
+        elif name == "token":
+            self._renew_after(message["token_seconds"])
         elif name == "error" and "document" not in message:
             self._failure = DocumentError(message["code"], message["message"])
         elif (document := self._documents.get(message.get("document", ""))) is not None:
@@ -226,9 +230,29 @@ class Session:
     async def _on_welcome(self, message: Message) -> None:
         self._hello |= {"client_id": message["client_id"], "resume_token": message["resume_token"]}
         self.author, self.durability = message["author"], message["durability"]
+        self._renew_after(message.get("token_seconds"))
         self._welcomed.set()
         for document in self._documents.values():
             self._send(document.state.open_message())
+
+    def _renew_after(self, token_seconds: float | None) -> None:
+        """Show the next token before the last one expires, that holds so long; None: not on this connection."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            self._renewal = None
+        seconds = self._tokens.renew_after(token_seconds)
+        if seconds is not None:
+            self._renewal = asyncio.get_running_loop().create_task(self._renew(seconds))
+
+    async def _renew(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        try:
+            self._send({"type": "token", "token": await self._tokens.next()})
+        except Exception as error:
+            # It is the application's: the connection ends with the token, and the next one asks again.
+            logger.warning(
+                "no new token was to be had", extra={"event": "token", "error": repr(error)}, exc_info=error
+            )
 
     def _send_all(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -279,12 +303,15 @@ class Session:
 async def connect(
     url: str,
     *,
-    token: str | None = None,
+    token: TokenSource = None,
     author: str | None = None,
     codec: Codec = Codec.MSGPACK,
     patience_seconds: float | None = None,
 ) -> AsyncIterator[Session]:
     """Connect to the gateway at ``url`` (``http://host:port`` or ``ws://…``) and yield the session.
+
+    ``token`` is one, or a function that gets one: asked for the next a while before the last expires, and after a
+    refusal, so that nobody is thrown out by the clock.
 
     A gateway that cannot be reached is tried again, with growing pauses, for as long as the session lives; before the
     first connection for ``patience_seconds``, or without end.

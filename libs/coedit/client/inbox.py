@@ -4,6 +4,7 @@ import asyncio
 import logging
 import zlib
 from base64 import b64decode
+from collections.abc import Callable
 
 import orjson
 
@@ -11,7 +12,7 @@ from coedit.client.document import Document, Send
 from coedit.client.events import DocumentError
 from coedit.identifiers import DocumentId
 from coedit.ot.delta import Delta
-from coedit.protocol.client_session import Message
+from coedit.protocol.client_session import ClientDocument, Message
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,14 @@ _FIRST_RETRY_SECONDS = 0.25
 _LONGEST_RETRY_SECONDS = 4.0
 _NO_ANSWER_TO_AN_OPENING = frozenset({"unexpected-message", "forged", "unknown-key"})
 """Also while a document is being opened: about what was offered meanwhile, or an opening besides another one."""
+
+
+_NEWS: dict[str, Callable[[ClientDocument, Message], None]] = {
+    "snapshot": lambda state, message: state.snapshot_stored(message["revision"]),
+    "presence": ClientDocument.receive_presence,
+    "rights": ClientDocument.receive_rights,
+}
+"""What is taken in and said, without more."""
 
 
 class Inbox:
@@ -53,16 +62,13 @@ class Inbox:
                 self._refusals.pop(document.state.document_id, None)
                 self._say_caret(document)
                 await document.announce()
-            case "snapshot":
-                state.snapshot_stored(message["revision"])
+            case "snapshot" | "presence" | "rights":
+                _NEWS[message["type"]](state, message)
                 await document.announce()
             case "recall":
                 self._send(state.recalled(message))
             case "lost":
                 await self._note_loss(document, message["epoch"], message)
-            case "presence":
-                state.receive_presence(message)
-                await document.announce()
             case "error":
                 await self._on_error(document, message)
 
@@ -110,7 +116,9 @@ class Inbox:
             self._diverge(document, message)
         elif message["code"] == "revision-too-old":
             self._reject(document, message)
-        elif not document.state.is_open and message["code"] not in _NO_ANSWER_TO_AN_OPENING:
+        elif message["code"] == "forbidden" or (
+            not document.state.is_open and message["code"] not in _NO_ANSWER_TO_AN_OPENING
+        ):
             await document.fail(DocumentError(message["code"], message["message"]))
         else:  # about a lone caret, an offer, or an opening besides another one
             facts = {"event": "refused", "code": message["code"], "document_id": document.state.document_id}

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 from coedit.commands.document import Commands
-from coedit.errors import CoeditError, InvalidIdentifierError
+from coedit.errors import CoeditError, InvalidIdentifierError, UnauthorizedError
 from coedit.identifiers import author_id, document_id, escape
-from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, Right, make_access_token
+from coedit.protocol.grants import EVERY_DOCUMENT, FACETS, Grants
+from coedit.protocol.tokens import Identity, make_access_token
 
 _DAY_SECONDS = 24 * 60 * 60
 
@@ -29,9 +30,15 @@ def add_to(commands: Commands) -> None:
         "--document",
         required=True,
         action="append",
-        help=f"may be given often; {EVERY_DOCUMENT} is every one",
+        help=f"may be given often; {EVERY_DOCUMENT} is every one, team-7/{EVERY_DOCUMENT} all that begin so",
     )
-    token.add_argument("--rights", choices=["read", "write"], default="write")
+    token.add_argument(
+        "--rights",
+        type=_rights,
+        default="write",
+        help="read, write (the default), or facets, separated by commas",
+    )
+    token.add_argument("--name", default="", help="how the author is shown; nobody can say otherwise")
     token.add_argument("--days", type=float, default=30.0, help="how long it holds; by default 30")
     token.add_argument("--url", help="print the page's address at this server, with the token in it")
     token.set_defaults(run=run_token)
@@ -44,17 +51,27 @@ async def run_token(options: argparse.Namespace) -> int:
         NoSecretError: neither COEDIT_SECRET nor the file is there.
         InvalidIdentifierError: a document or author cannot have this name, or a link is asked for to no one document.
     """
-    grants: dict[str, Right] = {document_id(name): options.rights for name in options.document}
-    identity = Identity(author_id(options.author), grants)
-    expires_at = int(time.time() + options.days * _DAY_SECONDS)
+    grants = Grants.of({document_id(name): options.rights for name in options.document})
+    now = time.time()
+    identity = Identity(author_id(options.author), grants, options.name, issued_at=now)
+    expires_at = int(now + options.days * _DAY_SECONDS)
     token = make_access_token(_secret(), identity, expires_at)
     if options.url is None:
         print(token)
         return 0
-    if len(grants) != 1 or EVERY_DOCUMENT in grants:
+    if len(grants.by_key) != 1 or options.document[0].endswith(EVERY_DOCUMENT):
         raise InvalidIdentifierError("--url makes a link to one document; name exactly one")
     print(f"{options.url.rstrip('/')}{_page_path(options.document[0])}#token={token}")
     return 0
+
+
+def _rights(said: str) -> str | list[str]:
+    rights = said if said in ("read", "write") else said.split(",")
+    try:
+        Grants.of({EVERY_DOCUMENT: rights})
+    except UnauthorizedError as error:
+        raise argparse.ArgumentTypeError(f"not read, write or {', '.join(sorted(FACETS))}") from error
+    return rights
 
 
 def _page_path(name: str) -> str:

@@ -25,7 +25,11 @@ MAX_SHOWN_NAME = 64
 MAX_STATE_CHARACTERS = 8_192
 """Of what a Yjs client says of itself."""
 
-_COLOUR = re.compile("#[0-9a-fA-F]{6}")
+COLOUR = re.compile("#[0-9a-fA-F]{6}")
+"""What colours look like."""
+
+AVATAR = re.compile(r"https://[!-~]{1,500}")
+"""What the address of a picture looks like: one that a page may show without asking where it leads."""
 
 
 class YjsState(NamedTuple):
@@ -53,6 +57,8 @@ class Presence:
     """None: here, but without a caret."""
     yjs: YjsState | None = None
     """None: not a Yjs client. OT clients are not told."""
+    avatar: str = ""
+    """The https address of a picture, which only a token can give; empty: none."""
     gateway: str = field(default="", compare=False)
     """Which gateway reported it last; nobody else may say that the client left. Clients are not told."""
 
@@ -174,7 +180,7 @@ class Roster:
 def presence_fields(presence: Presence) -> dict[str, Any]:
     """Return the presence as clients are told it: the fields of the protocol's ``presence`` message."""
     caret = presence.caret
-    return {
+    fields: dict[str, Any] = {
         "client_id": presence.client_id,
         "author": presence.author,
         "name": presence.name,
@@ -182,6 +188,7 @@ def presence_fields(presence: Presence) -> dict[str, Any]:
         "revision": presence.revision,
         "caret": None if caret is None else {"anchor": caret.anchor, "head": caret.head},
     }
+    return fields | {"avatar": presence.avatar} if presence.avatar else fields
 
 
 def shared_fields(presence: Presence) -> dict[str, Any]:
@@ -205,6 +212,7 @@ def presence_from_fields(fields: Any) -> Presence:
             revision=Revision(_count(fields["revision"])),
             caret=_caret(fields["caret"]),
             yjs=_yjs(fields.get("yjs")),
+            avatar=_avatar(fields.get("avatar", "")),
         )
     except (KeyError, TypeError, AttributeError, CoeditError) as error:
         raise ProtocolError(f"not a presence: {error!r}") from error
@@ -217,8 +225,14 @@ def _shown_name(value: Any) -> str:
 
 
 def _colour(value: Any) -> str:
-    if value != "" and not (isinstance(value, str) and _COLOUR.fullmatch(value)):
+    if value != "" and not (isinstance(value, str) and COLOUR.fullmatch(value)):
         raise ProtocolError("colour is not #rrggbb")
+    return str(value)
+
+
+def _avatar(value: Any) -> str:
+    if value != "" and not (isinstance(value, str) and AVATAR.fullmatch(value)):
+        raise ProtocolError("avatar is not a short https address")
     return str(value)
 
 

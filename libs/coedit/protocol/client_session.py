@@ -336,6 +336,10 @@ class ClientDocument:
         else:
             self.carets.changed(present, message["left"])
 
+    def receive_rights(self, message: Message) -> None:
+        """Take in what one may do from now on."""
+        self.access = message["access"]
+
     def presence_message(self, name: str, colour: str) -> Sequence[Message]:
         """Return what says where one's caret is; nothing while an edit is unacknowledged."""
         if not self.is_open or not self.saved:

@@ -4,6 +4,7 @@ Client messages are values of their own, since they come from outside. Server me
 are encoded once and shared by many, and a client passes over fields that it does not know.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
@@ -105,6 +106,13 @@ class Hello(_Message):
     together = (("client_id", "resume_token"),)
 
 
+class Token(_Message):
+    """Say anew who one is, before the token so far expires, or since another grants something else."""
+
+    type: Literal["token"]
+    token: str
+
+
 class Open(_Message):
     """Open a document; with (epoch, revision, mac), only what came after."""
 
@@ -203,10 +211,11 @@ class Close(_Message):
     document: Document
 
 
-ClientMessage: TypeAlias = Hello | Open | Submit | Offer | Presence | Close
+ClientMessage: TypeAlias = Hello | Token | Open | Submit | Offer | Presence | Close
 
 _TYPES: dict[str, type[ClientMessage]] = {
     "hello": Hello,
+    "token": Token,
     "open": Open,
     "submit": Submit,
     "offer": Offer,
@@ -287,6 +296,16 @@ def ack_message(document: DocumentId, commit: dict[str, Any], durability: str) -
         "durability": durability,
     }
     return message | {name: commit[name] for name in ("caret", "yjs", "bridge") if name in commit}
+
+
+def token_message(token_seconds: float | None) -> dict[str, Any]:
+    """Return the message that tells a client for how long the token holds that it brought; None: for ever."""
+    return {"type": "token", "token_seconds": token_seconds}
+
+
+def rights_message(document: DocumentId, access: str, rights: Iterable[str]) -> dict[str, Any]:
+    """Return the message that tells a client what it may do from now on with a document that it has open."""
+    return {"type": "rights", "document": document, "access": access, "rights": sorted(rights)}
 
 
 def recall_message(document: DocumentId, epoch: int, revision: Revision, mac: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class CloseCode(enum.IntEnum):
     TOO_SLOW = 4508
     CROWDED_OUT = 4509
     SYNC_AGAIN = 4510
+    TRY_AGAIN = 4513
 
 
 _CODES = {
@@ -47,6 +48,7 @@ _CODES = {
     "forbidden": CloseCode.FORBIDDEN,
     "unsupported-version": CloseCode.UNSUPPORTED_VERSION,
     "internal": CloseCode.INTERNAL,
+    "undecided": CloseCode.TRY_AGAIN,
 }
 
 

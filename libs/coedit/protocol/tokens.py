@@ -1,21 +1,17 @@
-"""Proofs that the server gives out and takes back: access tokens (JWT) and resume tokens.
+"""Proofs that the server gives out and takes back: access tokens (JWT) and resume tokens."""
 
-Time and randomness are arguments, so that this stays pure.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import Any, Literal
+from typing import Any
 
 import jwt
 
-from coedit.errors import CoeditError, ForbiddenError, UnauthorizedError
-from coedit.identifiers import AuthorId, ClientId, DocumentId, author_id
+from coedit.errors import CoeditError, UnauthorizedError, UnknownTokenKeyError
+from coedit.identifiers import AuthorId, ClientId, author_id
+from coedit.presence.roster import AVATAR, COLOUR, MAX_SHOWN_NAME
+from coedit.protocol.grants import Grants
 
-Right = Literal["read", "write"]
-EVERY_DOCUMENT = "*"
 _ALGORITHM = "HS256"
 _MOST_CHARACTERS = 16 * 1024
 """Of a token; what is longer is not decoded."""
@@ -25,51 +21,67 @@ _LAST_SECOND = 253_402_300_799
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who speaks, and what they may do: a right per document id; ``*`` stands for every document."""
+    """Who speaks, what they may do, and how they are shown: what a token says of that, nobody else says."""
 
     author: AuthorId
-    grants: Mapping[str, Right]
+    grants: Grants
     name: str = ""
     expires_at: float | None = None
     """Seconds since 1970; None: never."""
+    colour: str = ""
+    avatar: str = ""
+    claims: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """All that the token says; nothing where nobody was asked for one."""
+    issued_at: float = field(default=0.0, compare=False)
+    """Seconds since 1970; 0: the token does not say when."""
 
-    def right(self, document_id: DocumentId) -> Right:
-        """Return the right on a document.
-
-        Raises:
-            ForbiddenError: there is none.
-        """
-        right = self.grants.get(document_id) or self.grants.get(EVERY_DOCUMENT)
-        if right is None:
-            raise ForbiddenError("the token does not grant this document")
-        return right
+    def seconds_left(self, now: float) -> float | None:
+        """Return for how long the token holds from ``now`` on, seconds since 1970; None: for ever."""
+        return None if self.expires_at is None else round(max(0.0, self.expires_at - now), 1)
 
 
 def make_access_token(secret: str, identity: Identity, expires_at: int) -> str:
     """Return a JWT (HS256) that says ``identity`` until ``expires_at`` (seconds since 1970)."""
-    claims: dict[str, Any] = {"sub": identity.author, "documents": dict(identity.grants), "exp": expires_at}
-    if identity.name:
-        claims["name"] = identity.name
-    return jwt.encode(claims, signing_key(secret), _ALGORITHM)
+    claims: dict[str, Any] = {
+        "sub": identity.author,
+        "documents": identity.grants.claim(),
+        "iat": identity.issued_at or "",
+        "exp": expires_at,
+        "name": identity.name,
+        "colour": identity.colour,
+        "avatar": identity.avatar,
+    }
+    return jwt.encode(
+        {name: claim for name, claim in claims.items() if claim != ""}, signing_key(secret), _ALGORITHM
+    )
 
 
 def read_access_token(secret: str, token: str) -> Identity:
-    """Return whom a JWT names.
+    """Return whom a JWT names that coedit itself made.
 
     Raises:
-        UnauthorizedError: it is not ours, has expired, or lacks a claim.
+        UnknownTokenKeyError: it is not ours.
+        UnauthorizedError: it has expired, or lacks a claim.
+    """
+    # Its iat is only compared with ours: whose clock is ahead may make tokens, too.
+    return read_jwt(token, signing_key(secret), _ALGORITHM, {"verify_iat": False})
+
+
+def read_jwt(token: str, key: Any, algorithm: str, options: dict[str, Any], **decoding: Any) -> Identity:
+    """Return whom a JWT names that is signed by ``key``; ``options`` and ``decoding`` are PyJWT's.
+
+    Raises:
+        UnknownTokenKeyError: it is not.
+        UnauthorizedError: it has expired, lacks a claim, or has one that cannot be.
     """
     if len(token) > _MOST_CHARACTERS:
         raise UnauthorizedError("the token is not valid: it is too long")
     try:
-        claims = jwt.decode(token, signing_key(secret), [_ALGORITHM], options={"require": ["exp", "sub"]})
-        grants = claims.get("documents", {})
-        if not isinstance(grants, dict) or not set(grants.values()) <= {"read", "write"}:
-            raise UnauthorizedError("the token's claim 'documents' is not a map to 'read' or 'write'")
-        name = claims.get("name", "")
-        if not isinstance(name, str):
-            raise UnauthorizedError("the token's claim 'name' is not a text")
-        return Identity(author_id(claims["sub"]), grants, name[:64], _expiry(claims["exp"]))
+        all_options: Any = {"require": ["exp", "sub"]} | options
+        claims = jwt.decode(token, key, [algorithm], all_options, **decoding)
+        return _identity(claims, float(decoding.get("leeway", 0)))
+    except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
+        raise UnknownTokenKeyError(f"the token is not valid: {_why(error)}") from None
     except jwt.InvalidTokenError as error:
         raise UnauthorizedError(f"the token is not valid: {_why(error)}") from None
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -79,6 +91,51 @@ def read_access_token(secret: str, token: str) -> Identity:
         raise
     except CoeditError as error:
         raise UnauthorizedError(str(error)) from error
+
+
+def head_of(token: str) -> tuple[str, str]:
+    """Return the algorithm and the key id ("": none) that a JWT claims for itself; nothing of that is proved.
+
+    Raises:
+        UnauthorizedError: it is no JWT.
+    """
+    if len(token) > _MOST_CHARACTERS:
+        raise UnauthorizedError("the token is not valid: it is too long")
+    try:
+        head = jwt.get_unverified_header(token)
+    except (jwt.InvalidTokenError, TypeError, ValueError, RecursionError):
+        raise UnauthorizedError("the token is not valid: it cannot be read") from None
+    algorithm, key_id = head.get("alg"), head.get("kid", "")
+    if not isinstance(algorithm, str) or not isinstance(key_id, str):
+        raise UnauthorizedError("the token is not valid: it cannot be read")
+    return algorithm, key_id
+
+
+def _identity(claims: dict[str, Any], leeway_seconds: float) -> Identity:
+    name = _text(claims, "name")
+    colour = _text(claims, "colour") or _text(claims, "color")
+    avatar = _text(claims, "avatar")
+    if colour and not COLOUR.fullmatch(colour):
+        raise UnauthorizedError("the token's claim 'colour' is not of the form #rrggbb")
+    if avatar and not AVATAR.fullmatch(avatar):
+        raise UnauthorizedError("the token's claim 'avatar' is not a short https address")
+    return Identity(
+        author_id(claims["sub"]),
+        Grants.of(claims.get("documents", {})),
+        name[:MAX_SHOWN_NAME],
+        _expiry(claims["exp"]) + leeway_seconds,
+        colour,
+        avatar,
+        claims,
+        issued_at=float(claims.get("iat", 0.0)),
+    )
+
+
+def _text(claims: dict[str, Any], name: str) -> str:
+    claim = claims.get(name, "")
+    if not isinstance(claim, str):
+        raise UnauthorizedError(f"the token's claim '{name}' is not a text")
+    return claim
 
 
 def _expiry(claim: Any) -> float:
@@ -93,6 +150,8 @@ def _why(error: Exception) -> str:
     quotes_nothing = (
         jwt.ExpiredSignatureError,
         jwt.ImmatureSignatureError,
+        jwt.InvalidAudienceError,
+        jwt.InvalidIssuerError,
         jwt.InvalidSignatureError,
         jwt.MissingRequiredClaimError,
     )
@@ -100,7 +159,7 @@ def _why(error: Exception) -> str:
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key that signs access tokens, derived from the deployment's secret."""
+    """Return the key that signs the access tokens which coedit itself makes, derived from the deployment's secret."""
     return _derived(secret, b"coedit-access")
 
 

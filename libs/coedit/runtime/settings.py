@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "COEDIT_"
 SERVICES = ("GATEWAY", "TRANSFORMER", "PRESENCE", "SNAPSHOTTER")
+_OF_THE_GATEWAY = ("COEDIT_TOKEN_", "COEDIT_PERMISSION_")
 _OTHERS = frozenset(
     # what Makefile, compose and the tests read, and no service does
     {
@@ -104,6 +105,7 @@ def refuse_unknown(
     """
     known = {PREFIX + name.upper() for name in settings.model_fields} | _OTHERS
     others = tuple(f"{PREFIX}{other}_" for other in SERVICES if other != service.upper())
+    others += () if service.upper() == "GATEWAY" else _OF_THE_GATEWAY
     found = [
         name
         for name in (os.environ if environment is None else environment)

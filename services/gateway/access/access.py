@@ -3,11 +3,13 @@
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
-from coedit.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
-from coedit.identifiers import AuthorId, ClientId, author_id
-from coedit.protocol.tokens import EVERY_DOCUMENT, Identity, check_resume_token, read_access_token
+from coedit.errors import ForbiddenError, InvalidRequestError, UnauthorizedError, UnknownTokenKeyError
+from coedit.identifiers import AuthorId, ClientId, DocumentId, author_id
+from coedit.protocol.grants import EVERYTHING, Facets
+from coedit.protocol.tokens import Identity, check_resume_token, read_access_token
 from coedit.runtime.foreign_pages import is_loopback
 from coedit.runtime.settings import SettingsError
+from services.gateway.access.key_ring import KeyRing
 from services.gateway.settings import GatewaySettings
 
 
@@ -15,12 +17,14 @@ class Access:
     """Decides about tokens and origins by the gateway's settings.
 
     Raises:
-        SettingsError: open development mode on an address that others can reach.
+        SettingsError: open development mode on an address that others can reach, or keys of tokens that are none.
     """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._is_open = settings.gateway_open
         self._secrets = settings.all_secrets()
+        self.ring = KeyRing(settings)
+        """The keys of others who make tokens."""
         self._origins = frozenset(filter(None, map(str.strip, settings.gateway_origins.split(","))))
         if self._is_open and not is_loopback(settings.gateway_host):
             raise SettingsError(
@@ -28,23 +32,33 @@ class Access:
                 "listen on 127.0.0.1, or leave the open mode and give out tokens"
             )
 
-    def identify(self, token: str | None, author: str | None) -> Identity:
+    async def identify(self, token: str | None, author: str | None) -> Identity:
         """Return whom a token names; in open mode without one, whoever one says.
 
         Raises:
             UnauthorizedError: a token is missing or not valid.
+            UndecidedError: whether it is cannot be found out now.
         """
         if token:
-            return self._read(token)
+            return await self._read(token)
         if not self._is_open:
             raise UnauthorizedError("a token is needed")
-        return Identity(author_id(author or "guest"), {EVERY_DOCUMENT: "write"})
+        return Identity(author_id(author or "guest"), EVERYTHING)
 
-    def _read(self, token: str) -> Identity:
+    async def facets(self, identity: Identity, document_id: DocumentId) -> Facets:
+        """Return what somebody may do with a document."""
+        return identity.grants.facets(document_id)
+
+    async def _read(self, token: str) -> Identity:
         for old in self._secrets[1:]:
-            with suppress(UnauthorizedError):
+            with suppress(UnknownTokenKeyError):
                 return read_access_token(old, token)
-        return read_access_token(self._secrets[0], token)
+        try:
+            return read_access_token(self._secrets[0], token)
+        except UnknownTokenKeyError:
+            if not self.ring:
+                raise
+        return await self.ring.read(token)
 
     def check_resume(self, client_id: ClientId, author: AuthorId, token: str) -> None:
         """Refuse a client id that was not issued to ``author``.

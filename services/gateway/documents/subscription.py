@@ -11,8 +11,8 @@ from coedit.errors import CoeditError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.protocol.codec import Codec
 from coedit.protocol.events import Rejected, Repeated
+from coedit.protocol.grants import Right
 from coedit.protocol.messages import ack_message, commit_message, refusal
-from coedit.protocol.tokens import Right
 from services.gateway.documents.frames import SharedFrame
 from services.gateway.metrics import DELIVERED, ERRORS
 
@@ -60,6 +60,7 @@ class Subscription:
         "is_announced",
         "is_damaged",
         "is_live",
+        "is_seen",
         "opened_us",
         "outlet",
         "parts",
@@ -83,6 +84,8 @@ class Subscription:
         """Whether others were told that the client has come back."""
         self.is_damaged = False
         """Opened while the document is damaged: its client knows, and may not write."""
+        self.is_seen = True
+        """Whether others are told where its client is."""
         self.parts: list[SharedFrame] = []
         """What of a large document is still to be sent, before any commit."""
         self.acked = 0

@@ -8,7 +8,6 @@ from typing import Any
 from coedit.identifiers import ClientId
 from coedit.ot.wire import MAX_OPS, MAX_VALUES
 from coedit.protocol.messages import Hello, Open
-from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity, make_resume_token
 from services.gateway.access.access import Access
 from services.gateway.ot.connection import Connection
@@ -30,19 +29,17 @@ class Clients:
 
         Raises:
             UnauthorizedError: the token or the resume token does not hold.
+            UndecidedError: whether it does cannot be found out now.
         """
-        identity = self._access.identify(hello.token, hello.author)
+        identity = await self._access.identify(hello.token, hello.author)
         client_id = self._known_or_new(identity, hello.client_id, hello.resume_token)
         before = self._connections.get(client_id)
         self._connections[client_id] = connection
         if before is not None:
             before.replaced()
-        connection.identity, connection.client_id = identity, client_id
+        connection.client_id = client_id
         connection.is_resumed = hello.client_id is not None
-        if identity.expires_at is not None:
-            connection.end_in(
-                identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired"
-            )
+        connection.identify(identity)
         connection.send(self._welcome_message(identity, client_id))
 
     def gone(self, connection: Connection) -> None:
@@ -80,6 +77,7 @@ class Clients:
             "client_id": client_id,
             "resume_token": self.resume_token(client_id, identity),
             "author": identity.author,
+            "token_seconds": identity.seconds_left(time.time()),
             "durability": settings.durability,
             "server": f"coedit/{self._version}",
             "limits": {

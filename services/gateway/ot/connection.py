@@ -17,7 +17,7 @@ from coedit.identifiers import DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.messages import ClientMessage, Hello, error_message
-from coedit.protocol.server_session import CloseCode, Refusal, ServerSession
+from coedit.protocol.server_session import CloseCode, Refusal, ServerSession, close_code_of
 from coedit.protocol.tokens import Identity
 from services.gateway.documents.subscription import Subscription
 from services.gateway.metrics import ERRORS, RECEIVED
@@ -124,6 +124,11 @@ class Connection(Wire):
             finally:
                 desk.gone(self)
 
+    def identify(self, identity: Identity) -> None:
+        """Take note who the client is, and until when its token says so."""
+        self.identity = identity
+        self.lasts_until(identity.expires_at)
+
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""
         self.write_frame(encode_frame(self.codec, self.codec.encode(message)))
@@ -194,7 +199,7 @@ class Connection(Wire):
             return False
         except CoeditError as error:
             self.send_error(error)
-            self.close(CloseCode.UNAUTHORIZED, error.code)
+            self.close(close_code_of(error) if error.retryable else CloseCode.UNAUTHORIZED, error.code)
             return False
         self.session.welcomed()
         self.trust(4 * self._settings.gateway_frame_bytes)

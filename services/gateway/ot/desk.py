@@ -1,7 +1,9 @@
 """Tells apart what clients say, and hands it to whoever answers it."""
 
+from coedit.errors import CoeditError, UnauthorizedError
 from coedit.identifiers import DocumentId
-from coedit.protocol.messages import ClientMessage, Close, Hello, Offer, Open, Presence, Submit
+from coedit.protocol.messages import ClientMessage, Close, Hello, Offer, Open, Presence, Submit, Token
+from coedit.protocol.server_session import CloseCode
 from coedit.store.presence.store import PresenceStore
 from services.gateway.access.access import Access
 from services.gateway.documents.hub import Hub
@@ -11,6 +13,7 @@ from services.gateway.ot.give_back import GiveBack
 from services.gateway.ot.missed import Missed
 from services.gateway.ot.opening import Opening
 from services.gateway.ot.presence import Saying
+from services.gateway.ot.rights import Rights
 from services.gateway.ot.submitting import Submitting
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
@@ -31,7 +34,8 @@ class GatewayDesk:
         give_back: GiveBack,
     ) -> None:
         self._clients = Clients(settings, access)
-        self._opening = Opening(settings, self._clients, hub, presences, give_back)
+        self._rights = Rights(access, presences)
+        self._opening = Opening(settings, access, self._rights, self._clients, hub, presences, give_back)
         self._submitting = Submitting(submitter, self._opening.documents)
         self._saying = Saying(presences, settings.gateway_presence_bytes)
         self._give_back = give_back
@@ -46,12 +50,15 @@ class GatewayDesk:
 
         Raises:
             UnauthorizedError: the token or the resume token does not hold.
+            UndecidedError: whether it does cannot be found out now.
         """
         await self._clients.welcome(connection, hello)
 
     async def handle(self, connection: Connection, message: ClientMessage) -> None:
         """Answer any message after the hello."""
         match message:
+            case Token():
+                await self._renew(connection, message)
             case Open():
                 await self._opening.open(connection, message)
             case Submit():
@@ -62,6 +69,18 @@ class GatewayDesk:
                 self._saying.say(connection, message)
             case Close():
                 await self.leave(connection, DocumentId(message.document))
+
+    async def _renew(self, connection: Connection, message: Token) -> None:
+        """Take a client's next token; one that does not hold ends its connection."""
+        try:
+            revoked = await self._rights.renew(connection, message.token)
+        except CoeditError as error:
+            connection.send_error(error)
+            if isinstance(error, UnauthorizedError):
+                connection.close(CloseCode.UNAUTHORIZED, error.code)
+            return
+        for document_id in revoked:
+            await self.leave(connection, document_id)
 
     async def leave(self, connection: Connection, document_id: DocumentId) -> None:
         """Give up a document that is open, or being opened."""

@@ -7,8 +7,10 @@ from typing import Any
 
 from coedit.errors import CoeditError, DamagedError
 from coedit.identifiers import DocumentId, Revision
+from coedit.protocol.grants import right_in
 from coedit.protocol.messages import Open
 from coedit.runtime.said import named
+from services.gateway.access.access import Access
 from services.gateway.documents.answers import as_answer
 from services.gateway.documents.hub import Hub
 from services.gateway.documents.mending import BehindClientError
@@ -18,6 +20,7 @@ from services.gateway.metrics import OPEN_SECONDS
 from services.gateway.ot.clients import Clients
 from services.gateway.ot.connection import Connection
 from services.gateway.ot.give_back import GiveBack
+from services.gateway.ot.rights import Rights
 from services.gateway.redis.presences import Presences
 from services.gateway.settings import GatewaySettings
 
@@ -30,6 +33,8 @@ class Opening:
     def __init__(
         self,
         settings: GatewaySettings,
+        access: Access,
+        rights: Rights,
         clients: Clients,
         hub: Hub,
         presences: Presences,
@@ -38,6 +43,8 @@ class Opening:
         self.documents: dict[Subscription, OpenDocument] = {}
         """What each subscription is to."""
         self._settings = settings
+        self._access = access
+        self._rights = rights
         self._clients = clients
         self._hub = hub
         self._presences = presences
@@ -77,6 +84,7 @@ class Opening:
         document = self._hub.get(document_id)
         try:
             subscription, answer = await self._join(connection, document, message)
+            answer |= await self._rights.granted(connection, subscription)
         except asyncio.CancelledError:
             self._hub.release(document)
             raise
@@ -98,7 +106,7 @@ class Opening:
     async def _join(
         self, connection: Connection, document: OpenDocument, message: Open
     ) -> tuple[Subscription, dict[str, Any]]:
-        subscription, answer = self._subscribe(connection, message)
+        subscription, answer = await self._subscribe(connection, message)
         if not message.renew and (connection.is_resumed or message.client_id is not None):
             subscription.opened_us = await document.stored.now_us()
         await document.look_for_damage()
@@ -113,11 +121,11 @@ class Opening:
             answer |= content.answer()
         return subscription, answer | _where_it_stands(document, subscription)
 
-    def _subscribe(self, connection: Connection, message: Open) -> tuple[Subscription, dict[str, Any]]:
+    async def _subscribe(self, connection: Connection, message: Open) -> tuple[Subscription, dict[str, Any]]:
         identity = connection.identity
         assert identity is not None  # noqa: S101 - the session lets no open through before the welcome
         document_id = DocumentId(message.document)
-        right = identity.right(document_id)
+        right = right_in(await self._access.facets(identity, document_id))
         client_id = self._clients.of_document(connection, identity, message)
         subscription = Subscription(connection, document_id, client_id, right, self._settings.durability)
         return subscription, {
@@ -125,7 +133,6 @@ class Opening:
             "document": document_id,
             "client_id": client_id,
             "resume_token": self._clients.resume_token(client_id, identity),
-            "access": right,
             "author": identity.author,
         }
 
@@ -154,8 +161,8 @@ def _where_it_stands(document: OpenDocument, subscription: Subscription) -> dict
     if feed.lost is not None:
         told["lost"] = {"first": feed.lost[0], "last": feed.lost[1]}
     if document.damage:
-        subscription.access, subscription.is_damaged = "read", True
-        told |= {"access": "read", "damaged": True}
+        subscription.is_damaged = True
+        told["damaged"] = True
     return told | {"head": feed.head, "snapshot_revision": feed.snapshot_revision}
 
 

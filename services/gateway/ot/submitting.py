@@ -91,7 +91,7 @@ def _check(subscription: Subscription, message: Submit) -> None:
     if message.base_revision > subscription.revision:
         raise FutureRevisionError(f"revision {message.base_revision} was not told to this client")
     if subscription.access != "write":
-        raise ForbiddenError("the token grants reading only")
+        raise ForbiddenError("the token grants reading only", "write")
     if subscription.rejected:
         raise SequenceError("a submission of this client was rejected: open the document with renew")
     if subscription.in_flight not in (None, message.client_sequence):

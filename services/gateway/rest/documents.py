@@ -41,8 +41,9 @@ class DocumentRoutes:
 
     async def _get(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _DOCUMENTS)
-        author = authorize(self._access, request, document_id, request.query.get("author")).author
-        async with self._reads.taken(author):
+        author = request.query.get("author")
+        identity = await authorize(self._access, request, document_id, "read", author=author)
+        async with self._reads.taken(identity.author):
             return await self._read(request, document_id)
 
     async def _read(self, request: web.Request, document_id: DocumentId) -> web.Response:

@@ -11,6 +11,7 @@ from coedit.errors import InvalidRequestError, NotTextError
 from coedit.formats import FORMATS, Format
 from coedit.identifiers import AuthorId, DocumentId
 from coedit.ot.diff import diff
+from coedit.protocol.grants import Facet
 from coedit.protocol.moments import Head, read_moment
 from coedit.protocol.tokens import Identity
 from coedit.store.documents.history import Past
@@ -25,7 +26,7 @@ from services.gateway.rest.bodies import continue_later, read_whole
 from services.gateway.rest.edit_response import edit_response
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.one_edit import OneEdits
-from services.gateway.rest.requests import authorize, authorize_writing, document_of
+from services.gateway.rest.requests import authorize, document_of
 from services.gateway.settings import GatewaySettings
 
 _EXPORT, _IMPORT = "/v1/export/", "/v1/import/"
@@ -66,11 +67,13 @@ class FormatRoutes:
 
     async def _export(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _EXPORT)
-        author = authorize(self._access, request, document_id, request.query.get("author")).author
+        facet: Facet = "read" if request.query.get("at", "head") == "head" else "history"
+        author = request.query.get("author")
+        identity = await authorize(self._access, request, document_id, "read", facet, author=author)
         form = _form_of(request)
         # Its place is the whole export's: no author can have more than one document read here for it.
-        async with self._exports.taken(author):
-            return await self._exported(request, document_id, form, author)
+        async with self._exports.taken(identity.author):
+            return await self._exported(request, document_id, form, identity.author)
 
     async def _exported(
         self, request: web.Request, document_id: DocumentId, form: Format, author: AuthorId
@@ -101,7 +104,8 @@ class FormatRoutes:
 
     async def _import(self, request: web.Request) -> web.Response:
         document_id = document_of(request, _IMPORT)
-        identity = authorize_writing(self._access, request, document_id, request.query.get("author", ""))
+        author = request.query.get("author", "")
+        identity = await authorize(self._access, request, document_id, "write", author=author)
         form, root = _form_of(request), _root_of(request)
         # As above: no author can have more than one body kept here.
         async with self._imports.taken(identity.author):

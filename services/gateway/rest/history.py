@@ -35,7 +35,7 @@ from services.gateway.rest.bodies import continue_later
 from services.gateway.rest.edit_response import edit_response, json_response
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.one_edit import OneEdits
-from services.gateway.rest.requests import authorize, authorize_writing, document_of, wants_text
+from services.gateway.rest.requests import authorize, document_of, wants_text
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,8 @@ class HistoryRoutes:
     def _answer(self, app: web.Application, path: str, question: _Question) -> None:
         async def handle(request: web.Request) -> web.Response:
             document_id = document_of(request, path)
-            identity = authorize(self._access, request, document_id, request.query.get("author"))
+            author = request.query.get("author")
+            identity = await authorize(self._access, request, document_id, "read", "history", author=author)
             return await question(request, document_id, identity)
 
         app.router.add_get(path + DOCUMENT, answered(handle))
@@ -97,10 +98,10 @@ class HistoryRoutes:
     def _obey(self, app: web.Application, path: str, order: _Order) -> None:
         async def handle(request: web.Request) -> web.Response:
             document_id = document_of(request, path)
-            authorize_writing(self._access, request, document_id)
+            await authorize(self._access, request, document_id, "write", "history")
             body = await read_fields(request, self._body_seconds)
             author = text_of(body, "author", default="")
-            identity = authorize_writing(self._access, request, document_id, author)
+            identity = await authorize(self._access, request, document_id, "write", "history", author=author)
             return await order(body, document_id, identity)
 
         app.router.add_post(path + DOCUMENT, answered(handle), expect_handler=continue_later)

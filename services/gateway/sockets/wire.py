@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from coedit.identifiers import ClientId
 from coedit.protocol.server_session import CloseCode
@@ -92,6 +93,13 @@ class Wire:
         # A loop cannot wait for more than some weeks at once; whoever stays that long is asked to come again.
         delay_seconds = min(max(seconds, 0.0), _LONGEST_SECONDS)
         self._end = asyncio.get_running_loop().call_later(delay_seconds, self.close, code, reason)
+
+    def lasts_until(self, moment: float | None) -> None:
+        """Close the connection when its token expires (seconds since 1970); None: it never does."""
+        if moment is not None:
+            self.end_in(moment - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
+        elif self._end is not None:
+            self._end.cancel()
 
     def drop_slow(self) -> None:
         """End the connection of a client that does not read: it has some seconds to take what was written, and why."""

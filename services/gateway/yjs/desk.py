@@ -6,13 +6,15 @@ import secrets
 import time
 from functools import partial
 
-from coedit.errors import CoeditError, InternalError
+from coedit.errors import CoeditError, InternalError, UnauthorizedError
 from coedit.identifiers import ClientId, DocumentId
+from coedit.protocol.grants import right_in
 from coedit.protocol.tokens import Identity
 from coedit.runtime.logs import Sparse
 from coedit.runtime.said import named
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.presence.store import PresenceStore
+from services.gateway.access.access import Access
 from services.gateway.documents.hub import Hub
 from services.gateway.metrics import ERRORS, YJS_DOCUMENTS, YJS_SEATS
 from services.gateway.redis.presences import Presences
@@ -33,12 +35,14 @@ class YjsDesk:
 
     def __init__(
         self,
+        access: Access,
         hub: Hub,
         reader: DocumentReader,
         submitter: Submitter,
         presences: Presences,
         rosters: PresenceStore,
     ) -> None:
+        self._access = access
         self._hub = hub
         self._reader = reader
         self._submitter = submitter
@@ -59,7 +63,8 @@ class YjsDesk:
             ForbiddenError: the client has no right on it.
             WrongRootError, QuarantinedError, UnavailableError, RedisError, OSError, CoeditError: it cannot be opened.
         """
-        right = identity.right(document_id)
+        granted = await self._access.facets(identity, document_id)
+        right_in(granted)
         document = self._document(document_id)
         document.users += 1
         try:
@@ -68,12 +73,26 @@ class YjsDesk:
             self._release(document)
             raise
         client_id = ClientId(secrets.token_urlsafe(12))
-        seat = YjsSeat(outlet, document, client_id, identity, right, root)
+        seat = YjsSeat(outlet, document, client_id, identity, granted, root)
         seat.is_draining = self._is_draining
         document.seats[client_id] = seat
         self._seats[seat] = document
         YJS_SEATS.inc()
         return seat
+
+    async def settle(self, seat: YjsSeat, identity: Identity) -> None:
+        """Settle what a client may do, that has a seat, as whom its next token names.
+
+        Raises:
+            UnauthorizedError: that is somebody else.
+            ForbiddenError: it may not have the document any more.
+        """
+        if identity.author != seat.identity.author:
+            raise UnauthorizedError("the token names another author than the one before")
+        document = self._seats[seat]
+        seat.grant(identity, await self._access.facets(identity, document.document_id))
+        if not seat.is_seen:
+            await document.people.left(seat.client_id)
 
     async def leave(self, seat: YjsSeat) -> None:
         """Give up a seat."""

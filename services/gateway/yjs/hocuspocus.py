@@ -4,12 +4,11 @@ What comes before a document is open waits, within bounds; after a denial it is 
 """
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from coedit.errors import CoeditError, ForbiddenError, TooLargeError, UnauthorizedError
+from coedit.errors import CoeditError, ForbiddenError, TooLargeError, UnauthorizedError, UndecidedError
 from coedit.identifiers import document_id
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
@@ -46,7 +45,7 @@ _MOST_BYTES_OF_STRANGERS = 4 * MOST_BYTES_BEFORE_WELCOME
 """What may wait on a socket before any token was good."""
 _PONG = encode_frame(Codec.MSGPACK, write_pong())
 
-Identify = Callable[[str], Identity]
+Identify = Callable[[str], Awaitable[Identity]]
 
 
 class HocuspocusDocument:
@@ -78,7 +77,7 @@ class HocuspocusDocument:
             CoeditError: it may not say this.
         """
         if isinstance(message, Authenticate):
-            self._authenticate(message.token)
+            await self._authenticate(message.token)
         elif self._is_denied:
             YJS_IGNORED.labels("denied").inc()
         elif self._seat is None or not self._is_open:
@@ -125,16 +124,22 @@ class HocuspocusDocument:
         else:
             self._wire.close(code, reason)
 
-    def _authenticate(self, token: str) -> None:
-        if self._opening is not None or self._seat is not None:
-            return  # the token again: a client whose token has changed connects anew
+    async def _authenticate(self, token: str) -> None:
+        if self._opening is not None:
+            return  # the token that it is opened by, once more
         try:
-            identity = self._wire.identify(token)
+            identity = await self._wire.identify(token)
+            if self._seat is not None:
+                await self._desk.settle(self._seat, identity)
         except CoeditError as error:
-            self._deny(error, error)
+            if self._seat is None or not isinstance(error, UndecidedError):
+                self._deny(error, error)
             return
         self._is_denied = False
-        self._wire.is_known(identity)
+        self._wire.is_known(self._key, identity)
+        if self._seat is not None:
+            self.write(YjsFrame(write_granted(may_write=self._seat.right == "write")))
+            return
         self._opening = asyncio.get_running_loop().create_task(self._open(identity))
 
     async def _open(self, identity: Identity) -> None:
@@ -216,7 +221,8 @@ class HocuspocusSocket(YjsWire):
         self._most_frame_bytes = settings.gateway_yjs_frame_bytes
         self._hello_seconds = settings.gateway_hello_seconds
         self._waiting_bytes = 0
-        self._expires_at = float("inf")
+        self._expire_at: dict[str, float] = {}
+        """When the token of each document expires; the first of them ends the socket."""
 
     async def run(self) -> None:
         """Serve the connection until either side ends it."""
@@ -235,12 +241,12 @@ class HocuspocusSocket(YjsWire):
                 await document.leave()
             self._documents.clear()  # each refers to the socket
 
-    def is_known(self, identity: Identity) -> None:
-        """A token was good: the socket may send more, and lasts as long as the first of its tokens, or for ever."""
+    def is_known(self, key: str, identity: Identity) -> None:
+        """A document's token was good: the socket may send more, and lasts as long as the first of its tokens."""
         self.trust(self._most_frame_bytes)
         self._most_waiting_bytes = self._most_frame_bytes
-        self._expires_at = min(self._expires_at, identity.expires_at or float("inf"))
-        self.end_in(self._expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
+        self._expire_at[key] = identity.expires_at or float("inf")
+        self.lasts_until(min(self._expire_at.values()))
 
     def waits(self, message: DocumentMessage) -> None:
         """Take note of what waits for its document.
@@ -288,6 +294,7 @@ class HocuspocusSocket(YjsWire):
 
     async def _leave(self, key: str) -> None:
         document = self._documents.pop(key, None)
+        self._expire_at.pop(key, None)
         if document is not None:
             document.write(YjsFrame(write_close("provider_initiated")))
             await document.leave()

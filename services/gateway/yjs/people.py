@@ -18,11 +18,11 @@ from coedit.errors import CoeditError, ProtocolError
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.commit import Caret, Commit
 from coedit.presence.remote_carets import RemoteCarets
-from coedit.presence.roster import MAX_SHOWN_NAME, Presence, YjsState, presence_from_fields, shared_fields
+from coedit.presence.roster import Presence, YjsState, presence_from_fields, shared_fields
 from coedit.protocol.tokens import Identity
-from coedit.protocol.yjs.awareness import AwarenessStates, Entry, read_entries, write_entries
+from coedit.protocol.yjs.awareness import AwarenessStates, Entry, check_state, read_entries, write_entries
 from coedit.protocol.yjs.ids import awareness_id
-from coedit.protocol.yjs.person import read_person, write_person
+from coedit.protocol.yjs.person import read_person, vouched, write_person
 from coedit.protocol.yjs.sync import write_awareness
 from coedit.store.presence.store import PresenceStore
 from coedit.store.redis.connection import TROUBLE
@@ -119,7 +119,8 @@ class YjsPeople:
         """
         entries = read_entries(update)
         try:
-            merged = self._states.hear(seat.client_id, entries, time.monotonic())
+            shown = [_vouched(entry, seat.identity) for entry in entries]
+            merged = self._states.hear(seat.client_id, shown, time.monotonic())
         except CoeditError as error:
             ERRORS.labels(error.code).inc()
             YJS_IGNORED.labels("state").inc()
@@ -265,7 +266,9 @@ class YjsPeople:
         cursor = None
         if caret is not None and self._carets is not None and self._carets.is_ready:
             cursor = self._carets.items(caret)
-        state = write_person(presence.name or presence.author, presence.colour, cursor, self._root or "")
+        state = write_person(
+            presence.name or presence.author, presence.colour, cursor, self._root or "", presence.avatar
+        )
         before, clock, _ = self._said.get(presence.client_id, ("", 0, 0.0))
         if state == before:
             return []
@@ -297,11 +300,12 @@ class YjsPeople:
         presence = Presence(
             seat.client_id,
             AuthorId(seat.identity.author),
-            person.name or seat.identity.name[:MAX_SHOWN_NAME],
+            person.name,
             person.colour,
             revision,
             caret,
             YjsState(*entry),
+            seat.identity.avatar,
         )
         self._presences.say(self._document_id, presence)
 
@@ -342,6 +346,18 @@ class YjsPeople:
         task = asyncio.get_running_loop().create_task(_guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _vouched(entry: Entry, identity: Identity) -> Entry:
+    """Return a client's entry in which it is shown as its token has it, whatever it says itself.
+
+    Raises:
+        CoeditError: nobody may have such a state.
+    """
+    if entry.is_gone or not (identity.name or identity.colour or identity.avatar):
+        return entry
+    check_state(entry.state)
+    return entry._replace(state=vouched(entry.state, identity.name, identity.colour, identity.avatar))
 
 
 async def _guarded(work: Callable[[], Awaitable[None]]) -> None:

@@ -1,6 +1,6 @@
 """Where Yjs clients connect: ``/yjs/{document}`` for y-websocket, ``/hocuspocus`` for Hocuspocus."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -16,7 +16,7 @@ from services.gateway.yjs.desk import YjsDesk
 from services.gateway.yjs.hocuspocus import HocuspocusSocket
 from services.gateway.yjs.y_websocket import PATH, YjsSocket
 
-Identify = Callable[[str], Identity]
+Identify = Callable[[str], Awaitable[Identity]]
 
 
 class YjsRoutes:

@@ -9,8 +9,9 @@ from typing import Protocol
 from coedit.errors import CoeditError, LostItemsError
 from coedit.identifiers import ClientId
 from coedit.protocol.events import Rejected
+from coedit.protocol.grants import Facets, right_in
 from coedit.protocol.server_session import CloseCode
-from coedit.protocol.tokens import Identity, Right
+from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.gate import Needs
 from coedit.protocol.yjs.sync import (
     AwarenessMessage,
@@ -103,19 +104,28 @@ class YjsSeat:
         document: SharedItems,
         client_id: ClientId,
         identity: Identity,
-        right: Right,
+        granted: Facets,
         root: str,
     ) -> None:
         self.outlet = outlet
         self.document = document
         self.client_id = client_id
-        self.identity = identity
-        self.right = right
+        self.grant(identity, granted)
         self.root = root
         self.is_draining = False
         """What comes now is not taken: the client sends it again, to another gateway."""
         self._unanswered = Unanswered()
         self._answered = asyncio.Event()
+
+    def grant(self, identity: Identity, granted: Facets) -> None:
+        """Take note who the client is, and what it may do from now on.
+
+        Raises:
+            ForbiddenError: nothing.
+        """
+        self.right = right_in(granted)
+        self.is_seen = "presence" in granted
+        self.identity = identity
 
     @property
     def is_answered(self) -> bool:
@@ -143,8 +153,10 @@ class YjsSeat:
                 await self._answer_step_1(state_vector)
             case SyncStep2(update) | SyncUpdate(update):
                 await self._take(update, is_counted=is_counted)
-            case AwarenessMessage(update):
+            case AwarenessMessage(update) if self.is_seen:
                 self.document.people.hear(self, update)
+            case AwarenessMessage():
+                YJS_IGNORED.labels("not-seen").inc()
             case QueryAwareness():
                 self.greet()
 

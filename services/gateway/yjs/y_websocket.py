@@ -1,8 +1,7 @@
 """A y-websocket client: one document on one socket, named by the path."""
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -34,7 +33,7 @@ class YjsSocket(YjsWire):
         request: web.Request,
         settings: GatewaySettings,
         desk: YjsDesk,
-        identify: Callable[[str], Identity],
+        identify: Callable[[str], Awaitable[Identity]],
     ) -> None:
         super().__init__(socket, settings)
         # Not the request itself, which is much larger and would be kept as long.
@@ -63,9 +62,8 @@ class YjsSocket(YjsWire):
                 await self._desk.leave(seat)
 
     async def _open(self) -> YjsSeat:
-        identity = self._identify(self._query.get("token", ""))
-        if identity.expires_at is not None:
-            self.end_in(identity.expires_at - time.time(), CloseCode.UNAUTHORIZED, "the token has expired")
+        identity = await self._identify(self._query.get("token", ""))
+        self.lasts_until(identity.expires_at)
         name = document_at(self._raw_path, PATH)
         return await self._desk.open(self, name, identity, root_of(self._query))
 

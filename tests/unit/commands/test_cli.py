@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from coedit.commands.cli import main
+from coedit.protocol.grants import Grants
 from coedit.protocol.tokens import read_access_token
 from tests.ports import free_port
 from tests.system import SECRET
@@ -41,13 +42,13 @@ def test_token_says_who_may_do_what() -> None:
         COEDIT_SECRET=SECRET,
     )
     identity = read_access_token(SECRET, done.stdout.decode().strip())
-    assert (identity.author, identity.grants) == ("ada", {"notes": "read", "é/b": "read"})
+    assert (identity.author, identity.grants) == ("ada", Grants.of({"notes": "read", "é/b": "read"}))
 
 
 def test_token_is_made_with_the_kept_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     done = run("token", "--author", "ada", "--document", "*", COEDIT_DATA=str(tmp_path))
-    assert read_access_token(SECRET, done.stdout.decode().strip()).grants == {"*": "write"}
+    assert read_access_token(SECRET, done.stdout.decode().strip()).grants == Grants.of({"*": "write"})
 
 
 def test_token_holds_so_many_days(
@@ -64,7 +65,7 @@ def test_link_names_the_document_and_holds_the_token() -> None:
     link = run(*arguments, COEDIT_SECRET=SECRET).stdout.decode().strip()
     address, _, token = link.partition("#token=")
     assert address == "https://example.org/d/a%2Fb%20%C3%A4%2E"
-    assert read_access_token(SECRET, token).grants == {"a/b ä.": "write"}
+    assert read_access_token(SECRET, token).grants == Grants.of({"a/b ä.": "write"})
 
 
 @pytest.mark.parametrize("documents", [["*"], ["a", "b"]])

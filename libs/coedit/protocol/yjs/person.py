@@ -6,16 +6,14 @@ positions: beside an item of the text, or at one of its ends. Whatever else a st
 Source: the npm packages yjs (``RelativePosition.js``), y-codemirror.next and y-quill.
 """
 
-import re
 from typing import Any, NamedTuple
 
 import orjson
 
 from coedit.identifiers import MAX_SAFE_INTEGER
-from coedit.presence.roster import MAX_SHOWN_NAME
+from coedit.presence.roster import COLOUR, MAX_SHOWN_NAME
 from coedit.protocol.yjs.update import Id
 
-_COLOUR = re.compile("#[0-9a-fA-F]{6}")
 _NO_COLOUR = "#6b7280"
 """Bindings draw a caret in a colour, whatever it is."""
 
@@ -46,14 +44,32 @@ def read_person(state: str, root: str) -> Person:
     name, colour = user.get("name"), user.get("color")
     return Person(
         name[:MAX_SHOWN_NAME] if isinstance(name, str) else "",
-        colour if isinstance(colour, str) and _COLOUR.fullmatch(colour) else "",
+        colour if isinstance(colour, str) and COLOUR.fullmatch(colour) else "",
         _cursor(said.get("cursor"), root) if isinstance(said, dict) else None,
     )
 
 
-def write_person(name: str, colour: str, cursor: tuple[Id | None, Id | None] | None, root: str) -> str:
+def vouched(state: str, name: str, colour: str, avatar: str) -> str:
+    """Return a state in which somebody is shown as is known from elsewhere; what is empty stays as the state has it.
+
+    Raises:
+        ValueError: the state is not JSON.
+    """
+    said = orjson.loads(state)
+    if not isinstance(said, dict):
+        return state
+    known = {"name": name, "color": colour, "avatar": avatar}
+    user = said.get("user")
+    shown = (user if isinstance(user, dict) else {}) | {key: value for key, value in known.items() if value}
+    return orjson.dumps(said | {"user": shown}).decode()
+
+
+def write_person(
+    name: str, colour: str, cursor: tuple[Id | None, Id | None] | None, root: str, avatar: str = ""
+) -> str:
     """Return the state of somebody in the text ``root``; ``cursor`` has ends in front of items, or at the end."""
-    state: dict[str, Any] = {"user": {"name": name, "color": colour or _NO_COLOUR}}
+    user = {"name": name, "color": colour or _NO_COLOUR}
+    state: dict[str, Any] = {"user": user | {"avatar": avatar} if avatar else user}
     if cursor is not None:
         anchor, head = cursor
         state["cursor"] = {"anchor": _written(anchor, root), "head": _written(head, root)}

@@ -12,6 +12,7 @@ from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.presence.roster import Presence
 from coedit.protocol.events import Committed, Event, encode_events
+from coedit.protocol.grants import Facets, Grants
 from coedit.protocol.log_entry import update_digest
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity
@@ -20,6 +21,7 @@ from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.presence.store import PresenceStore
+from services.gateway.access.access import Access
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import OnError, Submitter
 from services.gateway.yjs.desk import YjsDesk
@@ -28,7 +30,7 @@ from services.gateway.yjs.frames import YjsFrame
 from services.gateway.yjs.seat import YjsSeat
 from tests.unit.gateway.fakes import DOCUMENT, FakeStore
 
-ANN = Identity(AuthorId("ann"), {"*": "write"})
+ANN = Identity(AuthorId("ann"), Grants.of({"*": "write"}))
 
 
 class FakeYjsStore(FakeStore):
@@ -88,7 +90,11 @@ class FakeYjsStore(FakeStore):
         hub = _OneDocumentHub(self)
         presences, rosters = cast("Presences", self), cast("PresenceStore", self)
         reader, submitter = cast("DocumentReader", self), cast("Submitter", self)
-        return YjsDesk(cast("Any", hub), reader, submitter, presences, rosters)
+        access = cast("Access", self)
+        return YjsDesk(access, cast("Any", hub), reader, submitter, presences, rosters)
+
+    async def facets(self, identity: Identity, document_id: DocumentId) -> Facets:
+        return identity.grants.facets(document_id)
 
     def _entry(self, revision: int) -> bytes:
         fields = msgpack.unpackb(super()._entry(revision))
