@@ -7,6 +7,7 @@ import type { Introduction } from "./own_presence.js";
 import { type Caret, type Refusal, SUBPROTOCOL } from "./protocol/messages.js";
 import { inflateParts } from "./protocol/parts.js";
 import { type Credentials, Session } from "./session.js";
+import { Tokens } from "./tokens.js";
 import type { Group } from "./undo.js";
 
 export type Status =
@@ -70,6 +71,10 @@ export class Connection {
   private cancelRetry: () => void = () => undefined;
   private cancelTick: () => void = () => undefined;
   private cancelDeadline: () => void = () => undefined;
+  private cancelRenewal: () => void = () => undefined;
+  private readonly tokens: Tokens;
+  /** Whether a token is being asked for, to connect with. */
+  private asking = false;
   /** Frames that wait while the parts of a document are inflated. */
   private waiting: string[] | null = null;
   private stopped = false;
@@ -81,6 +86,7 @@ export class Connection {
     private readonly environment: Environment = BROWSER,
   ) {
     this.session = new Session(credentials);
+    this.tokens = new Tokens(credentials.token);
   }
 
   get status(): Status {
@@ -92,9 +98,37 @@ export class Connection {
 
   /** Connects, also at once when a delay is running (say, because the network is back). */
   connect(): void {
-    if (this.socket !== null || this.stopped || this.session.state === "denied") return;
+    if (this.socket !== null || this.asking || this.stopped || this.session.state === "denied") return;
     this.cancelRetry();
     this.retryAt = null;
+    if (this.tokens.renews) void this.askAndDial();
+    else this.dial();
+    this.events.onChange();
+  }
+
+  private async askAndDial(): Promise<void> {
+    this.asking = true;
+    const isThere = await this.ask();
+    this.asking = false;
+    if (this.stopped) return;
+    if (isThere) this.dial();
+    else this.retryLater();
+    this.events.onChange();
+  }
+
+  /** Asks the application for a token, and shows it; whether there was one. */
+  private async ask(): Promise<boolean> {
+    try {
+      const token = await this.tokens.next();
+      if (token !== undefined && !this.stopped) this.carryOut(this.session.show(token));
+      return true;
+    } catch (error) {
+      console.warn("coedit: no token was to be had", error);
+      return false;
+    }
+  }
+
+  private dial(): void {
     const socket = this.environment.connect(this.url, SUBPROTOCOL);
     this.socket = socket;
     socket.onopen = () => this.during(socket, () => this.session.connected());
@@ -103,7 +137,6 @@ export class Connection {
     this.cancelDeadline = this.environment.after(WELCOME_WITHIN_MS, () => {
       if (this.session.state !== "welcome") this.drop(socket);
     });
-    this.events.onChange();
   }
 
   /** Drops the present connection, whose other end is out of reach, and tries again after the usual delay. */
@@ -117,6 +150,7 @@ export class Connection {
     this.cancelRetry();
     this.cancelTick();
     this.cancelDeadline();
+    this.cancelRenewal();
     this.socket?.close(1000);
     this.socket = null;
   }
@@ -187,6 +221,10 @@ export class Connection {
       case "inflate":
         if (this.socket !== null) void this.inflate(this.socket, effect.document, effect.parts);
         break;
+      case "renew":
+        this.cancelRenewal();
+        this.cancelRenewal = this.environment.after(this.tokens.renewAfter(effect.seconds), () => void this.ask());
+        break;
       case "reconnect":
         console.warn(`coedit: ${effect.reason}; connecting again`);
         this.interrupt();
@@ -231,6 +269,7 @@ export class Connection {
     this.waiting = null;
     this.cancelTick();
     this.cancelDeadline();
+    this.cancelRenewal();
     // A server that welcomes and then fails must not be called ten times a second.
     if (this.welcomeAt !== null && this.environment.now() - this.welcomeAt >= STEADY_AFTER_MS) this.failures = 0;
     this.welcomeAt = null;

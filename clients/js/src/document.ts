@@ -170,6 +170,9 @@ export class DocumentSession {
         return [];
       case "presence":
         return this.onPresence(message, now);
+      case "rights":
+        this.access = message.access;
+        return this.tick(now);
       case "recall":
         return this.kept.offers(this.name, message.revision).map((offer) => ({ kind: "send", message: offer }));
       case "lost":

@@ -8,5 +8,7 @@ export type Effect =
   | { readonly kind: "show"; readonly document: string; readonly delta: Delta }
   /** The parts of a document came in: inflate them, then call `inflated`; give it no other message before. */
   | { readonly kind: "inflate"; readonly document: string; readonly parts: readonly Uint8Array<ArrayBuffer>[] }
+  /** The token holds for so many seconds: show the next before. */
+  | { readonly kind: "renew"; readonly seconds: number }
   /** The connection is of no use any more: make another one. */
   | { readonly kind: "reconnect"; readonly reason: string };

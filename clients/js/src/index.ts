@@ -5,4 +5,5 @@ export * from "./ot/index.js";
 export type { Introduction } from "./own_presence.js";
 export type { Caret, Participant, Refusal } from "./protocol/messages.js";
 export { type Credentials, Session, type SessionState } from "./session.js";
+export type { TokenSource } from "./tokens.js";
 export { type Group, TypingGroups, UndoHistory } from "./undo.js";

@@ -8,16 +8,20 @@ import type { Effect } from "./effects.js";
 import type { Delta } from "./ot/index.js";
 import type { ErrorMessage, Identity, Refusal, Welcome } from "./protocol/messages.js";
 import { parseFrame } from "./protocol/parse.js";
+import type { TokenSource } from "./tokens.js";
 
 /** `denied` is final: the same client would be refused again. */
 export type SessionState = "disconnected" | "greeting" | "welcome" | "denied";
 
 export interface Credentials {
-  readonly token?: string;
+  /** One, or what gets one: asked again a while before it expires, and after a refusal. */
+  readonly token?: TokenSource;
   /** Only looked at in open development mode. */
   readonly author?: string;
 }
 
+/** So many tokens in a row may be refused, where there are others to be had. */
+const MAX_REFUSED_TOKENS = 3;
 /** Close codes that are final, apart from those of the range 4400–4499. */
 const TOO_BIG = 1009;
 
@@ -33,8 +37,20 @@ export class Session {
   private frameBytes = Infinity;
   private lastError: ErrorMessage | null = null;
   private resumeRefused = false;
+  private refusedTokens = 0;
+  private token: string | undefined;
+  private readonly renews: boolean;
 
-  constructor(private readonly credentials: Credentials) {}
+  constructor(private readonly credentials: Credentials) {
+    this.renews = typeof credentials.token === "function";
+    if (typeof credentials.token === "string") this.token = credentials.token;
+  }
+
+  /** The token to show from now on; while there is a welcome, at once. */
+  show(token: string): Effect[] {
+    this.token = token;
+    return this.state === "welcome" ? [{ kind: "send", message: { type: "token", token } }] : [];
+  }
 
   /** The document, which is opened as soon as there is a connection. */
   document(name: string): [DocumentSession, Effect[]] {
@@ -52,7 +68,9 @@ export class Session {
     const resume = this.identity === null
       ? {}
       : { client_id: this.identity.clientId, resume_token: this.identity.resumeToken };
-    return [{ kind: "send", message: { type: "hello", ...this.credentials, ...resume } }];
+    const { author } = this.credentials;
+    const shown = { ...(this.token === undefined ? {} : { token: this.token }), ...(author === undefined ? {} : { author }) };
+    return [{ kind: "send", message: { type: "hello", ...shown, ...resume } }];
   }
 
   /** The WebSocket is closed, with this code (1006 when it just broke). */
@@ -60,7 +78,9 @@ export class Session {
     for (const document of this.documents.values()) document.disconnected();
     if (this.state === "denied") return;
     this.state = "disconnected";
-    if (code === 4401 && this.identity !== null && !this.resumeRefused) {
+    if (code === 4401 && this.renews && this.refusedTokens < MAX_REFUSED_TOKENS) {
+      this.refusedTokens += 1;
+    } else if (code === 4401 && this.identity !== null && !this.resumeRefused) {
       // It may be the resume token alone that does not fit any more; once, we come as somebody new.
       this.identity = null;
       this.resumeRefused = true;
@@ -79,6 +99,7 @@ export class Session {
     const message = parseFrame(frame);
     if (message === null) return [];
     if (message.type === "welcome") return this.onWelcome(message);
+    if (message.type === "token") return this.renewal(message.tokenSeconds);
     if (message.type === "error" && message.document === null) {
       this.lastError = message;
       return [];
@@ -109,7 +130,13 @@ export class Session {
     this.author = welcome.author;
     this.frameBytes = welcome.limits.frameBytes;
     this.resumeRefused = false;
-    return [...this.documents.values()].flatMap((document) => document.connected(this.frameBytes));
+    this.refusedTokens = 0;
+    const opened = [...this.documents.values()].flatMap((document) => document.connected(this.frameBytes));
+    return [...this.renewal(welcome.tokenSeconds), ...opened];
+  }
+
+  private renewal(seconds: number | null): Effect[] {
+    return seconds === null || !this.renews ? [] : [{ kind: "renew", seconds }];
   }
 }
 

@@ -3,6 +3,7 @@ import { Connection, type Environment, type Socket } from "../src/connection.js"
 import { Delta, textOf } from "../src/ot/index.js";
 import { inflateParts } from "../src/protocol/parts.js";
 import type { ClientMessage } from "../src/protocol/messages.js";
+import type { Credentials } from "../src/session.js";
 import { FakeServer } from "./fake_server.js";
 
 /** A socket to the fake server that delivers at once; the test opens and closes it. */
@@ -12,6 +13,8 @@ class FakeSocket implements Socket {
   onclose: ((event: CloseEvent) => void) | null = null;
   closed = false;
   private readonly reply = (frame: object): void => this.receive(JSON.stringify(frame));
+
+  readonly sent: ClientMessage[] = [];
 
   constructor(private readonly server: FakeServer) {}
 
@@ -30,6 +33,7 @@ class FakeSocket implements Socket {
   }
 
   send(frame: string): void {
+    this.sent.push(JSON.parse(frame) as ClientMessage);
     this.server.receive(JSON.parse(frame) as ClientMessage, this.reply);
   }
 
@@ -58,9 +62,9 @@ const environment: Environment = {
   inflate: inflateParts,
 };
 
-function connection(): Connection {
+function connection(credentials: Credentials = {}): Connection {
   const events = { onShow: (_: string, delta: Delta) => void (shown = delta.applyTo(shown)), onChange: () => undefined };
-  return new Connection("ws://test/v1/ws", {}, events, environment);
+  return new Connection("ws://test/v1/ws", credentials, events, environment);
 }
 
 beforeEach(() => {
@@ -131,4 +135,72 @@ test("a connection that never says welcome is given up", () => {
   one.connect();
   vi.advanceTimersByTime(10_000);
   expect([sockets[0]!.closed, one.status.kind]).toEqual([true, "offline"]);
+});
+
+/** Tokens "1", "2" … as the application gives them out. */
+function tokens(): { readonly given: string[]; token(): Promise<string> } {
+  const given: string[] = [];
+  return { given, token: async () => (given.push(`${given.length + 1}`), `${given.length}`) };
+}
+
+const refusal = JSON.stringify({ type: "error", code: "unauthorized", message: "no", definite: true, retryable: false });
+
+test("the next token is shown before the last expires, on the same connection", async () => {
+  server.tokenSeconds = 100;
+  const { given, token } = tokens();
+  const one = connection({ token });
+  one.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  sockets[0]!.accept();
+  expect(sockets[0]!.sent[0]).toMatchObject({ type: "hello", token: "1" });
+  await vi.advanceTimersByTimeAsync(79_000);
+  expect(given).toEqual(["1"]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(sockets[0]!.sent.at(-1)).toEqual({ type: "token", token: "2" });
+  sockets[0]!.receive(JSON.stringify({ type: "token", token_seconds: 10 }));
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect([sockets.length, given]).toEqual([1, ["1", "2", "3"]]);
+});
+
+test("a refused token is not the end where there is another, and nobody asks for ever", async () => {
+  const { given, token } = tokens();
+  const one = connection({ token });
+  one.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  sockets[0]!.accept();
+  for (let refused = 1; refused <= 3; refused += 1) {
+    sockets.at(-1)!.receive(refusal);
+    sockets.at(-1)!.fail(4401);
+    expect(one.status.kind).toBe("offline");
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(given.length).toBe(refused + 1);
+  }
+  sockets.at(-1)!.fail(4401);
+  await vi.advanceTimersByTimeAsync(5_000);
+  sockets.at(-1)!.fail(4401);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([one.status.kind, given.length]).toEqual(["denied", 5]);
+});
+
+test("an application that has no token for now is asked again", async () => {
+  vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  let asked = 0;
+  const one = connection({ token: async () => (asked += 1) < 3 ? Promise.reject(new Error("away")) : "good" });
+  one.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([one.status.kind, sockets.length]).toEqual(["offline", 0]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  sockets[0]!.accept();
+  expect([asked, sockets[0]!.sent[0]]).toEqual([3, { type: "hello", token: "good" }]);
+});
+
+test("rights that are lowered are shown, and a document that is granted no more stops", () => {
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  sockets[0]!.receive(JSON.stringify({ type: "rights", document: "notes", access: "read", rights: ["read"] }));
+  expect([document.state, document.access]).toEqual(["open", "read"]);
+  sockets[0]!.receive(JSON.stringify({ ...JSON.parse(refusal), code: "forbidden", document: "notes" }));
+  expect([document.state, document.refusal?.code, one.status.kind]).toEqual(["stopped", "forbidden", "online"]);
 });

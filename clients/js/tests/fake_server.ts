@@ -19,6 +19,7 @@ export class FakeServer {
   content = Delta.EMPTY;
   /** How the next documents are sent. */
   mode: "content" | "parts" = "content";
+  tokenSeconds: number | null = null;
   epoch = 1;
   /** Whether it takes no writes, and says so. */
   damaged = false;
@@ -65,7 +66,7 @@ export class FakeServer {
     const limits = { frame_bytes: 4_000_000, document_units: 1e7, open_documents: 9, presence_bytes: 1_024 };
     return {
       type: "welcome", client_id: clientId, resume_token: `token-${clientId}`, author: "ada", durability: "fsync",
-      server: "fake", limits,
+      server: "fake", token_seconds: this.tokenSeconds, limits,
     };
   }
 

@@ -9,7 +9,7 @@ const caret = (at: number): Caret => ({ anchor: at, head: at });
 const insert = (at: number, text: string): Delta => Delta.of([...(at > 0 ? [{ retain: at }] : []), { insert: text }]);
 
 function bob(revision: number, at: number | null): Participant {
-  return { clientId: "bob", author: "bob", name: "Bob", colour: "#112233", revision, caret: at === null ? null : caret(at) };
+  return { clientId: "bob", author: "bob", name: "Bob", colour: "#112233", avatar: "", revision, caret: at === null ? null : caret(at) };
 }
 
 function message(present: readonly Participant[], full = false, left: readonly string[] = []): Presence {

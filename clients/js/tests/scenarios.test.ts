@@ -65,7 +65,7 @@ class Replayed {
 
   private receive(frame: string): Effect[] {
     const message = parseFrame(frame);
-    if (message === null || message.type === "welcome") throw new Error(`no message of a document: ${frame}`);
+    if (message === null || message.type === "welcome" || message.type === "token") throw new Error(`no message of a document: ${frame}`);
     return this.session.receive(message, frame, this.now);
   }
 

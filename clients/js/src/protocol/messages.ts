@@ -33,6 +33,8 @@ export interface Welcome extends Identity {
   readonly author: string;
   readonly durability: string;
   readonly server: string;
+  /** How long the token holds; null: for ever. */
+  readonly tokenSeconds: number | null;
   readonly limits: Limits;
 }
 
@@ -96,6 +98,8 @@ export interface Participant {
   readonly author: string;
   readonly name: string;
   readonly colour: string;
+  /** The https address of a picture; empty: none. */
+  readonly avatar: string;
   readonly revision: number;
   readonly caret: Caret | null;
 }
@@ -142,12 +146,26 @@ export interface Lost extends Loss {
   readonly document: string;
 }
 
-export type DocumentMessage = Opened | Part | Ack | Commits | SnapshotStored | Presence | Recall | Lost;
-export type ServerMessage = Welcome | DocumentMessage | ErrorMessage;
+/** What one may do from now on, since the token or the rights have changed. */
+export interface Rights {
+  readonly type: "rights";
+  readonly document: string;
+  readonly access: "read" | "write";
+}
+
+/** The token that was shown holds for so long; null: for ever. */
+export interface TokenTaken {
+  readonly type: "token";
+  readonly tokenSeconds: number | null;
+}
+
+export type DocumentMessage = Opened | Part | Ack | Commits | SnapshotStored | Presence | Rights | Recall | Lost;
+export type ServerMessage = Welcome | TokenTaken | DocumentMessage | ErrorMessage;
 
 /** A message as it goes on the wire: its fields are named as in the protocol. */
 export type ClientMessage =
   | { readonly type: "hello"; readonly token?: string; readonly author?: string; readonly client_id?: string; readonly resume_token?: string }
+  | { readonly type: "token"; readonly token: string }
   | OpenMessage
   | SubmitMessage
   | OfferMessage

@@ -48,6 +48,8 @@ const READERS: { readonly [type: string]: ((fields: Fields) => ServerMessage) | 
     present: fields.list("present").map((item) => readParticipant(Fields.of(item))),
     left: fields.list("left").map(String),
   }),
+  rights: (fields) => ({ type: "rights", document: fields.text("document"), access: readAccess(fields) }),
+  token: (fields) => ({ type: "token", tokenSeconds: readSeconds(fields) }),
   recall: (fields) => ({ type: "recall", document: fields.text("document"), revision: fields.count("revision") }),
   lost: (fields) => ({ type: "lost", document: fields.text("document"), ...readLoss(fields, fields.count("epoch")) }),
   error: readError,
@@ -62,6 +64,7 @@ function readWelcome(fields: Fields): Welcome {
     author: fields.text("author"),
     durability: fields.text("durability"),
     server: fields.text("server"),
+    tokenSeconds: readSeconds(fields),
     limits: { frameBytes: limits.count("frame_bytes"), documentUnits: limits.count("document_units") },
   };
 }
@@ -72,7 +75,7 @@ function readOpened(fields: Fields): Opened {
     document: fields.text("document"),
     clientId: fields.text("client_id"),
     resumeToken: fields.text("resume_token"),
-    access: fields.text("access") === "write" ? "write" : "read",
+    access: readAccess(fields),
     damaged: fields.raw("damaged") === true,
     ...readHeld(fields),
     head: fields.count("head"),
@@ -81,6 +84,15 @@ function readOpened(fields: Fields): Opened {
     lost: fields.raw("lost") === undefined ? null : readLoss(Fields.of(fields.raw("lost")), fields.count("epoch")),
     body: readBody(fields),
   };
+}
+
+function readAccess(fields: Fields): "read" | "write" {
+  return fields.text("access") === "write" ? "write" : "read";
+}
+
+function readSeconds(fields: Fields): number | null {
+  const seconds = fields.raw("token_seconds");
+  return typeof seconds === "number" && seconds >= 0 ? seconds : null;
 }
 
 function readLoss(fields: Fields, epoch: number): Loss {
@@ -118,6 +130,7 @@ function readParticipant(fields: Fields): Participant {
     author,
     name: fields.textOr("name", author),
     colour: fields.textOr("colour", ""),
+    avatar: fields.textOr("avatar", ""),
     revision: fields.countOr("revision", 0),
     caret: readCaret(fields.raw("caret")),
   };
