@@ -175,8 +175,12 @@ class HocuspocusClient(YjsClient):
         return f"{self.url}/hocuspocus?{urlencode(self.query)}"
 
     async def greet(self) -> None:
-        await self.send(b"\x02\x00" + write_text(self.token) + write_text("4.8.0"))
+        await self.show_token(self.token)
         await super().greet()
+
+    async def show_token(self, token: str) -> None:
+        """Say who one is, as a provider does at first and at `sendToken`."""
+        await self.send(b"\x02\x00" + write_text(token) + write_text("4.8.0"))
 
     async def send(self, message: bytes) -> None:
         await self.socket.send_bytes(write_text(self.key) + message)
