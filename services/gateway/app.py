@@ -30,7 +30,9 @@ from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
 from coedit.store.streams.offers import OffersStream
 from coedit.store.streams.ops import OpsStream
+from coedit.store.streams.orders import OrdersStream
 from services.gateway.access.access import Access
+from services.gateway.access.orders import Orders
 from services.gateway.documents.heal import Healer
 from services.gateway.documents.hub import Hub
 from services.gateway.documents.kept import KeptContents
@@ -47,6 +49,7 @@ from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.open_mode import refuse_other_pages
+from services.gateway.rest.orders import OrderRoutes
 from services.gateway.rest.page import add_page
 from services.gateway.rest.vouching import note_unchecked
 from services.gateway.settings import GatewaySettings
@@ -104,6 +107,8 @@ class Gateway:
         self._yjs_routes = YjsRoutes(
             settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
         )
+        self._orders_stream = OrdersStream(self._nodes)
+        self._orders = Orders(self._orders_stream, self._access.permissions, self._sockets.wires)
         versions = Versions(objects)
         moments = Moments(history, versions)
         self._history = HistoryRoutes(
@@ -138,6 +143,7 @@ class Gateway:
             "yjs": self._yjs.step,
             "ping": self._sockets.ping_step,
             "token-keys": self._access.ring.step,
+            "orders": self._orders.step,
         }
         drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:
@@ -155,6 +161,7 @@ class Gateway:
             lines.end_all()
         await server.cleanup()
         await health.cleanup()
+        await self._access.permissions.aclose()
         self._channels.close()
         self._ops.close()
         await self._nodes.aclose()
@@ -170,6 +177,7 @@ class Gateway:
         self._history.add_to(app)
         self._yjs_routes.add_to(app)
         self._formats.add_to(app)
+        OrderRoutes(self._access, self._orders_stream, self._settings.gateway_body_seconds).add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
 

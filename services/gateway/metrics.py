@@ -53,6 +53,13 @@ OFFERED = Counter(
 NO_PLACE = Counter(
     "coedit_gateway_no_place_total", "Requests that found no place to be worked on, by what for.", ["what"]
 )
+PERMISSIONS = Counter(
+    "coedit_gateway_permissions_total", "Answers of COEDIT_PERMISSION_URL, by outcome.", ["outcome"]
+)
+PERMISSION_SECONDS = Histogram("coedit_gateway_permission_seconds", "How long COEDIT_PERMISSION_URL takes.")
+ORDERED = Counter(
+    "coedit_gateway_orders_total", "Orders of applications about connections, by what.", ["order"]
+)
 TOKEN_KEY_READS = Counter(
     "coedit_gateway_token_key_reads_total",
     "Times that the keys of COEDIT_TOKEN_KEYS were fetched or read, by outcome.",

@@ -29,6 +29,14 @@ class GatewaySettings(SharedSettings):
     """What ``aud`` of those tokens has to name; empty: they may name none."""
     token_keys_seconds: float = Field(default=300.0, ge=1)
     """How often the keys are fetched and read again; one that is not known is looked for at once."""
+    permission_url: str = ""
+    """Whom to ask what somebody may do with a document, instead of the token; empty: nobody."""
+    permission_secret: SecretStr = SecretStr("")
+    """What signs that question (``whsec_`` and base64), as Standard Webhooks says; two while one takes over."""
+    permission_seconds: float = Field(default=5.0, gt=0)
+    """How long the answer may take."""
+    permission_kept_seconds: float = Field(default=10.0, ge=0)
+    """How long an answer counts without being asked for again, unless it is said that rights have changed."""
     gateway_page: str = "clients/js/dist"
     """The folder of the built page; empty: serve none."""
     gateway_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)

@@ -48,13 +48,18 @@ class Grants:
                     "the token's claim 'documents' is not a map of documents, or a list of such"
                 )
             for key, value in part.items():
-                by_key[key] = by_key.get(key, NOTHING) | _facets(value)
+                by_key[key] = by_key.get(key, NOTHING) | facets_of(value)
         return cls(by_key)
 
     def claim(self) -> dict[str, Any]:
         """Return the claim that grants the same."""
         words = {facets: word for word, facets in _WORDS.items()}
         return {key: words.get(facets) or sorted(facets) for key, facets in self.by_key.items()}
+
+    @property
+    def everywhere(self) -> Facets:
+        """What is granted by the key ``*``: what concerns no one document."""
+        return self.by_key.get(EVERY_DOCUMENT, NOTHING)
 
     def facets(self, document_id: DocumentId) -> Facets:
         """Return what may be done with a document: its own key decides, else the longest prefix."""
@@ -93,7 +98,12 @@ def right_in(granted: Facets) -> Right:
 _DOING: dict[str, str] = {"write": "writing", "history": "the document's history", "presence": "being seen"}
 
 
-def _facets(value: Any) -> Facets:
+def facets_of(value: Any) -> Facets:
+    """Return the facets that ``read``, ``write`` or a list of facets grants.
+
+    Raises:
+        UnauthorizedError: it is none of these.
+    """
     if isinstance(value, str) and value in _WORDS:
         return _WORDS[value]
     if isinstance(value, list) and all(isinstance(facet, str) and facet in FACETS for facet in value):

@@ -32,6 +32,7 @@ class CloseCode(enum.IntEnum):
     UNSUPPORTED_VERSION = 4406
     REPLACED = 4409
     LOST_ITEMS = 4410
+    ENDED = 4412
     REFUSED = 4422
     INTERNAL = 4500
     SHUTTING_DOWN = 4503

@@ -32,6 +32,7 @@ roster:{s}:ID           set         the client ids that are present in a documen
 deadlines:{s}           sorted set  CLIENT:ID by the time of expiry (ms)
 members:ROLE            sorted set  the living processes of a role, by the time of their last sign of life (ms)
 deployment:{0}          hash        id, shard_count, format, key_id: what the deployment was begun with
+orders:{0}              stream      what all gateways are to do: look at rights again, end connections; bounded
 moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
 ======================  ==========  ====================================================================
 
@@ -53,6 +54,9 @@ from coedit.identifiers import ClientId, DocumentId
 
 DEPLOYMENT = "deployment:{0}"
 """Lies with the shard 0, which every deployment has."""
+
+ORDERS = "orders:{0}"
+"""Lies there, too."""
 
 
 @dataclass(frozen=True, slots=True)

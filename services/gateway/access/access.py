@@ -10,6 +10,7 @@ from coedit.protocol.tokens import Identity, check_resume_token, read_access_tok
 from coedit.runtime.foreign_pages import is_loopback
 from coedit.runtime.settings import SettingsError
 from services.gateway.access.key_ring import KeyRing
+from services.gateway.access.permissions import Permissions
 from services.gateway.settings import GatewaySettings
 
 
@@ -25,6 +26,7 @@ class Access:
         self._secrets = settings.all_secrets()
         self.ring = KeyRing(settings)
         """The keys of others who make tokens."""
+        self.permissions = Permissions(settings)
         self._origins = frozenset(filter(None, map(str.strip, settings.gateway_origins.split(","))))
         if self._is_open and not is_loopback(settings.gateway_host):
             raise SettingsError(
@@ -46,8 +48,13 @@ class Access:
         return Identity(author_id(author or "guest"), EVERYTHING)
 
     async def facets(self, identity: Identity, document_id: DocumentId) -> Facets:
-        """Return what somebody may do with a document."""
-        return identity.grants.facets(document_id)
+        """Return what somebody may do with a document.
+
+        Raises:
+            UnauthorizedError: the rights have changed since the token was made.
+            UndecidedError: that cannot be found out now.
+        """
+        return await self.permissions.of(identity, document_id)
 
     async def _read(self, token: str) -> Identity:
         for old in self._secrets[1:]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from prometheus_client import Counter
 
 from coedit.errors import CoeditError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.messages import ClientMessage, Hello, error_message
@@ -60,6 +60,9 @@ class Desk(Protocol):
 
     async def leave(self, connection: "Connection", document_id: DocumentId) -> None:
         """Give up an open document."""
+
+    async def settle_rights(self, connection: "Connection", document_id: DocumentId | None) -> None:
+        """Find out anew what a client may do with a document, or with all that it has open."""
 
     def gone(self, connection: "Connection") -> None:
         """Forget a connection that has ended."""
@@ -128,6 +131,20 @@ class Connection(Wire):
         """Take note who the client is, and until when its token says so."""
         self.identity = identity
         self.lasts_until(identity.expires_at)
+
+    @property
+    def author(self) -> AuthorId | None:
+        """Whose connection it is; None: it is not known yet."""
+        return None if self.identity is None else self.identity.author
+
+    def has_open(self, document_id: DocumentId) -> bool:
+        """Return whether a document is open here, or being opened."""
+        return document_id in self.subscriptions or document_id in self.opens
+
+    async def settle_rights(self, document_id: DocumentId | None) -> None:
+        """Find out anew what the client may do with a document, or with all that are open."""
+        if self._desk is not None:
+            await self._desk.settle_rights(self, document_id)
 
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""

@@ -1,5 +1,7 @@
 """Tells apart what clients say, and hands it to whoever answers it."""
 
+from collections.abc import Awaitable
+
 from coedit.errors import CoeditError, UnauthorizedError
 from coedit.identifiers import DocumentId
 from coedit.protocol.messages import ClientMessage, Close, Hello, Offer, Open, Presence, Submit, Token
@@ -72,8 +74,15 @@ class GatewayDesk:
 
     async def _renew(self, connection: Connection, message: Token) -> None:
         """Take a client's next token; one that does not hold ends its connection."""
+        await self._settle(connection, self._rights.renew(connection, message.token))
+
+    async def settle_rights(self, connection: Connection, document_id: DocumentId | None) -> None:
+        """Find out anew what a client may do with a document, or with all that it has open."""
+        await self._settle(connection, self._rights.look_again(connection, document_id))
+
+    async def _settle(self, connection: Connection, revoking: Awaitable[list[DocumentId]]) -> None:
         try:
-            revoked = await self._rights.renew(connection, message.token)
+            revoked = await revoking
         except CoeditError as error:
             connection.send_error(error)
             if isinstance(error, UnauthorizedError):

@@ -46,10 +46,20 @@ class Rights:
             raise UnauthorizedError("the token names another author than the one before")
         connection.identify(identity)
         connection.send(token_message(identity.seconds_left(time.time())))
+        return await self.look_again(connection, None)
+
+    async def look_again(self, connection: Connection, document_id: DocumentId | None) -> list[DocumentId]:
+        """Settle anew what a client may do with a document, or with all; return those that it may have no more.
+
+        Raises:
+            UnauthorizedError: its token is older than its rights.
+            UndecidedError: that cannot be found out now; what it may do stays.
+        """
         return [
             subscription.document_id
             for subscription in list(connection.subscriptions.values())
-            if not await self._settle_anew(connection, subscription)
+            if document_id in (None, subscription.document_id)
+            and not await self._settle_anew(connection, subscription)
         ]
 
     async def _settle_anew(self, connection: Connection, subscription: Subscription) -> bool:

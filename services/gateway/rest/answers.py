@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from coedit.errors import InternalError, OverloadedError
+from coedit.errors import ForbiddenError, InternalError, OverloadedError
 from coedit.runtime.said import named
 from services.gateway.documents.answers import as_answer
 from services.gateway.metrics import ERRORS
@@ -37,7 +37,7 @@ _STATUS = {
     "too-costly": 413,
     "history-too-long": 422,
 }
-_LATER = ("overloaded", "unavailable")
+_LATER = ("overloaded", "unavailable", "undecided")
 
 
 def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
@@ -58,16 +58,22 @@ def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handle
                 facts = {"event": "rest-error", "path": request.path, "error": named(error)}
                 logger.warning("a request ran into a defect", extra=facts, exc_info=error)
             after_seconds = answer.retry_after_seconds if isinstance(answer, OverloadedError) else 0
-            return refusal_response(answer.code, str(answer), after_seconds)
+            required = answer.required if isinstance(answer, ForbiddenError) else ""
+            return refusal_response(answer.code, str(answer), after_seconds, required)
 
     return handler
 
 
-def refusal_response(code: str, message: str, after_seconds: int = 0) -> web.Response:
-    """Return the answer that an error is; who may succeed later is told after how long, at least a second."""
+def refusal_response(code: str, message: str, after_seconds: int = 0, required: str = "") -> web.Response:
+    """Return the answer that an error is; who may succeed later is told after how long, at least a second.
+
+    ``required`` is the facet that was missing, if one was.
+    """
     ERRORS.labels(code).inc()
     answer: dict[str, str | int] = {"code": code, "message": message}
     headers = {}
+    if required:
+        answer["required"] = required
     if code in _LATER:
         answer["retry_after_seconds"] = max(1, after_seconds)
         headers["Retry-After"] = str(answer["retry_after_seconds"])

@@ -23,13 +23,18 @@ async def authorize(
         UndecidedError: whether it holds cannot be found out now.
         ForbiddenError: it does not grant this, or the page is somebody else's.
     """
-    access.check_origin(request.headers.get("Origin"), request.host)
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    identity = await access.identify(token.strip() if scheme.lower() == "bearer" else None, author)
+    identity = await identity_of(access, request, author)
     granted = await access.facets(identity, document_id)
     for facet in facets:
         require(granted, facet)
     return identity
+
+
+async def identity_of(access: Access, request: web.Request, author: str | None = None) -> Identity:
+    """Return who asks; raises as `authorize`, but for what is granted."""
+    access.check_origin(request.headers.get("Origin"), request.host)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return await access.identify(token.strip() if scheme.lower() == "bearer" else None, author)
 
 
 def document_of(request: web.Request, prefix: str) -> DocumentId:

@@ -71,6 +71,10 @@ class Sockets:
             _send_away(wire)
         return HandedOver()
 
+    def wires(self) -> list[Wire]:
+        """Return the connections that there are."""
+        return list(self._wires.values())
+
     async def ping_step(self) -> None:
         """Wait a while, then ping who is silent, and give up who has not answered."""
         await asyncio.sleep(self._ping_seconds / _LOOKS_A_PING)

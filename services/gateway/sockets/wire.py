@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from coedit.identifiers import ClientId
+from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.protocol.server_session import CloseCode
 from services.gateway.metrics import CLOSED
 from services.gateway.sockets.server_socket import ServerSocket
@@ -140,6 +140,18 @@ class Wire:
                 await self._socket.close(code, reason)
         except TimeoutError:
             self.abort()
+
+    @property
+    def author(self) -> AuthorId | None:
+        """Whose connection it is; None: it is not known yet."""
+        return None
+
+    def has_open(self, document_id: DocumentId) -> bool:
+        """Return whether a document is open here, or being opened."""
+        return False
+
+    async def settle_rights(self, document_id: DocumentId | None) -> None:
+        """Find out anew what the client may do with a document, or with all that are open."""
 
     def keep_in_touch(self, now: float, ping_seconds: float) -> None:
         """Ping a client that has been silent for so long, and give up one that has not answered in half of that.

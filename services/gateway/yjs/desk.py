@@ -63,12 +63,13 @@ class YjsDesk:
             ForbiddenError: the client has no right on it.
             WrongRootError, QuarantinedError, UnavailableError, RedisError, OSError, CoeditError: it cannot be opened.
         """
-        granted = await self._access.facets(identity, document_id)
-        right_in(granted)
+        right_in(await self._access.facets(identity, document_id))
         document = self._document(document_id)
         document.users += 1
         try:
             await document.open(root, identity.author)
+            granted = await self._access.facets(identity, document_id)  # it may have been changed meanwhile
+            right_in(granted)
         except BaseException:
             self._release(document)
             raise
@@ -89,7 +90,9 @@ class YjsDesk:
         """
         if identity.author != seat.identity.author:
             raise UnauthorizedError("the token names another author than the one before")
-        document = self._seats[seat]
+        document = self._seats.get(seat)
+        if document is None:
+            return  # it has left meanwhile
         seat.grant(identity, await self._access.facets(identity, document.document_id))
         if not seat.is_seen:
             await document.people.left(seat.client_id)

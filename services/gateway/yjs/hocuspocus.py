@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from coedit.errors import CoeditError, ForbiddenError, TooLargeError, UnauthorizedError, UndecidedError
-from coedit.identifiers import document_id
+from coedit.identifiers import AuthorId, DocumentId, document_id
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME, CloseCode, close_code_of
@@ -87,6 +87,27 @@ class HocuspocusDocument:
             self._wire.waits(message)
         else:
             await self._answer(self._seat, message)
+
+    @property
+    def name(self) -> str:
+        """The document's id, as the client says it."""
+        return self._name
+
+    async def settle_rights(self) -> None:
+        """Find out anew what the client may do with the document, and tell it where that is something else."""
+        seat = self._seat
+        if seat is None:
+            return  # it is found out when it is open
+        before = seat.right
+        try:
+            await self._desk.settle(seat, seat.identity)
+        except UndecidedError as error:
+            self._desk.refused(error, error)  # what it may do stays
+        except CoeditError as error:
+            self._deny(error, error)
+        else:
+            if seat.right != before:
+                self.write(YjsFrame(write_granted(may_write=seat.right == "write")))
 
     async def leave(self) -> None:
         """Give up the document."""
@@ -221,6 +242,7 @@ class HocuspocusSocket(YjsWire):
         self._most_frame_bytes = settings.gateway_yjs_frame_bytes
         self._hello_seconds = settings.gateway_hello_seconds
         self._waiting_bytes = 0
+        self._author: AuthorId | None = None
         self._expire_at: dict[str, float] = {}
         """When the token of each document expires; the first of them ends the socket."""
 
@@ -241,10 +263,26 @@ class HocuspocusSocket(YjsWire):
                 await document.leave()
             self._documents.clear()  # each refers to the socket
 
+    @property
+    def author(self) -> AuthorId | None:
+        """Whose connection it is, by the token that was good last; None: none was yet."""
+        return self._author
+
+    def has_open(self, document_id: DocumentId) -> bool:
+        """Return whether a document is open here, or being opened."""
+        return any(document.name == document_id for document in self._documents.values())
+
+    async def settle_rights(self, document_id: DocumentId | None) -> None:
+        """Find out anew what the client may do with a document, or with all that are open."""
+        for document in list(self._documents.values()):
+            if document_id in (None, document.name):
+                await document.settle_rights()
+
     def is_known(self, key: str, identity: Identity) -> None:
         """A document's token was good: the socket may send more, and lasts as long as the first of its tokens."""
         self.trust(self._most_frame_bytes)
         self._most_waiting_bytes = self._most_frame_bytes
+        self._author = identity.author
         self._expire_at[key] = identity.expires_at or float("inf")
         self.lasts_until(min(self._expire_at.values()))
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from coedit.errors import CoeditError
+from coedit.errors import CoeditError, UndecidedError
+from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.protocol.server_session import CloseCode, close_code_of
@@ -41,12 +42,15 @@ class YjsSocket(YjsWire):
         self._most_frame_bytes = settings.gateway_yjs_frame_bytes
         self._desk = desk
         self._identify = identify
+        self._identity: Identity | None = None
+        self._document_id: DocumentId | None = None
+        self._seat: YjsSeat | None = None
 
     async def run(self) -> None:
         """Serve the connection until either side ends it."""
         seat: YjsSeat | None = None
         try:
-            seat = await self._open()
+            self._seat = seat = await self._open()
             self.trust(self._most_frame_bytes)
             self.client_id = seat.client_id
             seat.ask()
@@ -62,10 +66,30 @@ class YjsSocket(YjsWire):
                 await self._desk.leave(seat)
 
     async def _open(self) -> YjsSeat:
-        identity = await self._identify(self._query.get("token", ""))
+        self._identity = identity = await self._identify(self._query.get("token", ""))
         self.lasts_until(identity.expires_at)
-        name = document_at(self._raw_path, PATH)
+        self._document_id = name = document_at(self._raw_path, PATH)
         return await self._desk.open(self, name, identity, root_of(self._query))
+
+    @property
+    def author(self) -> AuthorId | None:
+        """Whose connection it is; None: it is not known yet."""
+        return None if self._identity is None else self._identity.author
+
+    def has_open(self, document_id: DocumentId) -> bool:
+        """Return whether this is its document."""
+        return self._document_id == document_id
+
+    async def settle_rights(self, document_id: DocumentId | None) -> None:
+        """Find out anew what the client may do with its document."""
+        if self._seat is None:
+            return  # it is found out when it is open
+        try:
+            await self._desk.settle(self._seat, self._seat.identity)
+        except UndecidedError as error:
+            self._desk.refused(error, error)  # what it may do stays
+        except CoeditError as error:
+            self._refuse(error, error)
 
     def _refuse(self, answer: CoeditError, error: BaseException) -> None:
         """End the connection of a client that may not have, or say, what it wants."""
