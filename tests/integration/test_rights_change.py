@@ -31,7 +31,9 @@ async def order(system: System, gateway: int, path: str, with_token: str, **body
     async with (
         aiohttp.ClientSession() as http,
         http.post(
-            f"{system.url_of(gateway)}/v1/{path}", json=body, headers={"Authorization": f"Bearer {with_token}"}
+            f"{system.gateways[gateway]}/v1/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {with_token}"},
         ) as response,
     ):
         return response.status
@@ -79,7 +81,7 @@ async def application() -> AsyncIterator[tuple[Application, str]]:
 async def test_token_from_before_counts_no_more(by_token: System) -> None:
     """On every gateway and at every door, whichever was told; who is not concerned notices nothing."""
     old = token(WRITE, sub="eve")
-    urls = [by_token.url_of(number) for number in range(2)]
+    urls = [by_token.gateways[number] for number in range(2)]
     async with (
         RawClient(urls[0]) as raw,
         YjsClient(urls[1], "yjs", token=old) as yjs,
@@ -97,8 +99,16 @@ async def test_token_from_before_counts_no_more(by_token: System) -> None:
         assert await raw.close_code() == 4401
         assert await yjs.until_closed() == 4401
         await hocuspocus.until(lambda: hocuspocus.reasons == ["permission-denied"], "it is denied")
-        await bob.send({"type": "submit", "document": "raw", "client_sequence": 1, "epoch": 1,
-                        "base_revision": 0, "delta": [{"insert": "x"}]})
+        await bob.send(
+            {
+                "type": "submit",
+                "document": "raw",
+                "client_sequence": 1,
+                "epoch": 1,
+                "base_revision": 0,
+                "delta": [{"insert": "x"}],
+            }
+        )
         await bob.expect("ack")
         for url in urls:
             async with RawClient(url) as again:
@@ -112,11 +122,13 @@ async def test_token_from_before_counts_no_more(by_token: System) -> None:
 
 async def test_gateway_that_begins_later_knows_of_it(by_token: System) -> None:
     old = token(WRITE, sub="late")
-    assert await order(by_token, 0, "permissions/changed", token(_ADMIN), author="late", document="late") == 202
+    assert (
+        await order(by_token, 0, "permissions/changed", token(_ADMIN), author="late", document="late") == 202
+    )
     by_token.processes["gateway-1"].kill()
     by_token.processes["gateway-1"].start()
-    await by_token.until_ready()
-    async with RawClient(by_token.url_of(1)) as raw:
+    await asyncio.to_thread(by_token.wait_ready, "gateway-1")
+    async with RawClient(by_token.gateways[1]) as raw:
         await raw.hello(token=old)
         await raw.send({"type": "open", "document": "late"})
         assert (await raw.expect("error"))["code"] == "unauthorized"
@@ -129,7 +141,7 @@ async def test_session_brings_a_new_token_when_its_rights_change(by_token: Syste
     async def next_token() -> str:
         return token(grants, sub="ann")
 
-    async with connect(by_token.url_of(1), token=next_token) as session:
+    async with connect(by_token.gateways[1], token=next_token) as session:
         document = await session.open("lowered")
         await document.insert(0, "mine")
         await document.settle()
@@ -158,7 +170,7 @@ async def test_who_may_order(by_token: System, with_token: str, body: dict[str, 
 
 
 async def test_connections_are_ended_wherever_they_are(by_token: System) -> None:
-    urls = [by_token.url_of(number) for number in range(2)]
+    urls = [by_token.gateways[number] for number in range(2)]
     eve, bob = token(WRITE, sub="eve2"), token(WRITE, sub="bob2")
     async with (
         RawClient(urls[0]) as raw,
@@ -204,7 +216,7 @@ async def test_hook_decides_and_is_no_refusal_when_it_is_away(
 
 async def _decided_by_hook(system: System, told: Application) -> None:
     told.grants = {"eve": "write", "bob": "write"}
-    urls = [system.url_of(number) for number in range(2)]
+    urls = [system.gateways[number] for number in range(2)]
     # What a token grants is not looked at, but for whose it is.
     eve, bob = token({}, sub="eve", team="red"), token({}, sub="bob")
     async with (
@@ -253,5 +265,6 @@ async def _decided_by_hook(system: System, told: Application) -> None:
             await again.open("notes")
     assert len(told.asked) - asked <= 2, "an answer counts for a while"
     await eventually(
-        lambda: 'coedit_gateway_permissions_total{outcome="undecided"}' in system.metrics("gateway-0"), "counted"
+        lambda: 'coedit_gateway_permissions_total{outcome="undecided"}' in system.metrics("gateway-0"),
+        "counted",
     )

@@ -111,3 +111,28 @@ async def _floor(url: str, name: str, *, above: int) -> bool:
         return floor is not None and int(floor) > above
     finally:
         await redis.aclose()
+
+
+async def test_client_just_behind_a_snapshot_is_decided_at_once_by_the_next_owner(
+    make_system: MakeSystem,
+) -> None:
+    """It need not be carried on aside: the log has what came before the snapshot, and the next owner reads that, too."""
+    system = make_system(settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.1"})
+    shard = shard_of(DocumentId("notes"), 8)
+    async with RawClient(system.url) as late, Redis.from_url(system.redis_url) as redis:
+        await late.hello()
+        await late.open("notes")
+        async with connect(system.url) as session:
+            document = await session.open("notes")
+            for _ in range(5):
+                await document.insert(0, "x")
+                await document.settle()
+            await document.until(lambda: document.state.snapshot_revision == 5)
+        system.processes["transformer-0"].kill()
+        system.processes["transformer-0"].start()
+        system.wait_ready("transformer-0")
+        added = (await redis.xinfo_stream(shard.ops))["entries-added"]
+        submission = {"client_sequence": 1, "epoch": 1, "base_revision": 0, "delta": [{"insert": "late"}]}
+        await late.send({"type": "submit", "document": "notes"} | submission)
+        assert (await late.expect("ack"))["revision"] == 6
+        assert (await redis.xinfo_stream(shard.ops))["entries-added"] == added + 1

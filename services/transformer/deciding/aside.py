@@ -32,6 +32,8 @@ _MAX_JOBS = 256
 _MAX_WEIGHT = 64 * 1024 * 1024
 """What the deltas of all of them may weigh together (see `Delta.weight`)."""
 _PAGE_COMMITS = 500
+_AT_ONCE = 4
+"""So many are read at a time, each up to `MAX_HISTORY_BYTES`."""
 _SLICE_STEPS = 20_000
 """After about so many the batches have their turn: some hundredths of a second."""
 
@@ -67,6 +69,7 @@ class Aside:
         self._done: OrderedDict[_Key, Rebase | CoeditError] = OrderedDict()
         self._weight = 0
         self._awake = asyncio.Event()
+        self._computing = asyncio.Lock()
 
     def begun(self, document_id: DocumentId, submission: Submission) -> Rebase:
         """Return the rebase of a submission, as far as it has come here.
@@ -110,10 +113,18 @@ class Aside:
         if not self._jobs:
             self._awake.clear()
             await self._awake.wait()
-        for job in list(self._jobs.values()):
-            outcome = await self._carry_on(job)
-            if outcome is not None and self._drop(job):
-                await self._send_again(job, outcome)
+        jobs = list(self._jobs.values())
+        for first in range(0, len(jobs), _AT_ONCE):
+            # Most of the time of each is that of Redis, which writes down what is begun.
+            carried = map(self._carry_on_by_a_part, jobs[first : first + _AT_ONCE])
+            for failure in await asyncio.gather(*carried, return_exceptions=True):
+                if failure is not None:
+                    raise failure
+
+    async def _carry_on_by_a_part(self, job: _Job) -> None:
+        outcome = await self._carry_on(job)
+        if outcome is not None and self._drop(job):
+            await self._send_again(job, outcome)
 
     async def add_again(self, shard: Shard, submissions: Sequence[Addressed]) -> None:
         """Add submissions to their shard's stream again, behind what waits there.
@@ -173,10 +184,11 @@ class Aside:
             raise RevisionTooOldError(f"{behind} commits behind, which are too large to rebase over")
         commits = deque(page)
         while commits:
-            started = time.monotonic()
-            await asyncio.to_thread(_over_slice, rebase, commits)
-            # At most half of the time, however many there are: the batches need this process as well.
-            await asyncio.sleep(time.monotonic() - started)
+            async with self._computing:
+                started = time.monotonic()
+                await asyncio.to_thread(_over_slice, rebase, commits)
+                # At most half of the time, however many there are: the batches need this process as well.
+                await asyncio.sleep(time.monotonic() - started)
 
     async def _send_again(self, job: _Job, outcome: Rebase | CoeditError) -> None:
         self._done[job.key] = outcome

@@ -5,9 +5,10 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError
+from coedit.errors import BehindSnapshotError, DamagedError, QuarantinedError, RevisionTooOldError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
+from coedit.ot.commit import Commit
 from coedit.ot.roles.authority import Authority
 from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import Position
@@ -21,6 +22,9 @@ from services.transformer.recovery.unsaved import Unsaved
 
 logger = logging.getLogger(__name__)
 
+_OLDER_COMMITS = 128
+_OLDER_BYTES = 1024 * 1024
+"""What of them is worth being kept."""
 _YJS_FACTOR = 10
 """What a Yjs document takes in memory is about so many times its updates, where every item is a character."""
 
@@ -113,6 +117,7 @@ class WorkingDocuments:
         if working is None or working.is_declared:
             loaded = await self._load_sound(document_id)
             working = await self._working(document_id, loaded)
+            working.authority.remember_older(await self._older(document_id, loaded))
             for client_id in await self._reader.ended(document_id):
                 working.authority.end(client_id)
             self.drop(document_id)
@@ -132,6 +137,23 @@ class WorkingDocuments:
         except DamagedError as error:
             await self.quarantine(document_id, error)
             raise
+
+    async def _older(self, document_id: DocumentId, loaded: LoadedDocument) -> list[Commit]:
+        """Return commits below those that were read, as far as the log has some.
+
+        After a change of owners everybody's edits are on revisions from before, and would all be carried on aside.
+        """
+        first_read = loaded.revision - len(loaded.recent) + 1
+        floor = loaded.revision if loaded.stored is None else loaded.stored.floor
+        first = max(floor + 1, first_read - _OLDER_COMMITS)
+        if first >= first_read or len(loaded.recent) >= _OLDER_COMMITS:
+            return []
+        try:
+            commits, size_bytes = await self._reader.commits.history(document_id, first, first_read - 1)
+        except (RevisionTooOldError, DamagedError):
+            return []  # trimmed meanwhile; damage is found by who needs them
+        whole = len(commits) == first_read - first and size_bytes <= _OLDER_BYTES
+        return commits if whole else []
 
     async def quarantine(self, document_id: DocumentId, error: DamagedError) -> None:
         """Quarantine a document, and forget it.

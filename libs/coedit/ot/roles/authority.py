@@ -189,6 +189,12 @@ class Authority:
             self._recent.append(commit)
             self._recent_weight += commit.delta.weight
 
+    def remember_older(self, commits: Sequence[Commit]) -> None:
+        """Keep commits in a row that come right before those that are kept, or the head, for the same."""
+        for commit in reversed(commits):
+            self._recent.appendleft(commit)
+            self._recent_weight += commit.delta.weight
+
     def forget_old(self) -> None:
         """Let go of the oldest commits above the bounds: only those that are in the log, so that they can be read."""
         recent = self._recent

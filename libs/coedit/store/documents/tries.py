@@ -11,19 +11,17 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import cast
-
-from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
 
 from coedit.errors import TooCostlyError
 from coedit.identifiers import DocumentId
 from coedit.store.keys import Shard
+from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.topology import Nodes
+from coedit.store.scripts import Script
 
 logger = logging.getLogger(__name__)
 
-_NORMAL, _APART = "normal", "apart"
+_NORMAL, _APART, _REFUSED = "normal", "apart", "refused"
 _NORMAL_MOST = 2
 """So many may begin in vain among other work before it is begun apart."""
 _APART_MOST = 2
@@ -75,6 +73,9 @@ class Tries:
         self._token = token
         self._shard_of = shard_of
         self._on_refused = on_refused
+        self._note = Script("note_try.lua")
+        self._unfinished: dict[str, Shard] = {}
+        """What failed here, and whose note may still be in Redis."""
         self._turns = _Turns()
 
     @asynccontextmanager
@@ -92,28 +93,53 @@ class Tries:
             RedisError, OSError: it cannot be noted now, and was not begun; or it is done and the note may be left.
         """
         shard = self._shard_of(document_id)
-        redis, key = self._nodes.at(shard), shard.tried(f"{kind}{which}", document_id)
-        others = cast("dict[bytes, bytes]", await redis.hgetall(key))
-        others.pop(self._token.encode(), None)
-        care = Care.after([mode.decode() for mode in others.values()])
-        if care.is_refused:
-            raise self._refused(kind, document_id)
-        async with self._turns.taken(is_alone=care.is_apart) if takes_turn else nullcontext():
-            try:
-                await self._begin(redis, key, care)
-                yield
-            except BaseException:
-                await redis.hdel(key, self._token)
-                raise
-            await redis.delete(key)
+        key = shard.tried(f"{kind}{which}", document_id)
+        await self._take_back(shard)
+        is_alone = not takes_turn
+        while True:
+            async with self._turns.taken(is_alone=is_alone) if takes_turn else nullcontext():
+                mode = await self._begin(shard, key, is_alone=is_alone)
+                if mode == _REFUSED:
+                    raise self._refused(kind, document_id)
+                if mode == _NORMAL or is_alone:
+                    async with self._finished(shard, key):
+                        yield
+                    return
+            is_alone = True
 
-    async def _begin(self, redis: Redis, key: str, care: Care) -> None:
-        """Note what begins. A Redis that is full takes no note: what is done without one makes room there."""
-        with suppress(OutOfMemoryError):
-            async with redis.pipeline(transaction=False) as pipe:
-                pipe.hset(key, self._token, care.mode)
-                pipe.pexpire(key, _KEPT_MS)
+    async def _begin(self, shard: Shard, key: str, *, is_alone: bool) -> str:
+        arguments = (self._token, _NORMAL_MOST, _APART_MOST, _KEPT_MS, int(is_alone))
+        answer: bytes = await self._note.run(self._nodes.at(shard), [key], arguments)
+        return answer.decode()
+
+    @asynccontextmanager
+    async def _finished(self, shard: Shard, key: str) -> AsyncIterator[None]:
+        """Take back the notes of what is finished, or one's own of what fails."""
+        try:
+            yield
+        except BaseException:
+            self._unfinished[key] = shard
+            await self._take_back(shard)
+            raise
+        await self._nodes.at(shard).delete(key)
+
+    async def _take_back(self, shard: Shard) -> None:
+        """Take back the notes of what failed here; where Redis cannot be reached, when something is begun next.
+
+        A note that stays says that this process ended by it: so many lost connections, and honest work is refused.
+        """
+        keys = [key for key, of in self._unfinished.items() if of == shard]
+        if not keys:
+            return
+        try:
+            async with self._nodes.at(shard).pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.hdel(key, self._token)
                 await pipe.execute()
+        except TROUBLE:
+            return
+        for key in keys:
+            self._unfinished.pop(key, None)
 
     def _refused(self, kind: str, document_id: DocumentId) -> TooCostlyError:
         self._on_refused(kind)
