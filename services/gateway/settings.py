@@ -21,8 +21,9 @@ class GatewaySettings(SharedSettings):
     gateway_origins: str = ""
     """Allowed values of ``Origin``, separated by commas; empty: only the page's own; ``*``: any."""
     token_keys: SecretStr = SecretStr("")
-    """Whose tokens are taken beside those that coedit itself makes, separated by spaces: ``https://`` addresses of a
-    JWKS, paths of JWKS or PEM files (``/…``), and ``secret:…`` (HS256, at least 32 bytes). Several are for rotation."""
+    """Whose tokens are taken beside those that coedit itself makes: ``https://`` addresses of a JWKS, paths of JWKS or
+    PEM files (``/…``), and ``secret:…`` (HS256, at least 32 bytes), separated by spaces, or a JSON list. Several are
+    for rotation."""
     token_issuers: str = ""
     """What ``iss`` of those tokens may be, separated by commas; empty: it is not looked at."""
     token_audience: str = ""

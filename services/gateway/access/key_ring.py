@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
+from pydantic import TypeAdapter, ValidationError
 
 from coedit.errors import UndecidedError, UnknownTokenKeyError
 from coedit.protocol.token_keys import InvalidTokenKeyError, TokenKey, keys_in, read_token, shared_secret
@@ -83,7 +84,7 @@ class KeyRing:
         self._seconds = settings.token_keys_seconds
         self._secrets: list[TokenKey] = []
         self._sources: list[_Source] = []
-        for entry in settings.token_keys.get_secret_value().split():
+        for entry in _entries(settings.token_keys.get_secret_value()):
             self._add(entry)
         self._had: dict[str, list[TokenKey]] = {}
         """What each source gave last."""
@@ -175,6 +176,15 @@ class KeyRing:
                 self._sources.append(_Address(_trusted(entry)))
         except InvalidTokenKeyError as error:
             raise SettingsError(f"COEDIT_TOKEN_KEYS: {error}") from None
+
+
+def _entries(text: str) -> list[str]:
+    if not text.startswith("["):
+        return text.split()
+    try:
+        return TypeAdapter(list[str]).validate_json(text)
+    except ValidationError:
+        raise SettingsError("COEDIT_TOKEN_KEYS begins with [ and is no JSON list of texts") from None
 
 
 def _trusted(url: str) -> str:

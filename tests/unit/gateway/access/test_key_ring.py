@@ -12,7 +12,16 @@ def ring(keys: str) -> KeyRing:
 
 
 @pytest.mark.parametrize(
-    "keys", ["secret:short", "http://issuer.example/jwks.json", "ftp://example.org", "keys.pem", "https://["]
+    "keys",
+    [
+        "secret:short",
+        "http://issuer.example/jwks.json",
+        "ftp://example.org",
+        "keys.pem",
+        "https://[",
+        "[7]",
+        "[ x",
+    ],
 )
 def test_what_is_no_key_is_refused(keys: str) -> None:
     with pytest.raises(SettingsError, match="COEDIT_TOKEN_KEYS"):
