@@ -116,7 +116,7 @@ async def _floor(url: str, name: str, *, above: int) -> bool:
 async def test_client_just_behind_a_snapshot_is_decided_at_once_by_the_next_owner(
     make_system: MakeSystem,
 ) -> None:
-    """It need not be carried on aside: the log has what came before the snapshot, and the next owner reads that, too."""
+    """It need not be carried on aside: the next owner reads what the log has from before the snapshot, too."""
     system = make_system(settings={"COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.1"})
     shard = shard_of(DocumentId("notes"), 8)
     async with RawClient(system.url) as late, Redis.from_url(system.redis_url) as redis:
