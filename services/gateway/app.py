@@ -4,6 +4,8 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -13,9 +15,11 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME
 from coedit.runtime.health import add_health_routes, serve_health
 from coedit.runtime.lanes import Lanes
-from coedit.runtime.lifecycle import survive
+from coedit.runtime.lifecycle import every, survive
+from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.runtime.serving import serve
 from coedit.store.deployment.deployment import Deployment
+from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.documents.history import History
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Quarantine
@@ -36,7 +40,14 @@ from services.gateway.access.orders import Orders
 from services.gateway.documents.heal import Healer
 from services.gateway.documents.hub import Hub
 from services.gateway.documents.kept import KeptContents
-from services.gateway.metrics import LOOP_ERRORS
+from services.gateway.metrics import (
+    CONNECTIONS,
+    DOCUMENTS,
+    LOOP_ERRORS,
+    SUBSCRIPTIONS,
+    YJS_CONNECTIONS,
+    YJS_SEATS,
+)
 from services.gateway.ot.connection import Connection
 from services.gateway.ot.desk import GatewayDesk
 from services.gateway.ot.give_back import GiveBack
@@ -62,6 +73,8 @@ logger = logging.getLogger(__name__)
 
 _ANSWERS_SECONDS = 1.0
 """How long the answers to what was submitted are waited for, on the way out."""
+_BUSIEST = 20
+"""So many documents and clients a gateway names."""
 _OFFERED = tuple(codec.value for codec in Codec)
 
 
@@ -82,7 +95,8 @@ class Gateway:
         snapshots = Snapshots(objects)
         self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key, note_unchecked)
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
-        self._channels = Channels(self._nodes)
+        self._notes = Notes(self._nodes, "gateway", secrets.token_urlsafe(12), VERSION, self._about)
+        self._channels = Channels(self._nodes, self._notes.clocks)
         ops = self._ops = OpsStream(self._nodes)
         self._submitter = Submitter(
             ops, log, settings.gateway_backlog_entries, settings.gateway_gather_seconds
@@ -134,6 +148,7 @@ class Gateway:
         health = await serve_health(self._ready, settings.health_host, settings.gateway_health_port)
         facts = {"event": "started", "host": settings.gateway_host, "port": settings.gateway_port}
         logger.info("gateway started", extra=facts)
+        drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         loops = {
             "topology": self._channels.step,
             "submit": self._submitter.step,
@@ -144,8 +159,8 @@ class Gateway:
             "ping": self._sockets.ping_step,
             "token-keys": self._access.ring.step,
             "orders": self._orders.step,
+            "note": every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), drained),
         }
-        drained = asyncio.Event()  # not `stop`: whoever drains needs every loop
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(survive(name, step, drained, LOOP_ERRORS.labels(name).inc))
@@ -159,6 +174,7 @@ class Gateway:
             for task in running:
                 task.cancel()
             lines.end_all()
+        await self._be_counted_no_more()
         await server.cleanup()
         await health.cleanup()
         await self._access.permissions.aclose()
@@ -208,6 +224,28 @@ class Gateway:
         await _within(answers_until, answers, "not every submission was answered")
         facts = {"event": "drained", "clients": await self._sockets.send_away(begun_at + seconds)}
         logger.info("clients were sent elsewhere", extra=facts | {"seconds": _since(begun_at)})
+
+    async def _be_counted_no_more(self) -> None:
+        try:
+            await self._notes.withdraw()
+        except TROUBLE as error:
+            facts = {"event": "leave-error", "role": "gateway", "error": repr(error)}
+            logger.warning("this gateway is shown for some seconds more", extra=facts)
+
+    def _about(self) -> dict[str, Any]:
+        """Return what is shown of this process to who looks after the deployment."""
+        yjs = int(value_of(YJS_CONNECTIONS))
+        return {
+            "connections": {"ot": max(0, int(value_of(CONNECTIONS)) - yjs), "yjs": yjs},
+            "documents": int(value_of(DOCUMENTS)),
+            "subscriptions": int(value_of(SUBSCRIPTIONS) + value_of(YJS_SEATS)),
+            "is_draining": self._is_draining,
+            "busiest_documents": self._submitter.busiest_documents.top(_BUSIEST),
+            "busiest_clients": [
+                [client_id, author, per_second]
+                for (client_id, author), per_second in self._submitter.busiest_clients.top(_BUSIEST)
+            ],
+        }
 
     async def _ready(self) -> str:
         if self._is_draining:

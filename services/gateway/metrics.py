@@ -1,6 +1,12 @@
 """What the gateway counts."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from coedit.runtime.tally import Tally
 
 CONNECTIONS = Gauge("coedit_gateway_connections", "Open WebSocket connections.")
 DOCUMENTS = Gauge("coedit_gateway_documents", "Documents that some client here has open.")
@@ -18,6 +24,8 @@ RECEIVED = Counter("coedit_gateway_received_total", "Messages from clients, by t
 DELIVERED = Counter("coedit_gateway_delivered_total", "Commits and acks delivered to clients.")
 SUBMITTED = Counter("coedit_gateway_submitted_total", "Submissions forwarded.")
 ERRORS = Counter("coedit_gateway_errors_total", "Errors told to clients, by code.", ["code"])
+for code in ("unavailable", "overloaded", "internal"):
+    ERRORS.labels(code)  # an increase from nothing shows only where there was a zero
 CLOSED = Counter(
     "coedit_gateway_closed_total", "Connections that the gateway closed, by close code.", ["close_code"]
 )
@@ -87,3 +95,55 @@ CONVERSION_SECONDS = Histogram(
     ["what", "format"],
     buckets=(0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
 )
+_QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
+WELCOME_SECONDS = Histogram(
+    "coedit_gateway_welcome_seconds",
+    "From a hello to its welcome, or to the refusal of who it is.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
+ENQUEUE_SECONDS = Tally(
+    "coedit_gateway_enqueue_seconds",
+    "From the oldest submission of a turn to Redis's answer that it has all of them.",
+    _QUICK,
+)
+RECEIPT_TO_ACK_SECONDS = Tally(
+    "coedit_gateway_receipt_to_ack_seconds", "From an OT client's submission to its ack.", _QUICK
+)
+YJS_RECEIPT_TO_ACK_SECONDS = Tally(
+    "coedit_gateway_yjs_receipt_to_ack_seconds",
+    "From a Yjs client's update to its being dealt with, which some of them are told.",
+    _QUICK,
+)
+RECEIPT_TO_BROADCAST_SECONDS = Tally(
+    "coedit_gateway_receipt_to_broadcast_seconds",
+    "From Redis's receipt of a submission to its being written to the clients here, by Redis's clock.",
+    _QUICK,
+)
+PRESENCE_SECONDS = Tally(
+    "coedit_gateway_presence_seconds",
+    "From what an OT client says of itself to its being announced to the clients here.",
+    (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 5),
+)
+
+
+class Traffic(Collector):
+    """How much went over the clients' WebSockets; plain numbers, since they are added to for each frame."""
+
+    def __init__(self) -> None:
+        self.in_bytes = 0
+        self.out_bytes = 0
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """See `prometheus_client.registry.Collector`."""
+        family = CounterMetricFamily(
+            "coedit_gateway_bytes",
+            "What came from clients, and went to them, by direction.",
+            labels=["direction"],
+        )
+        family.add_metric(["in"], self.in_bytes)
+        family.add_metric(["out"], self.out_bytes)
+        yield family
+
+
+TRAFFIC = Traffic()

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 from functools import partial
+from typing import Any
 
 from redis.asyncio import Redis
 
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
-from coedit.runtime.lifecycle import survive
+from coedit.runtime.lifecycle import every, survive
+from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION
 from coedit.store.deployment.deployment import Deployment
+from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.keys import Shard
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.discovery import connect_nodes
@@ -42,6 +45,7 @@ class PresenceService:
         chain_key = ChainKey.derive(*settings.chain_secrets())
         self._deployment = Deployment(self._nodes, None, settings.shard_count, chain_key)
         self._tickers: dict[Redis, Ticker] = {}
+        self._notes = Notes(self._nodes, "presence", self._leases.token, VERSION, self._about)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then announce what is left and give the shards back.
@@ -70,6 +74,8 @@ class PresenceService:
                     await self._keep_leases(lanes, stop)
 
                 tasks.create_task(survive("leases", step, stop, metrics.FAILURES.labels("leases").inc))
+                note = every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), stop)
+                tasks.create_task(survive("note", note, stop, metrics.FAILURES.labels("note").inc))
                 connect = partial(connect_nodes, self._settings.redis_url)
                 with LeaseThread(self._leases, connect, metrics.FAILURES.labels("lease-thread").inc):
                     await stop.wait()
@@ -78,6 +84,10 @@ class PresenceService:
         finally:
             await runner.cleanup()
             await self._nodes.aclose()
+
+    def _about(self) -> dict[str, Any]:
+        rosters = self._rosters()
+        return {"shards": len(self._leases.held), "clients": sum(map(len, rosters))}
 
     def _rosters(self) -> list[ShardRosters]:
         return [rosters for ticker in self._tickers.values() for rosters in ticker.rosters]

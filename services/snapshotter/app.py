@@ -5,12 +5,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from coedit.identifiers import DocumentId
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
-from coedit.runtime.lifecycle import survive, until_stopped
+from coedit.runtime.lifecycle import every, survive, until_stopped
+from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.store.deployment.deployment import Deployment
+from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.documents.keep_history import HistoryKeeper
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.make_snapshot import SnapshotMaker
@@ -27,7 +30,7 @@ from coedit.store.redis.lease_thread import LeaseThread
 from coedit.store.redis.leases import ShardLeases
 from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.idle import Evictor
-from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS
+from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS, WAITING_SECONDS
 from services.snapshotter.room import Room
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.settings import SnapshotterSettings
@@ -62,6 +65,7 @@ class Snapshotter:
             quiet_seconds=settings.snapshotter_quiet_seconds,
         )
         self._worker, self._evictor = self._build_worker()
+        self._notes = Notes(self._nodes, "snapshotter", self._leases.token, VERSION, self._about)
 
     def _build_worker(self) -> tuple[Worker, Evictor]:
         settings = self._settings
@@ -125,6 +129,8 @@ class Snapshotter:
                     tasks.create_task(self._scan(stop))
                     room = Room(self._nodes, stop)
                     tasks.create_task(survive("room", room.step, stop, ERRORS.labels("room").inc))
+                    note = every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), stop)
+                    tasks.create_task(survive("note", note, stop, ERRORS.labels("note").inc))
         finally:
             await self._leases.leave()
             await health.cleanup()
@@ -155,6 +161,7 @@ class Snapshotter:
             started_at = time.thread_time()
             scan = await self._schedule.scan(self._leases.held)
             CHANGED.set(scan.changed_count)
+            WAITING_SECONDS.set(scan.longest_ms / 1000)
             scan_seconds = time.thread_time() - started_at
             for document_id in scan.due:
                 await begin(document_id, scan.now_ms, self._worker.work)
@@ -187,6 +194,13 @@ class Snapshotter:
             await self._leases.wait_for_move(stop)
 
         await survive("leases", step, stop, ERRORS.labels("leases").inc)
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "shards": len(self._leases.held),
+            "changed": int(value_of(CHANGED)),
+            "waiting_seconds": value_of(WAITING_SECONDS),
+        }
 
     async def _ready(self) -> str:
         return "" if self._leases.held else "no shards yet"

@@ -18,6 +18,10 @@ FAILURES.labels("too-costly")  # an increase from nothing shows only where there
 ERRORS = Counter("coedit_snapshotter_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 SHARDS = Gauge("coedit_snapshotter_shards", "Shards that this process works on.")
 CHANGED = Gauge("coedit_snapshotter_changed", "Documents in these shards with commits above their snapshot.")
+WAITING_SECONDS = Gauge(
+    "coedit_snapshotter_waiting_seconds",
+    "How long ago the last commit was of the document that has waited longest for a snapshot of it; 0: none waits.",
+)
 USED_MEMORY = Gauge(
     "coedit_snapshotter_redis_memory_share",
     "Which share of its maxmemory (without one: of the machine's memory) the fullest Redis master uses.",

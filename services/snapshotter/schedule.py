@@ -32,6 +32,8 @@ class Scan(NamedTuple):
 
     now_ms: int
     changed_count: int
+    longest_ms: float
+    """How long ago the last commit was of the document that waits longest for a snapshot of it; 0: none waits."""
     due: list[DocumentId]
 
 
@@ -60,7 +62,8 @@ class Schedule:
         for item in due:
             self._short.pop(item.document_id, None)
         due.sort(key=lambda item: -item.quiet_ms)
-        return Scan(now_ms, len(changed), [item.document_id for item in due])
+        longest_ms = max((item.quiet_ms for item in changed), default=0.0)
+        return Scan(now_ms, len(changed), longest_ms, [item.document_id for item in due])
 
     async def _changed(self, shards: list[Shard]) -> tuple[int, list[Changed]]:
         found = await asyncio.gather(

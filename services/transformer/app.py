@@ -4,15 +4,18 @@ import asyncio
 import logging
 import time
 from functools import partial
+from typing import Any
 
 from redis.asyncio import Redis
 
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
-from coedit.runtime.lifecycle import survive
+from coedit.runtime.lifecycle import every, survive
+from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.store.deployment.deployment import Deployment
 from coedit.store.deployment.incarnation import Grace, Incarnations
+from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.documents.keep_history import HistoryKeeper
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.make_snapshot import SnapshotMaker
@@ -41,7 +44,8 @@ from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.loop.consume import Consumer
 from services.transformer.loop.lanes import ConsumerLanes
-from services.transformer.metrics import ERRORS, GIVEN_UP, SHARDS
+from services.transformer.loop.queues import Queues
+from services.transformer.metrics import DOCUMENT_BYTES, DOCUMENTS, ERRORS, GIVEN_UP, SHARDS, UNSAVED_BYTES
 from services.transformer.recovery.recheck import Recheck
 from services.transformer.recovery.recover import Recovery
 from services.transformer.recovery.saved import Saved
@@ -75,6 +79,8 @@ class Transformer:
             settings.shard_count,
             settings.transformer_lease_seconds,
         )
+        self._queues = Queues(ops, lambda: self._leases.held)
+        self._notes = Notes(self._nodes, "transformer", self._leases.token, VERSION, self._about)
         tries = Tries(
             self._nodes, self._leases.token, self._log.shard, lambda kind: GIVEN_UP.labels(kind).inc()
         )
@@ -169,6 +175,7 @@ class Transformer:
                 "bridging": self._bridging.step,
                 "large-updates": self._large.step,
                 "saved": saved.step,
+                "note": every(NOTE_SECONDS, self._note, stop),
             }
             loops = [
                 tasks.create_task(survive(name, step, stop, ERRORS.labels(name).inc))
@@ -180,6 +187,22 @@ class Transformer:
             consumers.close()
             for task in loops:
                 task.cancel()
+
+    async def _note(self) -> None:
+        """Say how this process is."""
+        await self._notes.write(ROUND_TRIP_SECONDS.observe)
+        await self._queues.look()
+
+    def _about(self) -> dict[str, Any]:
+        queued, age_seconds = self._queues.longest
+        return {
+            "shards": len(self._leases.held),
+            "documents": int(value_of(DOCUMENTS)),
+            "document_bytes": int(value_of(DOCUMENT_BYTES)),
+            "unsaved_bytes": int(value_of(UNSAVED_BYTES)),
+            "queued": queued,
+            "queue_age_seconds": age_seconds,
+        }
 
     async def _keep_leases(self, consumers: ConsumerLanes, stop: asyncio.Event) -> None:
         async def step() -> None:

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from coedit.runtime.tally import Tally
+
 COMMITS = Counter("coedit_transformer_commits_total", "Commits written to the logs of documents.")
 REJECTIONS = Counter("coedit_transformer_rejections_total", "Submissions refused, by code.", ["code"])
 REPEATS = Counter(
@@ -75,4 +77,15 @@ COMMIT_SECONDS = Histogram(
     "coedit_transformer_commit_seconds",
     "The commit script's round trip.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5),
+)
+RECEIPT_TO_COMMIT_SECONDS = Tally(
+    "coedit_transformer_receipt_to_commit_seconds",
+    "From Redis's receipt of the oldest entry of a batch to its being written, by Redis's clock.",
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
+QUEUED = Gauge("coedit_transformer_queue_entries", "Entries of ops that wait in an owned shard.", ["shard"])
+QUEUE_AGE_SECONDS = Gauge(
+    "coedit_transformer_queue_age_seconds",
+    "How long the oldest entry of ops has waited in an owned shard, by Redis's clock; 0: none waits.",
+    ["shard"],
 )

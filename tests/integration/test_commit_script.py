@@ -58,6 +58,14 @@ async def test_script_that_redis_forgot_is_loaded_again(redis: Redis) -> None:
     assert len(await DocumentLog(Nodes(redis), SHARDS).read(DOCUMENT, 1, 2)) == 2
 
 
+async def test_batch_is_told_when_it_was_written_by_the_clock_of_redis(redis: Redis) -> None:
+    before, _ = await redis.time()
+    (outcome,) = await CommitScript(redis, "mine").run([batch(0)])
+    after, _ = await redis.time()
+    assert isinstance(outcome, Committed)
+    assert before * 1000 <= outcome.at < (after + 1) * 1000
+
+
 async def test_bytes_of_a_log_are_counted(redis: Redis) -> None:
     script = CommitScript(redis, "mine")
     await script.run([batch(0)])

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from coedit.errors import CoeditError
 from coedit.runtime.logs import Sparse, configure_logs
 from coedit.runtime.loop_watch import watch_loop
+from coedit.runtime.process_metrics import describe_process
 from coedit.runtime.request_logs import MalformedRequests
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
 
@@ -38,6 +39,7 @@ def run_service(name: str, settings_type: type[S], build: Callable[[S], Service]
         refuse_unknown(settings_type, name)
         settings = settings_type()
         configure_logs(name, settings.log_level, MalformedRequests(Sparse(_LOG_SECONDS, time.monotonic)))
+        describe_process(name)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             service = build(settings)
             # What is there now stays: to look through it for garbage would hold everybody up for some 50 ms each time.
@@ -76,6 +78,18 @@ async def until_stopped(stop: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def every(
+    seconds: float, step: Callable[[], Awaitable[None]], stop: asyncio.Event
+) -> Callable[[], Awaitable[None]]:
+    """Return a step that does ``step``, and is over ``seconds`` later, or on ``stop``."""
+
+    async def paced() -> None:
+        await step()
+        await until_stopped(stop, seconds)
+
+    return paced
 
 
 async def survive(

@@ -31,6 +31,7 @@ presence:{s}:CLIENT:ID  string      one client's presence in one document; expir
 roster:{s}:ID           set         the client ids that are present in a document
 deadlines:{s}           sorted set  CLIENT:ID by the time of expiry (ms)
 members:ROLE            sorted set  the living processes of a role, by the time of their last sign of life (ms)
+process:{0}:ROLE:TOKEN  string      what a process says of itself, for people to look at; expires
 deployment:{0}          hash        id, shard_count, format, key_id: what the deployment was begun with
 orders:{0}              stream      what all gateways are to do: look at rights again, end connections; bounded
 moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
@@ -194,6 +195,11 @@ def shard_of(document_id: DocumentId, shard_count: int) -> Shard:
 def members(role: str) -> str:
     """Return the key of the living processes of ``role``."""
     return f"members:{role}"
+
+
+def process(role: str, token: str) -> str:
+    """Return the key of what a process says of itself; all lie with the shard 0, which every deployment has."""
+    return f"process:{{0}}:{role}:{token}"
 
 
 def moves(role: str) -> str:

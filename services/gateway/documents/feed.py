@@ -98,6 +98,8 @@ class Feed:
         self._on_gap = on_gap
         self._on_damage = on_damage
         self._recent = RecentCommits()
+        self._told_of = 0
+        """When Redis took the oldest of the commits that were told since this was set to 0."""
 
     @property
     def is_started(self) -> bool:
@@ -112,8 +114,12 @@ class Feed:
         self._recent.begin(place.mac)
         self.on_stored()
 
-    def on_message(self, packed: bytes) -> None:
-        """Take in a message of the document's channel; an unreadable one is counted and passed over."""
+    def on_message(self, packed: bytes) -> int:
+        """Take in a message of the document's channel; an unreadable one is counted and passed over.
+
+        Return when Redis took the oldest of the commits that were told (ms since 1970); 0: none was.
+        """
+        self._told_of = 0
         try:
             for event in decode_events(packed):
                 self._on_event(event)
@@ -121,6 +127,7 @@ class Feed:
             LOOP_ERRORS.labels("feed").inc()
             facts = {"event": "bad-message", "document_id": self.document_id, "error": str(error)}
             logger.warning("a channel's message cannot be read", extra=facts)
+        return self._told_of
 
     def take(self, commits: list[Logged]) -> None:
         """Take in commits without a gap; known ones are passed over."""
@@ -138,6 +145,8 @@ class Feed:
             if subscription.is_live:
                 told += subscription.deliver(new, shared, authors)
         DELIVERED.inc(told)
+        if told or self.follower is not None:
+            self._told_of = self._told_of or new[0].get("at", 0)
         if self.follower is not None:
             self.follower.committed(logged)
         if any("bridge" in commit for commit in new):
@@ -231,8 +240,14 @@ class Feed:
                         "left": left,
                     }
                 )
+                self._note_announced({fields["client_id"] for fields in present})
                 if self.follower is not None:
                     self.follower.moved(present, left)
+
+    def _note_announced(self, clients: set[ClientId]) -> None:
+        for subscription in self.subscriptions:
+            if subscription.said_at and subscription.client_id in clients:
+                subscription.announced()
 
     def _on_commits(self, commits: list[Logged]) -> None:
         is_next = commits[0].fields["epoch"] == self.epoch and commits[0].revision <= self.head + 1

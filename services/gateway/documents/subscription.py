@@ -5,6 +5,7 @@ take more is left where it is, costs nothing, and is caught up from the log once
 """
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
 from coedit.errors import CoeditError
@@ -14,7 +15,10 @@ from coedit.protocol.events import Rejected, Repeated
 from coedit.protocol.grants import Right
 from coedit.protocol.messages import ack_message, commit_message, refusal
 from services.gateway.documents.frames import SharedFrame
-from services.gateway.metrics import DELIVERED, ERRORS
+from services.gateway.metrics import DELIVERED, ERRORS, PRESENCE_SECONDS, RECEIPT_TO_ACK_SECONDS
+
+_ANNOUNCED_SECONDS = 10.0
+"""What is not announced in so long was taken back, or lost on its way."""
 
 
 class Outlet(Protocol):
@@ -66,6 +70,8 @@ class Subscription:
         "parts",
         "rejected",
         "revision",
+        "said_at",
+        "submitted_at",
     )
 
     def __init__(
@@ -92,6 +98,10 @@ class Subscription:
         """The largest sequence of this client whose ack was told."""
         self.in_flight: int | None = None
         """The sequence of the submission that was forwarded and not answered yet."""
+        self.submitted_at = 0.0
+        """When it came, by `time.perf_counter`."""
+        self.said_at = 0.0
+        """When its client said something of itself that is not announced yet, by the same clock; 0: all is."""
         self.rejected = False
         """A submission was definitely rejected: this client id has no more say in this document."""
 
@@ -123,7 +133,7 @@ class Subscription:
                 self._send_others(others)
                 others = []
                 self.acked = max(self.acked, commit["client_sequence"])
-                self.answered(commit["client_sequence"])
+                self._acked(commit["client_sequence"])
                 self.outlet.send(ack_message(self.document_id, commit, self.durability))
             else:
                 if others and others[0]["epoch"] != commit["epoch"]:
@@ -146,7 +156,7 @@ class Subscription:
     def repeat(self, event: Repeated, commit: dict[str, Any] | None) -> None:
         """Tell of a submission that was committed before; one not yet delivered gets its ack in order."""
         if event.revision <= self.revision and commit is not None:
-            self.answered(event.client_sequence)
+            self._acked(event.client_sequence)
             self.outlet.send(ack_message(self.document_id, commit, self.durability) | {"repeat": True})
 
     def fall_behind(self) -> None:
@@ -159,6 +169,23 @@ class Subscription:
         """Take note that a submission has its answer."""
         if sequence == self.in_flight:
             self.in_flight = None
+
+    def said(self) -> None:
+        """Take note that the client has something to be announced; what never was is forgotten after a while."""
+        now = perf_counter()
+        if now - self.said_at > _ANNOUNCED_SECONDS:
+            self.said_at = now
+
+    def announced(self) -> None:
+        """Take note that what the client said was told to all."""
+        if self.said_at:
+            PRESENCE_SECONDS.observe(perf_counter() - self.said_at)
+            self.said_at = 0.0
+
+    def _acked(self, sequence: int) -> None:
+        if sequence == self.in_flight:
+            self.in_flight = None
+            RECEIPT_TO_ACK_SECONDS.observe(perf_counter() - self.submitted_at)
 
     def _send_others(self, commits: list[dict[str, Any]]) -> None:
         if commits:

@@ -20,7 +20,7 @@ from coedit.protocol.messages import ClientMessage, Hello, error_message
 from coedit.protocol.server_session import CloseCode, Refusal, ServerSession, close_code_of
 from coedit.protocol.tokens import Identity
 from services.gateway.documents.subscription import Subscription
-from services.gateway.metrics import ERRORS, RECEIVED
+from services.gateway.metrics import ERRORS, RECEIVED, WELCOME_SECONDS
 from services.gateway.ot.catchup import CatchUp, Source
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.server_socket import ServerSocket
@@ -210,7 +210,8 @@ class Connection(Wire):
         try:
             message = self.session.receive(payload)
             assert isinstance(message, Hello)  # noqa: S101 - the session lets nothing else through before the welcome
-            await desk.welcome(self, message)
+            with WELCOME_SECONDS.time():
+                await desk.welcome(self, message)
         except Refusal as refusal:
             await self._refuse(refusal)
             return False

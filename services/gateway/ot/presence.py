@@ -43,4 +43,6 @@ class Saying:
             message.caret,
             avatar=identity.avatar,
         )
+        if presence != known:
+            subscription.said()
         self._presences.say(document_id, presence)

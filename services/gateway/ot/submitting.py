@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from time import perf_counter
 
 from coedit.errors import (
     CoeditError,
@@ -67,7 +68,10 @@ class Submitting:
             submission = _submission(connection, subscription, message)
             self._submitter.submit(document_id, submission, on_error)
             # What was acked before it came again, as where the two crossed on the way, is not waited for.
-            subscription.in_flight = sequence if sequence > subscription.acked else None
+            if sequence <= subscription.acked:
+                subscription.in_flight = None
+            elif sequence != subscription.in_flight:
+                subscription.in_flight, subscription.submitted_at = sequence, perf_counter()
             self._announce(document, subscription)
         except CoeditError as error:
             on_error(error)

@@ -10,14 +10,17 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.runtime.lanes import Lanes
+from coedit.store.redis.clocks import Clocks
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.pubsub_line import PubSubLine
 from coedit.store.redis.raw_line import greeted
 from coedit.store.redis.topology import Nodes
+from services.gateway.metrics import RECEIPT_TO_BROADCAST_SECONDS
 
 logger = logging.getLogger(__name__)
 
-OnMessage = Callable[[bytes], None]
+OnMessage = Callable[[bytes], int | None]
+"""May return when Redis took in what the message tells of (ms since 1970), once it was told to all; 0: unknown."""
 OnSubscribed = Callable[[], None]
 Hear = Callable[["Line", bytes, bytes, bytes], None]
 """As `coedit.store.redis.pubsub_line.Hear`, with the line."""
@@ -33,7 +36,7 @@ class Line:
 
     def __init__(self, redis: Redis, hear: Hear) -> None:
         self.names: set[bytes] = set()
-        self._redis = redis
+        self.redis = redis
         self._hear = hear
         self._pubsub: PubSubLine | None = None
         self._opening = asyncio.Lock()
@@ -52,7 +55,7 @@ class Line:
         self._any.set()
         async with self._opening:
             if self._pubsub is None:
-                connection = await greeted(self._redis)
+                connection = await greeted(self.redis)
                 self._pubsub, names = PubSubLine(connection, partial(self._hear, self)), list(self.names)
             self._pubsub.subscribe(names)
 
@@ -112,11 +115,13 @@ class Channels:
     """Sharded pub/sub: `subscribe` returns once Redis has confirmed, so that nothing read later can be missed.
 
     After a lost connection, a failover or the move of a slot every channel concerned is subscribed again, where
-    it is now, and ``on_subscribed`` of each is called once more.
+    it is now, and ``on_subscribed`` of each is called once more. With ``clocks`` it is measured how long after Redis
+    took them commits are told.
     """
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, clocks: Clocks | None = None) -> None:
         self._nodes = nodes
+        self._clocks = clocks
         self._lines: dict[Redis, Line] = {}
         self._lanes: Lanes[Redis] | None = None
         self._listeners: dict[bytes, _Listener] = {}
@@ -224,13 +229,18 @@ class Channels:
     def _hear(self, line: Line, kind: bytes, name: bytes, data: bytes) -> None:
         listener = self._listeners.get(name)
         if kind == b"smessage":
-            if listener is not None:
-                listener.on_message(data)
+            if listener is not None and (at_ms := listener.on_message(data)):
+                self._measure(line.redis, at_ms)
         elif kind == b"ssubscribe":
             if listener is not None:
                 _confirm(listener)
         elif not line.was_asked(name):
             self._lose(line, name, listener)
+
+    def _measure(self, redis: Redis, at_ms: int) -> None:
+        now_ms = self._clocks.now_ms(redis) if self._clocks is not None else None
+        if now_ms is not None:
+            RECEIPT_TO_BROADCAST_SECONDS.observe(max(0.0, now_ms - at_ms) / 1000)
 
     def _lose(self, line: Line, name: bytes, listener: _Listener | None) -> None:
         """Take note that a node gave up a channel by itself: its slot is somewhere else now."""

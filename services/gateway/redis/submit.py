@@ -4,16 +4,18 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable
+from time import perf_counter
 
 from coedit.errors import CoeditError, OverloadedError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.ot.commit import Submission
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.redis.connection import told
 from coedit.store.streams.ops import Addressed, OpsStream
-from services.gateway.metrics import SUBMITTED
+from services.gateway.metrics import ENQUEUE_SECONDS, SUBMITTED
+from services.gateway.redis.busiest import Busiest
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ class Submitter:
         self._waiting: deque[tuple[Addressed, OnError]] = deque()
         self._weight = 0
         self._awake = asyncio.Event()
+        self._first_at = 0.0
+        """When the first of those that wait came, or one before it, by `time.perf_counter`."""
+        self.busiest_documents: Busiest[DocumentId] = Busiest()
+        self.busiest_clients: Busiest[tuple[ClientId, AuthorId]] = Busiest()
         self._backlog: dict[Shard, int] = {}
         self._used: set[Shard] = set()
 
@@ -65,6 +71,8 @@ class Submitter:
         is_full = len(self._waiting) >= MAX_WAITING or self._weight >= MAX_WAITING_WEIGHT
         if is_full or self._backlog.get(shard, 0) > self._max_backlog:
             raise OverloadedError("too many submissions wait; send again in a while")
+        if not self._waiting:
+            self._first_at = perf_counter()
         self._waiting.append((Addressed(document_id, submission), on_error))
         self._weight += submission.weight
         self._awake.set()
@@ -75,6 +83,7 @@ class Submitter:
         if self._gather_seconds:
             await self._gather()
         self._awake.clear()
+        first_at = self._first_at
         waiting = self._take()
         shards: dict[Shard, list[Addressed]] = defaultdict(list)
         for addressed, _ in waiting:
@@ -83,9 +92,16 @@ class Submitter:
         self._used |= shards.keys() - failed.keys()
         if failed:
             self._tell_failed(waiting, failed)
+        if not failed:
+            ENQUEUE_SECONDS.observe(perf_counter() - first_at)
         SUBMITTED.inc(len(waiting))
+        self._note_busy([addressed for addressed, _ in waiting])
         if failed and len(failed) == len(shards):
             raise next(iter(failed.values()))
+
+    def _note_busy(self, submitted: list[Addressed]) -> None:
+        self.busiest_documents.count([addressed.document_id for addressed in submitted])
+        self.busiest_clients.count([(one.submission.client_id, one.submission.author) for one in submitted])
 
     async def _gather(self) -> None:
         now = asyncio.get_running_loop().time

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from coedit.protocol.frames import close_payload, control_frame
 from coedit.protocol.server_session import CloseCode
-from services.gateway.metrics import CLOSED
+from services.gateway.metrics import CLOSED, TRAFFIC
 from services.gateway.sockets.frame_reader import BrokenFrameError, FrameReader, Kind, Message
 from services.gateway.sockets.half_received import HalfReceived
 
@@ -181,6 +181,7 @@ class ServerSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes."""
         self.heard_at = time.monotonic()
+        TRAFFIC.in_bytes += len(data)
         if self._is_over:
             return
         self._reader.push(data)

@@ -6,7 +6,7 @@ import time
 
 from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.protocol.server_session import CloseCode
-from services.gateway.metrics import CLOSED
+from services.gateway.metrics import CLOSED, TRAFFIC
 from services.gateway.sockets.server_socket import ServerSocket
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Wire:
             self.drop_slow()
             return False
         transport.write(frame)
+        TRAFFIC.out_bytes += len(frame)
         return buffered + len(frame) <= self._buffer_bytes
 
     def takes_more(self) -> bool:

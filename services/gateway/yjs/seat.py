@@ -27,7 +27,7 @@ from coedit.protocol.yjs.sync import (
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.gateway.heavy.beside import beside
-from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIVED
+from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIPT_TO_ACK_SECONDS, YJS_RECEIVED
 from services.gateway.yjs.frames import YjsFrame
 from services.gateway.yjs.people import YjsPeople
 from services.gateway.yjs.unanswered import Submitted, Unanswered
@@ -175,6 +175,7 @@ class YjsSeat:
         sent = self._unanswered.take(sequence)
         if sent is None:
             return
+        YJS_RECEIPT_TO_ACK_SECONDS.observe(time.monotonic() - sent.came_at)
         self._answered.set()
         if sent.is_counted:
             self.outlet.confirm(is_taken=True)

@@ -27,6 +27,7 @@ class Submitted:
     """What has to be in the document before it."""
     is_counted: bool
     """Whether the client counts it, and wants to know what became of it."""
+    came_at: float
     sent_at: float
     tries: int = 0
     is_held: bool = False
@@ -78,7 +79,7 @@ class Unanswered:
     def add(self, update: bytes, needs: Needs, now: float, *, is_counted: bool) -> Submitted:
         """Take note of an update that is sent now; return it with its number."""
         self._sequence += 1
-        sent = Submitted(ClientSequence(self._sequence), update, needs, is_counted, now)
+        sent = Submitted(ClientSequence(self._sequence), update, needs, is_counted, now, now)
         self._submitted[self._sequence] = sent
         self._bytes += len(update)
         return sent

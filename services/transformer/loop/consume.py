@@ -31,7 +31,13 @@ from services.transformer.deciding.batch import BatchDecider
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.loop.attempts import Attempts
-from services.transformer.metrics import BATCH_SECONDS, COMMIT_SECONDS, COMMITS, MISFITS
+from services.transformer.metrics import (
+    BATCH_SECONDS,
+    COMMIT_SECONDS,
+    COMMITS,
+    MISFITS,
+    RECEIPT_TO_COMMIT_SECONDS,
+)
 from services.transformer.recovery.unsaved import Remembered, Unsaved
 
 logger = logging.getLogger(__name__)
@@ -121,6 +127,8 @@ class Consumer:
         for batch, outcome in concluded:
             if isinstance(outcome, Committed):
                 self._note_committed(batch)
+                waited_ms = outcome.at - arrived[batch.shard.ops.encode()][0].at
+                RECEIPT_TO_COMMIT_SECONDS.observe(max(0, waited_ms) / 1000)
         for batch, outcome in concluded:
             await self._conclude(batch, outcome)
         self._documents.drop_excess()

@@ -48,10 +48,12 @@ class FakeStore:
         """Revisions below this one are kept nowhere."""
         self.bridge: Bridge | None = None
         """As what Yjs clients open the document, if they do."""
+        self.taken_at = 0
+        """When Redis took what is committed (ms)."""
         self.offers: list[Any] = []
         self.suspicions: list[bool] = []
         """What is answered to who asks whether the shard is suspect, the last first."""
-        self.on_message: Callable[[bytes], None] = lambda _: None
+        self.on_message: Callable[[bytes], object] = lambda _: None
         self.before_subscribed: Callable[[], Awaitable[None]] = _nothing
         self.before_position: Callable[[], Awaitable[None]] = _nothing
         self.after_position: Callable[[], Awaitable[None]] = _nothing
@@ -93,7 +95,7 @@ class FakeStore:
     def shard(self, _: DocumentId) -> Shard:
         return Shard(0)
 
-    async def subscribe(self, _: str, on_message: Callable[[bytes], None], __: Callable[[], None]) -> None:
+    async def subscribe(self, _: str, on_message: Callable[[bytes], object], __: Callable[[], None]) -> None:
         await self.before_subscribed()
         self.on_message = on_message
 
@@ -157,7 +159,7 @@ class FakeStore:
             "author": "ada",
             "client_id": "ada",
             "client_sequence": revision,
-            "at": 0,
+            "at": self.taken_at,
             "epoch": self._epoch_of(revision),
             "mac": self._mac(revision),
             "key_id": "",

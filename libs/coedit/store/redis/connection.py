@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from prometheus_client import Counter
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -44,9 +45,26 @@ OnDoubt = Callable[[], None]
 ANSWER_SECONDS = 5.0
 """How long Redis may take to answer."""
 
+CONNECTS = Counter(
+    "coedit_redis_connects_total",
+    "Connections to Redis that were made, after a loss of one as well, or failed; by outcome.",
+    ["outcome"],
+)
+_MADE, _FAILED = CONNECTS.labels("made"), CONNECTS.labels("failed")
+
 
 class _SteadyConnection(Connection):
     """Says of a socket that was closed under it that the connection is lost; uvloop has a RuntimeError for that."""
+
+    async def connect(self) -> None:
+        if self.is_connected:  # asked for before each command
+            return
+        try:
+            await super().connect()  # type: ignore[no-untyped-call]
+        except _DOUBTFUL:
+            _FAILED.inc()
+            raise
+        _MADE.inc()
 
     async def send_packed_command(self, *args: Any, **options: Any) -> None:
         try:
@@ -68,7 +86,7 @@ class _DoubtingConnection(_SteadyConnection):
 
     async def connect(self) -> None:
         try:
-            await super().connect()  # type: ignore[no-untyped-call]
+            await super().connect()
         except _DOUBTFUL:
             self._on_doubt()
             raise

@@ -6,7 +6,7 @@
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
 --       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
 --       bridge (may be empty), message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
--- Returns {'committed'}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
+-- Returns {'committed', when by Redis's clock (ms)}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
 -- an index counts documents from 0.
 
 local ENDED_MOST, ENDED_SECONDS = 4096, 30 * 86400
@@ -100,4 +100,4 @@ if publish then
         if document.message ~= '' then redis.call('SPUBLISH', document.events, document.message) end
     end
 end
-return {'committed'}
+return {'committed', string.format('%.0f', now_ms)}

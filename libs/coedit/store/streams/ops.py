@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgpack
@@ -28,12 +28,15 @@ from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.quick_connection import QuickConnection
 from coedit.store.redis.resp import pack
 from coedit.store.redis.topology import Nodes, NowhereError
+from coedit.store.scripts import source
 
 _FIELD, _SUSPECT = b"submissions", b"suspect"
 _HEAVY_WEIGHT = 128 * 1024
 """Encoded in some milliseconds."""
 _MAX_SET_APART_BYTES = 64 * 1024
 """What is kept of each field of an entry that nobody could decide: a thousand of them must fit into Redis."""
+_QUEUES_AT_ONCE = 256
+"""So many shards are asked for by one script, which nobody else's command can interrupt."""
 _MULTI, _EXEC = pack((b"MULTI",)), pack((b"EXEC",))
 
 
@@ -43,6 +46,13 @@ class Addressed:
 
     document_id: DocumentId
     submission: Submission | YjsSubmission
+
+
+class Queue(NamedTuple):
+    """What waits in a shard: how many entries, and for how long the oldest has, by Redis's clock."""
+
+    length: int
+    age_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,41 @@ class OpsStream:
             shards, lambda shard: shard, lambda pipe, shard: pipe.xlen(shard.ops)
         )
         return dict(zip(shards, lengths, strict=True))
+
+    async def queues(self, shards: Sequence[Shard]) -> dict[Shard, Queue]:
+        """Return what waits, per shard; nothing of those whose node does not answer, or that have no stream there.
+
+        It costs Redis the reading of an entry for each shard in which something waits.
+
+        Raises:
+            RedisError, OSError: no node answers.
+        """
+        placed = self._nodes.by_node(shards)
+        found = await asyncio.gather(
+            *(self._queues_on(redis, some) for redis, some in placed.items()), return_exceptions=True
+        )
+        queues: dict[Shard, Queue] = {}
+        for part in found:
+            if isinstance(part, BaseException):
+                if not isinstance(part, TROUBLE) or len(found) == 1:
+                    raise part
+            else:
+                queues |= part
+        return queues
+
+    async def _queues_on(self, redis: Redis, shards: list[Shard]) -> dict[Shard, Queue]:
+        at_once = 1 if self._nodes.is_cluster else _QUEUES_AT_ONCE
+        pages = [shards[at : at + at_once] for at in range(0, len(shards), at_once)]
+        script = source("queue.lua")
+        async with redis.pipeline(transaction=False) as pipe:
+            for page in pages:
+                pipe.eval(script, len(page), *(shard.ops for shard in page))
+            told = [number for answer in await pipe.execute() for number in answer]
+        return {
+            shard: Queue(length, age_ms / 1000)
+            for shard, length, age_ms in zip(shards, told[::2], told[1::2], strict=True)
+            if length >= 0
+        }
 
 
 async def _packed(shard: Shard, submissions: Sequence[Addressed], is_suspect: bool) -> bytes:

@@ -41,8 +41,11 @@ class BatchWrite:
     refused: Sequence[bytes] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
 class Committed:
-    """Everything was written."""
+    """Everything was written, at ``at`` by Redis's clock (ms since 1970)."""
+
+    at: int
 
 
 class Fenced:
@@ -180,7 +183,7 @@ def _outcome(batch: BatchWrite, reply: Any) -> Outcome:
         raise reply
     name, *rest = reply
     if name == b"committed":
-        return Committed()
+        return Committed(int(rest[0]))
     if name in (b"stale", b"broken"):
         documents = tuple(batch.documents[int(index)].document_id for index in rest)
         return Misfit(documents, broken=name == b"broken")

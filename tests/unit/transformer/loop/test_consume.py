@@ -233,7 +233,7 @@ class AgreeingScript:
     token = "tester"
 
     async def run(self, batches: list[BatchWrite]) -> list[Committed]:
-        return [Committed() for _ in batches]
+        return [Committed(0) for _ in batches]
 
 
 class StoredReader:
@@ -269,7 +269,7 @@ class QuickDecider:
 
     async def run(self, batches: list[BatchWrite]) -> list[Committed]:
         self.steps.append([])
-        return [Committed() for _ in batches]
+        return [Committed(0) for _ in batches]
 
 
 async def test_what_is_noted_is_decided_and_written_by_itself() -> None:

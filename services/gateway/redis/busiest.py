@@ -1,0 +1,48 @@
+"""Who sends most at the moment, out of very many, in little memory."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+_MOST = 1024
+_HALF_LIFE_SECONDS = 10.0
+_LEAST = 0.05
+"""What counts for less than this is forgotten."""
+
+
+class Busiest(Generic[K]):
+    """Counts that fade: what was half a minute ago counts for an eighth.
+
+    At most ``most`` are kept. Where there are more, the lesser half is forgotten, so that who is busy all the time
+    stays, and its rate may be told a little too low.
+    """
+
+    def __init__(self, most: int = _MOST, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._counts: Counter[K] = Counter()
+        self._faded_at = clock()
+
+    def count(self, names: Iterable[K]) -> None:
+        """Count each of ``names`` once more."""
+        self._counts.update(names)
+        if len(self._counts) > self._most:
+            self._counts = Counter(dict(self._counts.most_common(self._most // 2)))
+
+    def top(self, most: int) -> list[tuple[K, float]]:
+        """Return the busiest first, and how often each was counted in a second, lately."""
+        self._fade()
+        per_second = math.log(2) / _HALF_LIFE_SECONDS
+        return [(name, round(count * per_second, 3)) for name, count in self._counts.most_common(most)]
+
+    def _fade(self) -> None:
+        """Let the counts fade up to now; `count` adds whole ones, so this has to be done every few seconds."""
+        now = self._clock()
+        left = 0.5 ** ((now - self._faded_at) / _HALF_LIFE_SECONDS)
+        self._faded_at = now
+        faded = {name: count * left for name, count in self._counts.items() if count * left > _LEAST}
+        self._counts = Counter(faded)
