@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -20,6 +21,7 @@ from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.runtime.serving import serve
 from coedit.store.deployment.deployment import Deployment
 from coedit.store.deployment.notes import NOTE_SECONDS, Notes
+from coedit.store.deployment.status import Survey
 from coedit.store.documents.history import History
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Quarantine
@@ -62,6 +64,7 @@ from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.open_mode import refuse_other_pages
 from services.gateway.rest.orders import OrderRoutes
 from services.gateway.rest.page import add_page
+from services.gateway.rest.status import StatusRoute
 from services.gateway.rest.vouching import note_unchecked
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.keeper import Begun, Sockets
@@ -129,6 +132,16 @@ class Gateway:
             self._access, history, versions, moments, edits, self._nodes, settings.gateway_body_seconds
         )
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
+        self._status = StatusRoute(
+            self._access,
+            Survey(
+                self._nodes,
+                objects,
+                settings.shard_count,
+                (settings.durability, settings.replica_count),
+                urlsplit(settings.object_store_url).scheme,
+            ),
+        )
         self._is_draining = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -194,6 +207,7 @@ class Gateway:
         self._yjs_routes.add_to(app)
         self._formats.add_to(app)
         OrderRoutes(self._access, self._orders_stream, self._settings.gateway_body_seconds).add_to(app)
+        self._status.add_to(app)
         add_page(app, self._settings.gateway_page)
         return app
 

@@ -10,7 +10,7 @@ from tests.system import System
 from tests.unit.runtime.test_health import _FOREIGN, _LINK, _OWN
 
 _GETS = [
-    *("/", "/d/notes", "/assets/page.js", "/healthz", "/readyz", "/nowhere"),
+    *("/", "/d/notes", "/assets/page.js", "/healthz", "/readyz", "/nowhere", "/v1/status"),
     *(f"/v1/{what}/notes" for what in ("documents", "history", "at", "blame", "versions", "export")),
 ]
 _OF_ANOTHER = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from coedit.client.events import DocumentError
@@ -29,19 +30,29 @@ async def fetch_text(url: str, name: str, token: str | None = None) -> TextAtHea
         DocumentError: the server refuses it.
         UnavailableError: there is no answer.
     """
-    body, headers = await _get(url, name, token, "text/plain")
+    body, headers = await _get(url, _path(name), token, "text/plain")
     is_damaged = headers.get("Coedit-Damaged") == "true"
     return TextAtHead(body.decode(), Revision(int(headers["Coedit-Revision"])), is_damaged)
 
 
 async def fetch_json(url: str, name: str, token: str | None = None) -> bytes:
     """Return document, epoch, revision and content as the server's JSON; raises as `fetch_text`."""
-    return (await _get(url, name, token, "application/json"))[0]
+    return (await _get(url, _path(name), token, "application/json"))[0]
 
 
-async def _get(url: str, name: str, token: str | None, accept: str) -> tuple[bytes, Any]:
+async def fetch_status(url: str, token: str | None = None) -> dict[str, Any]:
+    """Return how the deployment is, as ``GET /v1/status`` has it; raises as `fetch_text`, of a token too."""
+    report: dict[str, Any] = orjson.loads((await _get(url, "/v1/status", token, "application/json"))[0])
+    return report
+
+
+def _path(name: str) -> str:
+    return f"/v1/documents/{escape(document_id(name))}"
+
+
+async def _get(url: str, path: str, token: str | None, accept: str) -> tuple[bytes, Any]:
     # Encoded already: aiohttp would decode what need not be, and `..` would be a step up.
-    address = URL(f"{url.rstrip('/')}/v1/documents/{escape(document_id(name))}", encoded=True)
+    address = URL(f"{url.rstrip('/')}{path}", encoded=True)
     headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
     timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
     try:

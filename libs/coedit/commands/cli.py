@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from coedit.client.events import DocumentError
-from coedit.commands import doctor, document, formats, history, replay, token, verify
+from coedit.commands import doctor, document, formats, history, replay, status, token, verify
 from coedit.errors import (
     CoeditError,
     ForbiddenError,
@@ -77,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_to(commands, shared)
     doctor.add_to(commands)
     verify.add_to(commands)
+    status.add_to(commands, shared)
     return parser
 
 
