@@ -13,6 +13,7 @@ from tests.requirements import require
 
 WRITE_IT = "run: .venv/bin/python -m scripts.reference"
 OWNERS: list[type[SharedSettings]] = [SharedSettings, *SERVICES.values()]
+RULES = ["alerts", "targets"]
 SETTINGS = [setting for owner in OWNERS for setting in settings_of(owner)]
 
 
@@ -47,9 +48,10 @@ def test_services_accept_the_example_with_every_line_in_force(
     assert settings.model_dump(exclude={"secret"}) == defaults
 
 
-def test_alerts_speak_of_metrics_that_exist() -> None:
+@pytest.mark.parametrize("name", RULES)
+def test_alerts_speak_of_metrics_that_exist(name: str) -> None:
     known = set(re.findall(r"`(coedit_\w+)`", metrics_table()))
-    text = (ROOT / "deploy/prometheus/alerts.yml").read_text()
+    text = (ROOT / f"deploy/prometheus/{name}.yml").read_text()
     rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
     asked = {name for rule in rules for name in re.findall(r"\bcoedit_[a-z_]+\b(?!\()", rule["expr"])}
     # What Prometheus makes of a histogram.
@@ -58,8 +60,9 @@ def test_alerts_speak_of_metrics_that_exist() -> None:
     assert asked <= known, asked - known
 
 
-def test_alerts_fire_when_they_should() -> None:
+@pytest.mark.parametrize("name", RULES)
+def test_alerts_fire_when_they_should(name: str) -> None:
     require("promtool", shutil.which("promtool") is not None, "apt-get install prometheus")
-    command = ["promtool", "test", "rules", str(ROOT / "deploy/prometheus/alerts_test.yml")]
+    command = ["promtool", "test", "rules", str(ROOT / f"deploy/prometheus/{name}_test.yml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
