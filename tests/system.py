@@ -180,6 +180,10 @@ class System:
             text: str = answer.read().decode()
             return text
 
+    def metrics_addresses(self) -> dict[str, str]:
+        """Return where each service tells what it counts, for a Prometheus."""
+        return {name: f"127.0.0.1:{port}" for name, port in self._health_ports.items()}
+
     def stop(self) -> None:
         """End everything, Redis last."""
         services = [
