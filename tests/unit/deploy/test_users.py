@@ -9,6 +9,7 @@ from coedit.store import keys
 from scripts.reference import ROOT
 
 _USERS = (ROOT / "deploy/redis/users.acl").read_text()
+_DOCS = (ROOT / "docs/operations.md").read_text()
 _WORDS = [line for line in _USERS.splitlines() if not line.startswith("#")]
 _LUA = ROOT / "libs/coedit/store/scripts"
 
@@ -30,6 +31,17 @@ def test_every_command_of_a_script_is_somebodys() -> None:
     granted = {name.partition("|")[0] for name in re.findall(r"\+([a-z|]+)", "\n".join(_WORDS))}
     assert "xadd" in called
     assert called <= granted
+
+
+def test_the_docs_name_each_users_keys() -> None:
+    """But for what all of them have, which stands below the table."""
+    rows = re.findall(r"^\| `(coedit-\w+)` \| [^|]* \| ([^|]*) \|$", _DOCS, re.MULTILINE)
+    assert len(rows) == 5
+    common = {"events", "deployment", "members", "moves", "process"}
+    for user, text in rows:
+        (rules,) = re.findall(rf"^user {user} .*\n((?: .*\n)+)", _USERS, re.MULTILINE)
+        granted = set(re.findall(r"~(\w+):", rules))
+        assert set(re.findall(r"`(\w+):\*`", text)) - common == granted - common, user
 
 
 def test_nobody_who_can_log_in_but_a_person_may_do_everything() -> None:
