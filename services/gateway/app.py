@@ -31,6 +31,7 @@ from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
 from coedit.store.objects.versions import Versions
 from coedit.store.presence.store import PresenceStore
+from coedit.store.redis.clock import RedisClock
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
@@ -87,8 +88,9 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._durability = Durability(settings.durability, settings.replica_count)
-        self._access = Access(settings)
         self._nodes = connect_nodes(settings.redis_url)
+        self._clock = RedisClock(self._nodes)
+        self._access = Access(settings)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
@@ -120,7 +122,15 @@ class Gateway:
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
         self._sockets = Sockets(settings.gateway_ping_seconds, settings.gateway_half_received_bytes)
-        self._yjs = YjsDesk(self._access, hub, self._reader, self._submitter, self._presences, rosters)
+        self._yjs = YjsDesk(
+            self._access,
+            hub,
+            self._reader,
+            self._submitter,
+            self._presences,
+            rosters,
+            self._clock.seconds,
+        )
         self._yjs_routes = YjsRoutes(
             settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
         )
@@ -151,6 +161,7 @@ class Gateway:
             CoeditError: the configuration is not that of this Redis, or of this deployment.
         """
         await self._durability.check(self._nodes)
+        await self._clock.ask()
         await self._deployment.compare_if_possible()
         async with self._deployment.watched(stop):
             await self._serve(stop)
@@ -168,6 +179,7 @@ class Gateway:
             "backlog": self._submitter.watch_backlog,
             "presence": self._presences.report_step,
             "alive": self._presences.alive_step,
+            "clock": self._clock.step,
             "yjs": self._yjs.step,
             "ping": self._sockets.ping_step,
             "token-keys": self._access.ring.step,

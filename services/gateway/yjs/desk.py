@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 
 from coedit.errors import CoeditError, InternalError, UnauthorizedError
@@ -41,6 +42,7 @@ class YjsDesk:
         submitter: Submitter,
         presences: Presences,
         rosters: PresenceStore,
+        time_of_day: Callable[[], float],
     ) -> None:
         self._access = access
         self._hub = hub
@@ -48,6 +50,7 @@ class YjsDesk:
         self._submitter = submitter
         self._presences = presences
         self._rosters = rosters
+        self._time_of_day = time_of_day
         self._documents: dict[DocumentId, YjsDocument] = {}
         self._seats: dict[YjsSeat, YjsDocument] = {}
         self._awake = asyncio.Event()
@@ -140,7 +143,7 @@ class YjsDesk:
     def _document(self, document_id: DocumentId) -> YjsDocument:
         document = self._documents.get(document_id)
         if document is None or document.failure is not None:
-            people = YjsPeople(document_id, self._presences, self._rosters)
+            people = YjsPeople(document_id, self._presences, self._rosters, self._time_of_day)
             document = YjsDocument(self._hub.get(document_id), self._reader, self._submitter, people)
             people.tell, people.seat_of = document.tell, partial(_seat_of, document)
             self._documents[document_id] = document

@@ -38,9 +38,10 @@ _NOBODY = ClientId("-")
 _MOMENT_SECONDS = 0.02
 _TICK_SECONDS = 0.05
 _RENEW_SECONDS = 15.0
-_CLOCKS_A_SECOND = 10
+CLOCKS_A_SECOND = 10
 _CLOCKS_SINCE = 1_735_689_600
-"""Clocks of what the server says count from 2025 on, so that they grow from gateway to gateway, within 32 bits."""
+"""Clocks of what the server says count from 2025 on, so that they grow from gateway to gateway, within 32 bits: by the
+one clock that all gateways have. A Yjs client passes over what has a lower clock than it saw, wherever it saw that."""
 
 
 class Speaker(Protocol):
@@ -60,12 +61,19 @@ class Speaker(Protocol):
 class YjsPeople:
     """The people of one document; ``tell`` sends a message to all Yjs clients here, ``is_here`` knows them."""
 
-    def __init__(self, document_id: DocumentId, presences: Presences, rosters: PresenceStore) -> None:
+    def __init__(
+        self,
+        document_id: DocumentId,
+        presences: Presences,
+        rosters: PresenceStore,
+        time_of_day: Callable[[], float],
+    ) -> None:
         self.tell: Callable[[bytes], None] = lambda _: None
         self.seat_of: Callable[[ClientId], Speaker | None] = lambda _: None
         self._document_id = document_id
         self._presences = presences
         self._rosters = rosters
+        self._time_of_day = time_of_day
         self._states = AwarenessStates()
         self._root: str | None = None
         self._revision = Revision(0)
@@ -276,7 +284,7 @@ class YjsPeople:
 
     def _assert(self, client_id: ClientId, state: str, clock: int, now: float) -> list[Entry]:
         """Say the state of somebody who is no Yjs client, under a clock above the last."""
-        clock = max(clock + 1, int((time.time() - _CLOCKS_SINCE) * _CLOCKS_A_SECOND))
+        clock = max(clock + 1, int((self._time_of_day() - _CLOCKS_SINCE) * CLOCKS_A_SECOND))
         self._said[client_id] = state, clock, now
         entry = self._states.tell(client_id, awareness_id(client_id), state, clock, now)
         return [] if entry is None else [entry]

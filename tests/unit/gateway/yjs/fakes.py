@@ -1,5 +1,6 @@
 """A Yjs document of the gateway with everything around it in memory."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -86,12 +87,12 @@ class FakeYjsStore(FakeStore):
     async def leave(self, client_id: ClientId, _: DocumentId) -> None:
         self.gone.append(client_id)
 
-    def desk(self) -> YjsDesk:
+    def desk(self, time_of_day: Callable[[], float] = time.time) -> YjsDesk:
         hub = _OneDocumentHub(self)
         presences, rosters = cast("Presences", self), cast("PresenceStore", self)
         reader, submitter = cast("DocumentReader", self), cast("Submitter", self)
         access = cast("Access", self)
-        return YjsDesk(access, cast("Any", hub), reader, submitter, presences, rosters)
+        return YjsDesk(access, cast("Any", hub), reader, submitter, presences, rosters, time_of_day)
 
     async def facets(self, identity: Identity, document_id: DocumentId) -> Facets:
         return identity.grants.facets(document_id)

@@ -42,6 +42,20 @@ def said(*said: Entry) -> AwarenessMessage:
     return AwarenessMessage(write_entries(said))
 
 
+async def test_clocks_of_what_the_server_says_grow_by_the_one_clock_that_gateways_share(
+    store: FakeYjsStore, outlet: FakeYjsOutlet
+) -> None:
+    """By its own, an hour fast, a client that goes on to another gateway would see nobody move for an hour."""
+    hour_behind = time.time() - 3600
+    await seat_of(store.desk(lambda: hour_behind), outlet)
+    store.roster = [OTTO]
+    store.tell(PresenceChanged((shared_fields(OTTO),), ()))
+    otto = awareness_id(OTTO.client_id)
+    await eventually(lambda: last(outlet, otto) is not None, "otto is told")
+    (clock, *_) = [entry.clock for entry in entries(outlet) if entry.client == otto]
+    assert abs(clock / 10 + 1_735_689_600 - hour_behind) < 1
+
+
 async def test_ot_client_is_shown_where_its_caret_is(store: FakeYjsStore, outlet: FakeYjsOutlet) -> None:
     """Its second end is at the end of the text."""
     await seat_of(store.desk(), outlet)
