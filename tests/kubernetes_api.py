@@ -1,4 +1,4 @@
-"""A stub of the Kubernetes API for kubectl: it keeps objects, each write checked against the API's schema.
+"""A stub of the Kubernetes API for kubectl and Helm: it keeps objects, each write checked against the API's schema.
 
 Like the real one it wants the namespace first, refuses a change of what cannot be changed, and counts versions. Unlike
 it nothing comes of the objects: no pod is scheduled, no default is filled in, nobody is asked for a right.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import yaml
 from aiohttp import web
 
 from tests.ports import free_port
@@ -24,6 +25,9 @@ from tests.strategic_merge import merged
 Object = dict[str, Any]
 
 VERSION = "1.34"
+_APPLY = "application/apply-patch+yaml"
+_NOTED = ("uid", "resourceVersion", "generation")
+"""What the API notes in an object."""
 _STRATEGIC, _MERGE = "application/strategic-merge-patch+json", "application/merge-patch+json"
 _FIXED = {"Deployment": ("selector",), "StatefulSet": ("selector", "serviceName", "volumeClaimTemplates")}
 """What of a spec can never be changed."""
@@ -117,16 +121,28 @@ class KubernetesApi:
         if known is not None:
             return known
         target = _target(request.path)
-        body = await request.json() if request.can_read_body else {}
+        text = await request.text()
+        body = (yaml.safe_load if request.content_type == _APPLY else json.loads)(text or "{}")
         strict = request.query.get("fieldValidation") == "Strict"
         if request.method == "GET":
             return self._stored(target.path)
         if request.method == "POST":
             return self._create(replace(target, name=body["metadata"]["name"]), body, strict=strict)
+        if request.method == "DELETE":
+            self._stored(target.path)
+            return self.objects.pop(target.path)
+        if request.content_type == _APPLY:
+            return self._apply(target, body, strict=strict)
         if request.method == "PATCH":
             patched = _patched(request.content_type, self._stored(target.path), body)
             return self._replace(target, patched, strict=strict)
         raise _RefusedError(405, "MethodNotAllowed", f"{request.method} is not known here")
+
+    def _apply(self, target: _Target, new: Object, *, strict: bool) -> Object:
+        """Apply on the server's side, for a manager that owns every field: whatever it does not say any more goes."""
+        if target.path in self.objects:
+            return self._replace(target, _kept(new, self.objects[target.path]), strict=strict)
+        return self._create(target, new, strict=strict)
 
     def _stored(self, path: str) -> Object:
         if path not in self.objects:
@@ -139,7 +155,7 @@ class KubernetesApi:
         if target.namespace:
             self._stored(f"/api/v1/namespaces/{target.namespace}")
         _check(target.kind, new, strict=strict)
-        new["metadata"] |= {"uid": str(uuid.uuid4()), "resourceVersion": "1", "generation": 1}
+        new["metadata"] |= dict(zip(_NOTED, (str(uuid.uuid4()), "1", 1), strict=True))
         self.objects[target.path] = new
         return new
 
@@ -190,6 +206,11 @@ def _target(path: str) -> _Target:
         if found:
             return _Target(kind, found["namespace"], found["name"] or "")
     raise _RefusedError(404, "NotFound", "the server could not find the requested resource")
+
+
+def _kept(new: Object, old: Object) -> Object:
+    """Return ``new`` with what the API noted in ``old``."""
+    return new | {"metadata": new["metadata"] | {name: old["metadata"][name] for name in _NOTED}}
 
 
 def _patched(content_type: str, old: Object, patch: Object) -> Object:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scripts.reference import ROOT, SERVICES
-from tests.helm import RenderError, rendered
+from tests.helm import HelmError, rendered
 from tests.requirements import require
 from tests.unit.deploy.rendered import CUSTOM_KINDS, VERSIONS, Manifest, container, of_kind, parsed, render
 
@@ -107,7 +107,7 @@ def test_another_setting_is_a_rolling_restart() -> None:
 
 
 def test_clients_cannot_come_by_two_ways() -> None:
-    with pytest.raises(RenderError, match="clients come by one of them"):
+    with pytest.raises(HelmError, match="clients come by one of them"):
         chart({"gatewayApi": {"enabled": True}})
 
 
