@@ -6,9 +6,12 @@ log in may do everything.
 
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import trustme
 from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
@@ -28,23 +31,63 @@ _SAFE = (
 _SLOT_COUNT = 16384
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What all servers and clients show each other, and whom they trust."""
+
+    ca: Path
+    certificate: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Tls":
+        """Make an authority, and a certificate for loopback that it signs."""
+        authority = trustme.CA()
+        made = cls(folder / "ca.pem", folder / "certificate.pem")
+        authority.cert_pem.write_to_path(str(made.ca))
+        own = authority.issue_cert("localhost", "127.0.0.1")
+        own.private_key_and_cert_chain_pem.write_to_path(str(made.certificate))
+        return made
+
+    @property
+    def query(self) -> str:
+        """What a URL of coedit's says of it."""
+        own = str(self.certificate)
+        options = {"ssl_ca_certs": str(self.ca), "ssl_certfile": own, "ssl_keyfile": own}
+        return f"?{urlencode(options)}"
+
+    @property
+    def client_options(self) -> dict[str, Any]:
+        own = str(self.certificate)
+        return {"ssl": True, "ssl_ca_certs": str(self.ca), "ssl_certfile": own, "ssl_keyfile": own}
+
+    def server_options(self, port: int) -> tuple[str, ...]:
+        """Return how a server takes nothing but TLS at ``port``, also of its replicas and of the cluster's nodes."""
+        own = str(self.certificate)
+        files = ("--tls-cert-file", own, "--tls-key-file", own, "--tls-ca-cert-file", str(self.ca))
+        among_each_other = ("--tls-replication", "yes", "--tls-cluster", "yes")
+        return ("--port", "0", "--tls-port", str(port), *files, *among_each_other)
+
+
 class Server:
     """One server; ``options`` are those of its command line."""
 
-    def __init__(self, name: str, kind: ServerKind, folder: Path, options: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, kind: ServerKind, folder: Path, options: tuple[str, ...], tls: Tls | None = None
+    ) -> None:
         self.port = free_port()
         self.bus_port = free_port()
         """For a cluster's nodes among each other."""
         self.data = folder / name
         binary = redis7() if kind == "redis7" else str(get_binary_path())
-        common = ("--port", str(self.port), "--bind", "127.0.0.1", "--loglevel", "warning")
+        at = tls.server_options(self.port) if tls else ("--port", str(self.port))
+        common = (*at, "--bind", "127.0.0.1", "--loglevel", "warning")
         bus = ("--cluster-port", str(self.bus_port)) if "--cluster-enabled" in options else ()
         command = [binary, *options, *common, *bus]
         environment: dict[str, str] = {}
         if "--sentinel" not in options:
             command, environment = guarded(binary, command[1:], folder, name)
         self.process = Process(name, command, environment, folder)
-        self.client = Redis(port=self.port, socket_timeout=5)
+        self.client = Redis(port=self.port, socket_timeout=5, **(tls.client_options if tls else {}))
 
     @property
     def address(self) -> str:
@@ -166,17 +209,27 @@ class Single(Topology):
 
 
 class Sentinels(Topology):
-    """A master, a replica, and three Sentinels that watch them."""
+    """A master, a replica, and three Sentinels that watch them.
 
-    def __init__(self, folder: Path, kind: ServerKind = "valkey") -> None:
+    With ``tls`` the Sentinels speak it to the servers and to each other, and are asked in the clear all the same.
+    """
+
+    def __init__(self, folder: Path, kind: ServerKind = "valkey", tls: Tls | None = None) -> None:
         data = ("--min-replicas-to-write", "1")
         self.data = [
-            Server(f"redis-{number}", kind, folder, (*_SAFE, *data, "--dir", str(folder / f"redis-{number}")))
+            Server(
+                f"redis-{number}",
+                kind,
+                folder,
+                (*_SAFE, *data, "--dir", str(folder / f"redis-{number}")),
+                tls,
+            )
             for number in range(2)
         ]
-        self.sentinels = [self._sentinel(folder, kind, number) for number in range(3)]
+        self.sentinels = [self._sentinel(folder, kind, number, tls) for number in range(3)]
         self.servers = [*self.data, *self.sentinels]
-        self.url = f"redis+sentinel://{','.join(sentinel.address for sentinel in self.sentinels)}/main/0"
+        addresses = ",".join(sentinel.address for sentinel in self.sentinels)
+        self.url = _url("sentinel", addresses, "/main/0", tls)
 
     def start(self) -> None:
         for server in self.data:
@@ -201,11 +254,13 @@ class Sentinels(Topology):
         """Have the Sentinels make the replica the master, without anybody's death."""
         self._any_sentinel().command("SENTINEL", "FAILOVER", "main")
 
-    def _sentinel(self, folder: Path, kind: ServerKind, number: int) -> Server:
+    def _sentinel(self, folder: Path, kind: ServerKind, number: int, tls: Tls | None) -> Server:
         name = f"sentinel-{number}"
         configuration = folder / f"{name}.conf"
         configuration.write_text("")
-        return Server(name, kind, folder, (str(configuration), "--sentinel", "--dir", str(folder / name)))
+        among_each_other = tls.server_options(free_port())[2:] if tls else ()
+        options = (str(configuration), "--sentinel", "--dir", str(folder / name), *among_each_other)
+        return Server(name, kind, folder, options)
 
     def _any_sentinel(self) -> Server:
         return self.sentinels[0]
@@ -223,16 +278,17 @@ class Cluster(Topology):
 
     _master_count = 3
 
-    def __init__(self, folder: Path, kind: ServerKind = "valkey") -> None:
+    def __init__(self, folder: Path, kind: ServerKind = "valkey", tls: Tls | None = None) -> None:
         options = (
             *("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS)),
             *("--min-replicas-to-write", "1", *_SAFE),
         )
         self.servers = [
-            Server(f"node-{number}", kind, folder, (*options, "--dir", str(folder / f"node-{number}")))
+            Server(f"node-{number}", kind, folder, (*options, "--dir", str(folder / f"node-{number}")), tls)
             for number in range(6)
         ]
-        self.url = f"redis+cluster://{','.join(server.address for server in self.servers[:3])}"
+        addresses = ",".join(server.address for server in self.servers[:3])
+        self.url = _url("cluster", addresses, "", tls)
 
     def start(self) -> None:
         for server in self.servers:
@@ -316,6 +372,11 @@ class Cluster(Topology):
     def _nodes(self, server: Server) -> dict[str, dict[str, Any]]:
         facts: dict[str, dict[str, Any]] = server.client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
         return facts
+
+
+def _url(kind: str, addresses: str, path: str, tls: Tls | None) -> str:
+    scheme, query = ("rediss", tls.query) if tls else ("redis", "")
+    return f"{scheme}+{kind}://{addresses}{path}{query}"
 
 
 def _roles(nodes: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:

@@ -23,7 +23,7 @@ from coedit.testing.fault_proxy import FaultProxy
 from services.gateway.redis.channels import Channels
 from tests.conftest import MakeSystem
 from tests.redis_acl import login
-from tests.redis_topologies import Cluster, Sentinels, Server, Single, Topology
+from tests.redis_topologies import Cluster, Sentinels, Server, Single, Tls, Topology
 from tests.system import SECRET, ServerKind, eventually
 from tests.topology_load import NAMES, typing
 
@@ -209,6 +209,38 @@ async def test_cluster_through_trouble(
         await load.through("a shard moves", *_move(cluster, shard, others[0]))
         asleep = cluster.owner(shard)
         await load.through("a master asleep", _sleeps(asleep), _returns_as_replica(cluster, asleep))
+
+
+async def test_sentinel_over_tls_through_a_failover(
+    tmp_path: Path, run: Callable[[Topology], None], make_system: MakeSystem, seed: int
+) -> None:
+    """Each connection shows a certificate, to a server that is found while the services run as well."""
+    sentinels = Sentinels(tmp_path, "redis7", Tls.make(tmp_path))
+    run(sentinels)
+    system = await asyncio.to_thread(make_system, redis_url=sentinels.url, settings=_REPLICATED, acl=True)
+    async with typing(system, seed) as load:
+        master = sentinels.master()
+        await load.through(
+            "failover over TLS after kill -9", master.process.kill, _returns_as_replica(sentinels, master)
+        )
+
+
+async def test_cluster_over_tls_through_failovers(
+    tmp_path: Path, run: Callable[[Topology], None], make_system: MakeSystem, seed: int
+) -> None:
+    cluster = Cluster(tmp_path, "redis7", Tls.make(tmp_path))
+    run(cluster)
+    system = await asyncio.to_thread(make_system, redis_url=cluster.url, settings=_REPLICATED, acl=True)
+    shard = shard_of(DocumentId(NAMES[0]), _SHARDS)
+    async with typing(system, seed) as load:
+        master = cluster.owner(shard)
+        await load.through(
+            "failover over TLS after kill -9", master.process.kill, _returns_as_replica(cluster, master)
+        )
+        await load.through(
+            "graceful failover over TLS",
+            lambda: cluster.fail_over(cluster.replica_of(cluster.owner(shard))),
+        )
 
 
 def _as_gateway(url: str) -> str:
