@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from coedit.crdt.document import YjsDocument
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
@@ -11,6 +12,9 @@ from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import shard_of
+from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.objects.rendered import Rendered
+from coedit.store.objects.snapshots import Snapshot, Snapshots
 from coedit.store.redis.connection import connect
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.redis.topology import Nodes
@@ -42,10 +46,11 @@ def remembered(name: str, head: int, first: int) -> Remembered:
     return Remembered(document_id, stored, commits[first - 2].mac, known)
 
 
-def recovery_on(nodes: Nodes) -> Recovery:
+def recovery_on(nodes: Nodes, objects: ObjectStore | None = None) -> Recovery:
     """One of a transformer that has no shards; it needs no more than these parts."""
     nothing = cast("Any", None)
-    reader = DocumentReader(DocumentLog(nodes, SHARDS), nothing, nothing)
+    snapshots = Snapshots(objects or open_object_store("memory://"))
+    reader = DocumentReader(DocumentLog(nodes, SHARDS), snapshots, nothing)
     return Recovery(nodes, nothing, nothing, reader, nothing, nothing, KEY)
 
 
@@ -104,6 +109,28 @@ async def test_what_redis_still_has_is_not_handed_over(tmp_path: Path) -> None:
         recovery.remember([known, forked])
         await recovery.follow(set())
         places = {shard_of(each.document_id, SHARDS): "0-0" for each in (known, other)}
+        found = await OffersStream(nodes).read(StreamReader(redis), places, 100)
+        assert [offer for entries in found.values() for _, offer in entries] == forked.offers()
+        await nodes.aclose()
+
+
+async def test_what_is_whole_in_the_object_store_is_not_handed_over(tmp_path: Path) -> None:
+    """It was evicted, and would be put back into Redis, from where it left because nobody used it."""
+    evicted, forked = remembered("evicted", 3, 2), remembered("forked", 3, 2)
+    objects = open_object_store("memory://")
+    for known, mac in ((evicted, evicted.stored.mac), (forked, "of another history")):
+        yjs = YjsDocument(known.document_id)
+        yjs.fold(Delta().insert("xxx"))
+        rendered, vector, update = Rendered(yjs.content), yjs.state_vector(), yjs.update()
+        snapshot = Snapshot(known.document_id, 1, Revision(3), 1, mac, vector, update, rendered, {})
+        assert await Snapshots(objects).create(snapshot)
+    with redis_server(tmp_path) as url:
+        redis = connect(url)
+        nodes = Nodes(redis)
+        recovery = recovery_on(nodes, objects)
+        recovery.remember([evicted, forked])
+        await recovery.follow(set())
+        places = {shard_of(known.document_id, SHARDS): "0-0" for known in (evicted, forked)}
         found = await OffersStream(nodes).read(StreamReader(redis), places, 100)
         assert [offer for entries in found.values() for _, offer in entries] == forked.offers()
         await nodes.aclose()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from coedit.errors import DamagedError
+from coedit.errors import DamagedError, ObjectStoreError
 from coedit.identifiers import DocumentId
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard
@@ -49,7 +49,7 @@ class HandOver:
             if waits(shard):
                 continue
             try:
-                if not await self._reader.holds(document_id, known.stored):
+                if not await self._is_there(known):
                     await self._offers.add(shard, *await asyncio.to_thread(known.offers))
             except TROUBLE as error:
                 facts = {"event": "hand-over-error", "document_id": document_id, "error": repr(error)}
@@ -59,3 +59,10 @@ class HandOver:
                 facts = {"event": "hand-over-damaged", "document_id": document_id, "error": str(error)}
                 logger.warning("a damaged document cannot be compared with what is known of it", extra=facts)
             self._remembered.pop(document_id, None)
+
+    async def _is_there(self, known: Remembered) -> bool:
+        """Return whether nothing of it is lost; raises as `DocumentReader.holds`, but for the object store."""
+        try:
+            return await self._reader.holds(known.document_id, known.stored)
+        except ObjectStoreError:
+            return False  # to offer what is there does no harm

@@ -136,8 +136,8 @@ class Restorer:
     async def _write(self, document_id: DocumentId, loaded: LoadedDocument, given: list[Commit]) -> bool:
         stored, incarnation = loaded.stored, self._incarnation(document_id)
         is_behind = stored is None or stored.head < loaded.revision
-        if not given and stored is None and loaded.revision == loaded.snapshot:
-            return True  # nobody ever wrote it, or it was evicted: it opens from its snapshot, and needs no place
+        if not given and (stored is None and loaded.revision == 0):
+            return True  # a document that nobody ever wrote
         if not given and not is_behind and stored is not None and stored.incarnation == incarnation:
             return True
         if stored is not None and is_behind:

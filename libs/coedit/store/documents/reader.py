@@ -145,14 +145,20 @@ class DocumentReader:
         return snapshot if snapshot is not None and snapshot.revision > revision else None
 
     async def holds(self, document_id: DocumentId, stored: Position) -> bool:
-        """Return whether Redis has a document as far as it was known to be ``stored``, and by the same history.
+        """Return whether a document is there as far as it was known to be ``stored``, and by the same history.
+
+        In Redis, or, where it may have been evicted, in its snapshot.
 
         Raises:
             DamagedError: that cannot be told.
-            RedisError, OSError: Redis cannot be asked now.
+            RedisError, OSError, ObjectStoreError: a store cannot be asked now.
         """
         position = await self._log.position(document_id)
-        if position is None or position.epoch != stored.epoch or position.head < stored.head:
+        if position is None:
+            newest = await self._snapshots.newest(document_id)
+            known = (stored.epoch, stored.head, stored.mac)
+            return newest is not None and (newest.epoch, newest.revision, newest.mac) == known
+        if position.epoch != stored.epoch or position.head < stored.head:
             return False
         entries = await self._log.read(document_id, stored.head, stored.head)
         # What was trimmed is covered by a snapshot.
