@@ -58,10 +58,10 @@ def main() -> None:
 def _plant(place: Any, name: str, is_deadly: Callable[..., bool]) -> None:
     function = getattr(place, name)
 
-    def run_or_die(*args: Any) -> Any:
+    def run_or_die(*args: Any, **named: Any) -> Any:
         if is_deadly(*args):
             os._exit(9)
-        return function(*args)
+        return function(*args, **named)
 
     setattr(place, name, run_or_die)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from coedit.crdt.neighbours import OrderQuestion
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
@@ -38,8 +39,8 @@ from coedit.store.writes.restore import RestoreScript
 from services.transformer.deciding.aside import Aside
 from services.transformer.deciding.batch import BatchDecider
 from services.transformer.deciding.bridging import Bridging
-from services.transformer.deciding.large_updates import LargeUpdates
-from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.deciding.large_updates import LargeUpdates, decode
+from services.transformer.deciding.yjs import Orders, YjsDecider
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.loop.consume import Consumer
@@ -88,10 +89,11 @@ class Transformer:
         keeper = HistoryKeeper(self._log, archive, self._chain_key)
         maker = SnapshotMaker(self._reader, snapshots, keeper, self._chain_key, lambda *_: None)
         scripts = self._scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
-        self._large = LargeUpdates(ops, self._log.shard, tries)
+        self._large = LargeUpdates("update", decode, ops, self._log.shard, tries)
+        self._orders = Orders("order", OrderQuestion.answer, ops, self._log.shard, tries)
         self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard, tries)
         self._yjs = YjsDecider(
-            self._chain_key, self._bridging, self._large, settings.transformer_document_units
+            self._chain_key, self._bridging, self._large, self._orders, settings.transformer_document_units
         )
         self._heads = HeadAnnouncer(self._nodes, self._log, time.monotonic)
         grace = Grace(settings.transformer_grace_seconds, settings.transformer_restart_grace_seconds)
@@ -174,6 +176,7 @@ class Transformer:
                 "aside": self._aside.step,
                 "bridging": self._bridging.step,
                 "large-updates": self._large.step,
+                "orders": self._orders.step,
                 "saved": saved.step,
                 "note": every(NOTE_SECONDS, self._note, stop),
             }

@@ -7,6 +7,7 @@ import pytest
 from coedit.client import connect
 from coedit.crdt.document import YjsDocument
 from coedit.errors import InvalidUpdateError
+from coedit.protocol.yjs.lib0 import write_uint
 from coedit.protocol.yjs.sync import write_update
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
 from tests.conftest import MakeSystem
@@ -112,6 +113,49 @@ async def test_whatever_neighbours_are_named_everybody_has_one_text(
             writer.known = decode_state_vector(eve.doc.get_state())
             await _say(eve, writer.update())
         await _all_have_one_text(system, "any", reader)
+
+
+async def test_order_of_a_large_document_is_told_beside_the_batches(
+    make_system: MakeSystem, seed: int
+) -> None:
+    """Who writes between what two wrote at one place at the same time is served, and who makes it up is refused."""
+    system, rng = make_system(settings=SOON), random.Random(seed)
+    async with (
+        YjsClient(system.url, "large", client=11) as ada,
+        YjsClient(system.url, "large", client=12) as bob,
+    ):
+        await ada.until_synced()
+        with ada.doc.transaction():
+            for _ in range(12_000):
+                ada.text.insert(rng.randrange(len(ada.text) + 1), "x")
+        await ada.edit(lambda _: None)
+        await bob.until_text(str(ada.text))
+        put_off = _put_off(system)
+        assert put_off == 1, "the large update, to be decoded"
+        here = decode_state_vector(ada.doc.get_state())
+        await ada.edit(lambda text: text.insert(3_000, "a"))
+        await bob.edit(lambda text: text.insert(3_000, "b"))
+        await ada.until(lambda: len(ada.text) == 12_002, "both letters")
+        await bob.until(lambda: len(bob.text) == 12_002, "both letters")
+        await ada.until_text(str(bob.text))
+        await ada.edit(lambda text: text.insert(3_001, "between"))
+        await bob.until_text(str(ada.text))
+        assert _put_off(system) == put_off + 1
+        async with YjsClient(system.url, "large") as eve:
+            await eve.until_synced()
+            made_up = (
+                bytes((1, 1, 7, 0, 0xC4, 11)) + write_uint(here[11] - 2) + b"\x0b" + write_uint(3) + b"\1z\0"
+            )
+            await eve.send(write_update(made_up))
+            assert await eve.until_closed() == 4422
+        assert _put_off(system) == put_off + 2
+        await _all_have_one_text(system, "large", bob)
+
+
+def _put_off(system: System) -> int:
+    lines = system.metrics("transformer-0").splitlines()
+    name = 'coedit_transformer_yjs_updates_total{outcome="put-off"}'
+    return next((int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(name)), 0)
 
 
 def _questions(client: YjsClient) -> int:

@@ -13,7 +13,7 @@ changes, so the answer is kept for all who write there later.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pycrdt import Doc
@@ -42,6 +42,51 @@ class _Gap(NamedTuple):
 
     left: Id | None
     right: Id | None
+
+
+class OrderQuestion(NamedTuple):
+    """What is to be found out about an update where it takes long; everything that it takes, to be asked anywhere."""
+
+    items: bytes
+    """The document, as one update."""
+    update: bytes
+    root: str
+    gaps: tuple[_Gap, ...]
+
+    def answer(self) -> "OrderAnswer":
+        """Return in which order items stand, which is so for ever.
+
+        Raises:
+            InvalidUpdateError: an item stands between two that nobody saw side by side.
+        """
+        gaps: Sequence[_Gap] = self.gaps
+        if len(gaps) > _SEVERAL_PLACES:
+            here = _Structs(decode_update(self.items), {})
+            gaps = [gap for gap in gaps if not here.are_beside(*gap)]
+        if not gaps:
+            return OrderAnswer(None, self.gaps)
+        try:
+            order = self._order()
+        except DamagedError as error:
+            raise InvalidUpdateError("its items come in no one order") from error
+        if not all(order.allows(*gap) for gap in gaps):
+            raise InvalidUpdateError("an item stands beside what has no place, or between no neighbours")
+        return OrderAnswer(order, self.gaps)
+
+    def _order(self) -> ItemOrder:
+        """Return all items in order: as they would be if the update were applied."""
+        doc: Doc[Any] = Doc()
+        with panics_caught("the order of the items cannot be told"):
+            apply_update(doc, shadow(self.items))
+            apply_update(doc, shadow(self.update))
+            return ItemOrder(items_in_order(doc.get_update(), self.root))
+
+
+class OrderAnswer(NamedTuple):
+    """That all items of an update stand where they may: the order, if it was needed, and between which they are put."""
+
+    order: ItemOrder | None
+    gaps: tuple[_Gap, ...]
 
 
 class Neighbours:
@@ -80,24 +125,27 @@ class Neighbours:
         Raises:
             InvalidUpdateError: there is one.
         """
+        question = self.question(data, update, known)
+        if question is not None:
+            self.told(question.answer())
+
+    def question(self, data: bytes, update: Update, known: Mapping[int, int]) -> OrderQuestion | None:
+        """Return what is to be asked before an update may be applied; None: nothing, as far as is quickly seen."""
         doubted, self._doubted = self._doubted, None
         if doubted is not None and doubted[0] is update:
             gaps = doubted[1]
         else:
             gaps = self._doubtful(update, known)
-        if len(gaps) > _SEVERAL_PLACES:
-            here = _Structs(decode_update(self._yjs.update()), {})
-            gaps = [gap for gap in gaps if not here.are_beside(*gap)]
-        else:
+        if len(gaps) <= _SEVERAL_PLACES:
             gaps = self._looked_up(gaps, known)
-        if gaps:
-            try:
-                order = self._order(data)
-            except DamagedError as error:
-                raise InvalidUpdateError("its items come in no one order") from error
-            if not all(order.allows(*gap) for gap in gaps):
-                raise InvalidUpdateError("an item stands beside what has no place, or between no neighbours")
-            self._keep(order, gaps)
+        return OrderQuestion(self._yjs.update(), data, self._root, tuple(gaps)) if gaps else None
+
+    def told(self, answer: OrderAnswer) -> None:
+        """Take note of an answer: it holds for all who write there from now on."""
+        if answer.order is not None:
+            self._kept, self._unasked = answer.order, 0
+        for gap in answer.gaps:
+            self._remember(gap)
 
     def note(self, update: Update, known: Mapping[int, int]) -> None:
         """Take note of an update that was applied where so much was ``known``."""
@@ -141,12 +189,6 @@ class Neighbours:
         self._remember(gap)
         return True
 
-    def _keep(self, order: ItemOrder, gaps: list[_Gap]) -> None:
-        """Keep an order, with the items of an update that is applied now, and that it allows these ``gaps``."""
-        self._kept, self._unasked = order, 0
-        for gap in gaps:
-            self._remember(gap)
-
     def _remember(self, gap: _Gap) -> None:
         self._allowed.pop(gap, None)
         self._allowed[gap] = None
@@ -179,14 +221,6 @@ class Neighbours:
         except DamagedError:
             return None  # its order is asked for in another way
         return found if found is not None and found.at == item else None
-
-    def _order(self, data: bytes) -> ItemOrder:
-        """Return all items in order: as they would be if the update were applied."""
-        doc: Doc[Any] = Doc()
-        with panics_caught("the order of the items cannot be told"):
-            apply_update(doc, shadow(self._yjs.update()))
-            apply_update(doc, shadow(data))
-            return ItemOrder(items_in_order(doc.get_update(), self._root))
 
 
 class _Structs:

@@ -1,8 +1,10 @@
 """Decides what Yjs clients submit, in its place among the submissions of OT clients."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from coedit.crdt.neighbours import OrderAnswer, OrderQuestion
 from coedit.crdt.whole_characters import Step
 from coedit.errors import CoeditError, DamagedError, NotTextError, TooCostlyError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
@@ -11,11 +13,12 @@ from coedit.ot.commit import Commit, Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.events import YjsHeld, YjsTaken
 from coedit.protocol.log_entry import ChainKey, with_update
-from coedit.protocol.yjs.update import Update
+from coedit.protocol.yjs.update import Update, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.deciding.bridging import Bridging
+from services.transformer.deciding.comes_again import ComesAgain
 from services.transformer.deciding.early_updates import Early, EarlyUpdates
-from services.transformer.deciding.large_updates import LargeUpdates
+from services.transformer.deciding.large_updates import LargeUpdates, is_large
 from services.transformer.deciding.outcome import Outcome
 from services.transformer.deciding.pace import HEAVY_WEIGHT, at_its_pace
 from services.transformer.documents.working import WorkingDocument
@@ -24,6 +27,8 @@ from services.transformer.metrics import CUT_CHARACTERS, YJS
 
 DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""
+Orders = ComesAgain[OrderQuestion, OrderAnswer]
+"""Finds out beside the batches in which order the items of large documents stand."""
 MENDER = ClientId("coedit-whole")
 """By whom characters that a Yjs client cut are put right, beside what that client did."""
 
@@ -35,6 +40,7 @@ class _Parts:
     chain_key: ChainKey
     bridging: Bridging
     large: LargeUpdates
+    orders: Orders
     early: EarlyUpdates
     max_units: int
 
@@ -42,8 +48,10 @@ class _Parts:
 class YjsDecider:
     """Decides updates one by one; ``max_units`` bounds a document."""
 
-    def __init__(self, chain_key: ChainKey, bridging: Bridging, large: LargeUpdates, max_units: int) -> None:
-        self._parts = _Parts(chain_key, bridging, large, EarlyUpdates(), max_units)
+    def __init__(
+        self, chain_key: ChainKey, bridging: Bridging, large: LargeUpdates, orders: Orders, max_units: int
+    ) -> None:
+        self._parts = _Parts(chain_key, bridging, large, orders, EarlyUpdates(), max_units)
 
     def is_put_off(self, document_id: DocumentId, working: WorkingDocument, submission: Submission) -> bool:
         """Return whether an OT client's submission waits until the document is ready for Yjs clients.
@@ -102,11 +110,26 @@ class _InDocument:
             return "put-off"
         if not submission.update:
             return self._taken(submission)
-        update = self.parts.large.decoded(self.document_id, submission)
+        told = self.parts.orders.answer(self.document_id, submission)
+        if told is not None and working.yjs is not None:
+            working.yjs.order_told(told)
+        update = self._decoded(submission)
         if update is None:
             return "put-off"
-        async with self.parts.large.deciding(self.document_id, submission):
-            return await self._decide_with(self._early(), Held(submission, at), update)
+        is_back = told is not None or is_large(submission)
+        large = self.parts.large
+        async with large.deciding(self.document_id, submission) if is_back else nullcontext():
+            return await self._decide_with(self._early(), Held(submission, at), update, may_ask=told is None)
+
+    def _decoded(self, submission: YjsSubmission) -> Update | None:
+        """Return what a submission's update holds; None if it is being decoded, and comes again."""
+        if not is_large(submission):
+            return decode_update(submission.update)
+        large = self.parts.large
+        update = large.answer(self.document_id, submission)
+        if update is None:
+            large.ask(self.document_id, submission, submission.update, len(submission.update))
+        return update
 
     def _early(self) -> list[Early]:
         """Return what waited for the document to begin and was not taken; let go of what was, once that is stored."""
@@ -115,13 +138,18 @@ class _InDocument:
             early.drop(self.document_id)
         return [] if working.took_early else early.of(self.document_id)
 
-    async def _decide_with(self, early: list[Early], arrived: Held, update: Update) -> str:
-        """Decide an update, and what waited; here on the loop, since what waits is shared, and threads are given up."""
+    async def _decide_with(self, early: list[Early], arrived: Held, update: Update, *, may_ask: bool) -> str:
+        """Decide an update, and what waited; here on the loop, since what waits is shared, and threads are given up.
+
+        ``may_ask``: where it takes long to see that its items are in order, that is found out beside, first.
+        """
         weight = arrived.submission.weight + sum(held.submission.weight for held, _ in early)
         if weight <= HEAVY_WEIGHT:
             weight += self._order_weight(arrived.submission, update)
         try:
-            became = await at_its_pace(self.working, weight, self._decided, arrived, update, early)
+            became = await at_its_pace(
+                self.working, weight, self._decided, arrived, update, early, may_ask=may_ask
+            )
         except TooCostlyError as error:
             self.parts.early.give_up(self.document_id)  # else the document could never begin
             raise SpoiledError(arrived.submission, error) from error
@@ -132,19 +160,28 @@ class _InDocument:
         if became is None:
             self.parts.early.keep(self.document_id, arrived, update)
             return self._held(arrived.submission)
+        if isinstance(became, OrderQuestion):
+            size_bytes = len(became.items) + len(became.update)
+            self.parts.orders.ask(self.document_id, arrived.submission, became, size_bytes)
+            return "put-off"
         return became
 
     def _order_weight(self, submission: YjsSubmission, update: Update) -> int:
         side = self.working.yjs
         return ORDER_FACTOR * len(submission.update) if side is None else side.order_weight(update)
 
-    def _decided(self, arrived: Held, update: Update, early: list[Early]) -> str | None:
-        """Return what became of an update; None: it rests on others, and the document has not begun."""
+    def _decided(
+        self, arrived: Held, update: Update, early: list[Early], *, may_ask: bool
+    ) -> str | OrderQuestion | None:
+        """Return what became of an update, or what is to be found out first.
+
+        None: it rests on others, and the document has not begun.
+        """
         working, submission = self.working, arrived.submission
         side = working.yjs or YjsSide.begin(self.document_id, submission, update, working.stored.incarnation)
         if side is None:
             return None
-        became = self._take(side, arrived, update)
+        became = self._take(side, arrived, update, may_ask=may_ask)
         if working.yjs is not None and not working.took_early:
             self._take_early(side, early)
         return became
@@ -172,19 +209,23 @@ class _InDocument:
         )
         self._append(commit, authority.document)
 
-    def _take(self, side: YjsSide, arrived: Held, update: Update) -> str:
+    def _take(
+        self, side: YjsSide, arrived: Held, update: Update, *, may_ask: bool = False
+    ) -> str | OrderQuestion:
         self.working.authority.check_weight(len(arrived.submission.update))
         side.check(arrived.submission, update, self.parts.max_units)
         if not side.is_ready(update):
             side.hold(arrived, update)
             return self._held(arrived.submission)
+        if may_ask and (question := side.order_question(arrived.submission, update)) is not None:
+            return question
         became = self._apply(side, arrived, update)
         for released, its_update in side.released():
             self._or_reject(self._apply, side, released, its_update)
         return became
 
     def _or_reject(
-        self, decide: Callable[[YjsSide, Held, Update], str], side: YjsSide, held: Held, update: Update
+        self, decide: Callable[[YjsSide, Held, Update], object], side: YjsSide, held: Held, update: Update
     ) -> None:
         """Decide what had waited; what is refused of it is refused to its own author."""
         try:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coedit.crdt.document import YjsDocument, yjs_client_id
-from coedit.crdt.neighbours import Neighbours
+from coedit.crdt.neighbours import Neighbours, OrderAnswer, OrderQuestion
 from coedit.crdt.whole_characters import Step, WholeCharacters
 from coedit.errors import (
     CoeditError,
@@ -29,6 +29,8 @@ MAX_HELD = 256
 MAX_HELD_BYTES = 4 * 1024 * 1024
 """What waits for others in one document, at most."""
 
+_SMALL_BYTES = 64 * 1024
+"""In which order the items of no larger document stand is told in some hundredths of a second."""
 ORDER_FACTOR = 10
 """To tell in which order the items of an update stand takes so many times what other updates of its size take."""
 
@@ -163,6 +165,20 @@ class YjsSide:
             held, _, update = ready
             self._held_bytes -= len(held.submission.update)
             yield held, update
+
+    def order_question(self, submission: YjsSubmission, update: Update) -> OrderQuestion | None:
+        """Return what is to be found out beside the batches before an update may be applied; None: nothing.
+
+        All that it rests on is there.
+        """
+        if self._neighbours is None or self.size_bytes <= _SMALL_BYTES:
+            return None
+        return self._neighbours.question(submission.update, update, self._known())
+
+    def order_told(self, answer: OrderAnswer) -> None:
+        """Take note of the answer to such a question."""
+        if self._neighbours is not None:
+            self._neighbours.told(answer)
 
     def order_weight(self, update: Update) -> int:
         """Return what it weighs to see whether the items of an update are in order: nothing, or the document."""

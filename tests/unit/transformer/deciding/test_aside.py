@@ -28,7 +28,7 @@ from services.transformer.deciding.aside import Aside
 from services.transformer.deciding.batch import BatchDecider
 from services.transformer.deciding.bridging import Bridging
 from services.transformer.deciding.large_updates import LargeUpdates
-from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.deciding.yjs import Orders, YjsDecider
 from services.transformer.documents.working import WorkingDocument, WorkingDocuments
 
 DOCUMENT = DocumentId("notes")
@@ -56,7 +56,9 @@ class World:
             cast("DocumentReader", self), cast("OpsStream", self), lambda _: Shard(0), cast("Tries", self)
         )
         key = ChainKey.derive(b"secret")
-        no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), 10_000_000)
+        no_yjs = YjsDecider(
+            key, cast("Bridging", None), cast("LargeUpdates", None), cast("Orders", None), 10_000_000
+        )
         self.decider = BatchDecider(cast("WorkingDocuments", self), key, self.aside, no_yjs)
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ from services.transformer.deciding.batch import BatchDecider
 from services.transformer.deciding.bridging import Bridging
 from services.transformer.deciding.large_updates import LargeUpdates
 from services.transformer.deciding.pace import HEAVY_WEIGHT
-from services.transformer.deciding.yjs import YjsDecider
+from services.transformer.deciding.yjs import Orders, YjsDecider
 from services.transformer.documents.working import WorkingDocument, WorkingDocuments
 
 DOCUMENT = DocumentId("notes")
@@ -59,7 +59,7 @@ class NothingAside:
 
 def _decider(documents: OneDocument, aside: NothingAside | None = None) -> BatchDecider:
     key = ChainKey.derive(b"secret")
-    no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), 6)
+    no_yjs = YjsDecider(key, cast("Bridging", None), cast("LargeUpdates", None), cast("Orders", None), 6)
     return BatchDecider(
         cast("WorkingDocuments", documents), key, cast("Aside", aside or NothingAside()), no_yjs
     )
