@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,7 @@ from coedit.store.keys import shard_of
 from tests.integration.raw_client import RawClient
 from tests.integration.yjs_client import YjsClient
 from tests.redis_acl import login, password
+from tests.redis_topologies import Cluster
 from tests.system import SECRET, System, until
 from tests.unit.commands.test_cli import COEDIT, run
 
@@ -175,6 +177,27 @@ def test_watching_says_it_again_and_again(closed: System, admin: str) -> None:
     assert all(role in printed for role in _ROLES)
     nobody = run("status", *watched, COEDIT_URL="http://127.0.0.1:1", COEDIT_TOKEN=admin)
     assert (nobody.returncode, nobody.stdout, nobody.stderr.count(b"coedit: ")) == (3, b"", 3)
+
+
+def test_cluster_is_told_of_master_by_master(tmp_path: Path) -> None:
+    """Notes lie on one master, shards on all, and each is asked by a user with few rights."""
+    cluster = Cluster(tmp_path, "redis7")
+    settings = {"COEDIT_DURABILITY": "replicated", "COEDIT_REPLICA_COUNT": "1"}
+    (tmp_path / "system").mkdir()
+    system = System(tmp_path / "system", redis_url=cluster.url, settings=settings, acl=True)
+    try:
+        cluster.start()
+        system.start()
+        report = until_status(system, "", 0, set())
+        addresses = {f"127.0.0.1:{master.port}" for master in cluster.masters()}
+        assert {master["address"] for master in report["redis"]} == addresses
+        assert {master["replicas"] for master in report["redis"]} == {1}
+        assert sorted(process["role"] for process in report["processes"]) == _ROLES
+        assert {shard["error"] for shard in report["shards"]} == {""}
+        assert cluster.refusals() == []
+    finally:
+        system.stop()
+        cluster.stop()
 
 
 def test_what_breaks_is_named_until_it_is_mended(
