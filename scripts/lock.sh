@@ -12,8 +12,8 @@ compile() {
         --universal --python-version 3.11 "$@"
 }
 .venv/bin/python -m pip install --quiet uv
-lock dev --extra build --extra client --extra dev --extra server
-lock server --extra build --extra client --extra server -c requirements/dev.txt
+lock dev --extra build --extra client --extra dev --extra otel --extra server
+lock server --extra build --extra client --extra otel --extra server -c requirements/dev.txt
 lock page --extra page
 lock seaweedfs --extra seaweedfs
 compile requirements/helm.in -o requirements/helm.txt
