@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,23 @@ async def test_message_that_meets_a_defect_ends_the_line_and_not_the_loop(tmp_pa
         await channels.subscribe("good", lambda _: None, lambda: again.append("good"))
         await nodes.of("bad").spublish("bad", "told")
         await eventually(lambda: sorted(again) == ["bad", "good"], "both are subscribed again")
+
+
+async def test_what_is_heard_is_no_part_of_the_request_that_subscribed_first(tmp_path: Path) -> None:
+    """The line, and the loop over it, outlive the request, and are everybody's."""
+    request = ContextVar("request", default="none")
+    heard: list[str] = []
+
+    async with _proxied(tmp_path) as (proxy, nodes), _running(nodes) as channels:
+        request.set("the first")
+        await channels.subscribe("one", lambda _: heard.append(request.get()), lambda: None)
+        await nodes.of("one").spublish("one", "told")
+        await eventually(lambda: len(heard) == 1, "it is told")
+        again: list[str] = []
+        await channels.subscribe("two", lambda _: None, lambda: again.append(request.get()))
+        proxy.cut()
+        await eventually(lambda: len(again) == 1, "it is subscribed again")
+        assert (heard, again) == (["none"], ["none"])
 
 
 @asynccontextmanager

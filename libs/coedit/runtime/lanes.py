@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from coedit.runtime.lifecycle import survive
@@ -26,8 +27,9 @@ class Lanes(Generic[K]):
         self._lanes: dict[K, asyncio.Task[None]] = {}
 
     def start(self, key: K, step: Step) -> None:
-        """Begin a loop; ``key`` has none."""
-        self._lanes[key] = self._tasks.create_task(survive(self._what, step, self._stop, self._on_error))
+        """Begin a loop; ``key`` has none. Whoever begins it, it goes on in a context of its own."""
+        repeating = survive(self._what, step, self._stop, self._on_error)
+        self._lanes[key] = self._tasks.create_task(repeating, context=Context())
 
     def end(self, key: K) -> None:
         """End a loop, wherever it is."""

@@ -7,6 +7,7 @@ itself costs; see ``docs/adr/0012-a-connection-of-our-own-for-the-hot-path.md``.
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextvars import Context
 from typing import Any
 
 import hiredis
@@ -23,7 +24,9 @@ async def greeted(redis: Redis) -> Any:
         RedisError, OSError: the server cannot be reached, or is not the one that is wanted.
     """
     connection: Any = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-    await connection.connect()
+    # What comes in over it is read in the context in which it was made: that of a request would stay as long, and all
+    # that is heard would be traced and logged as the request's.
+    await asyncio.get_running_loop().create_task(connection.connect(), context=Context())
     return connection
 
 
