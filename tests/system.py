@@ -172,11 +172,11 @@ class System:
                 aof.truncate(file.stat().st_size // 2)
         self.restart("redis")
 
-    def metrics(self, name: str) -> str:
-        """Return what a service counts, as Prometheus text."""
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self._health_ports[name]}/metrics", timeout=5
-        ) as answer:
+    def metrics(self, name: str, accept: str = "text/plain") -> str:
+        """Return what a service counts, as Prometheus text, or in the format that ``accept`` asks for."""
+        url = f"http://127.0.0.1:{self._health_ports[name]}/metrics"
+        request = urllib.request.Request(url, headers={"Accept": accept})
+        with urllib.request.urlopen(request, timeout=5) as answer:
             text: str = answer.read().decode()
             return text
 

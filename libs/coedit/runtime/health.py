@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
 from coedit.runtime.foreign_pages import is_loopback, why_foreign
 from coedit.runtime.serving import serve
@@ -44,8 +45,10 @@ def add_health_routes(app: web.Application, ready: Ready) -> None:
     app.router.add_get("/readyz", readyz)
 
 
-async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def _metrics(request: web.Request) -> web.Response:
+    """Answer in the format that is asked for; exemplars are told in that of OpenMetrics alone."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})
 
 
 def _refuse_pages(is_loopback_only: bool) -> Middleware:

@@ -67,3 +67,26 @@ async def test_a_listener_for_others_has_any_name() -> None:
         assert await _status(number, "/metrics", {"Sec-Fetch-Site": "cross-site"}) == 403
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_openmetrics"),
+    [
+        ("", False),
+        ("text/plain", False),
+        ("application/openmetrics-text; version=1.0.0", True),
+        (
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1",
+            True,
+        ),
+    ],
+)
+async def test_metrics_are_told_in_the_format_that_is_asked_for(
+    port: int, accept: str, *, is_openmetrics: bool
+) -> None:
+    url = f"http://127.0.0.1:{port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url, headers={"Accept": accept}) as answer:
+        body = await answer.text()
+    assert body.endswith("# EOF\n") is is_openmetrics
+    kind = "application/openmetrics-text" if is_openmetrics else "text/plain"
+    assert answer.headers["Content-Type"].startswith(kind)
