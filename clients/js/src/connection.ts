@@ -4,7 +4,7 @@ import type { DocumentSession } from "./document.js";
 import type { Effect } from "./effects.js";
 import type { Delta } from "./ot/index.js";
 import type { Introduction } from "./own_presence.js";
-import { type Caret, type Refusal, SUBPROTOCOL } from "./protocol/messages.js";
+import { type Caret, type ClientMessage, type Refusal, SUBPROTOCOL } from "./protocol/messages.js";
 import { inflateParts } from "./protocol/parts.js";
 import { type Credentials, Session } from "./session.js";
 import { Tokens } from "./tokens.js";
@@ -64,6 +64,11 @@ export interface ConnectionEvents {
 
 export class Connection {
   readonly session: Session;
+  /**
+   * Asked as a submission goes out: what it is a part of, as W3C Trace Context says, or null. An edit goes out at once,
+   * or when the one before it is acknowledged.
+   */
+  traceparent: (() => string | null) | null = null;
   private socket: Socket | null = null;
   private failures = 0;
   private welcomeAt: number | null = null;
@@ -213,7 +218,7 @@ export class Connection {
   private carryOutOne(effect: Effect): void {
     switch (effect.kind) {
       case "send":
-        if (this.session.state !== "disconnected") this.socket?.send(JSON.stringify(effect.message));
+        if (this.session.state !== "disconnected") this.socket?.send(JSON.stringify(this.traced(effect.message)));
         break;
       case "show":
         this.events.onShow(effect.document, effect.delta);
@@ -229,6 +234,12 @@ export class Connection {
         console.warn(`coedit: ${effect.reason}; connecting again`);
         this.interrupt();
     }
+  }
+
+  private traced(message: ClientMessage): ClientMessage {
+    if (message.type !== "submit" || this.traceparent === null || !this.session.takesTraces) return message;
+    const traceparent = this.traceparent();
+    return traceparent === null ? message : { ...message, traceparent };
   }
 
   private async inflate(socket: Socket, name: string, parts: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {

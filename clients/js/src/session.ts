@@ -31,6 +31,8 @@ export class Session {
   refusal: Refusal | null = null;
   /** As authenticated; known after the first welcome. */
   author: string | null = null;
+  /** Whether the server knows the field `traceparent`. */
+  takesTraces = false;
   readonly documents = new Map<string, DocumentSession>();
 
   private identity: Identity | null = null;
@@ -128,6 +130,7 @@ export class Session {
     this.state = "welcome";
     this.identity = { clientId: welcome.clientId, resumeToken: welcome.resumeToken };
     this.author = welcome.author;
+    this.takesTraces = welcome.traces;
     this.frameBytes = welcome.limits.frameBytes;
     this.resumeRefused = false;
     this.refusedTokens = 0;

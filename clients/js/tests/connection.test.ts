@@ -204,3 +204,18 @@ test("rights that are lowered are shown, and a document that is granted no more 
   sockets[0]!.receive(JSON.stringify({ ...JSON.parse(refusal), code: "forbidden", document: "notes" }));
   expect([document.state, document.refusal?.code, one.status.kind]).toEqual(["stopped", "forbidden", "online"]);
 });
+
+test.each([true, false])("an edit says what it is a part of, to a server that asked for it (%s)", (traces) => {
+  const context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  server.traces = traces;
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  one.edit(document, Delta.text("a"), null);
+  one.traceparent = () => context;
+  one.edit(document, Delta.text("b"), null);
+  one.traceparent = () => null;
+  one.edit(document, Delta.text("c"), null);
+  expect(server.traceparents).toEqual([undefined, traces ? context : undefined, undefined]);
+});

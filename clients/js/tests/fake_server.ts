@@ -23,6 +23,9 @@ export class FakeServer {
   epoch = 1;
   /** Whether it takes no writes, and says so. */
   damaged = false;
+  /** Whether it says that it goes on with traces, and what submissions said of theirs. */
+  traces = false;
+  readonly traceparents: (string | undefined)[] = [];
   private readonly open = new Map<string, (frame: Fields) => void>();
   private readonly connections = new Map<(frame: Fields) => void, string>();
   private clients = 0;
@@ -31,7 +34,10 @@ export class FakeServer {
   receive(message: ClientMessage, reply: (frame: Fields) => void): void {
     if (message.type === "hello") reply(this.welcome(message.client_id, reply));
     else if (message.type === "open") this.onOpen(message, reply);
-    else if (message.type === "submit") this.onSubmit(message, reply);
+    else if (message.type === "submit") {
+      this.traceparents.push(message.traceparent);
+      this.onSubmit(message, reply);
+    }
     else if (message.type === "close") this.leave(reply);
   }
 
@@ -66,7 +72,7 @@ export class FakeServer {
     const limits = { frame_bytes: 4_000_000, document_units: 1e7, open_documents: 9, presence_bytes: 1_024 };
     return {
       type: "welcome", client_id: clientId, resume_token: `token-${clientId}`, author: "ada", durability: "fsync",
-      server: "fake", token_seconds: this.tokenSeconds, limits,
+      server: "fake", token_seconds: this.tokenSeconds, limits, ...(this.traces ? { traces: true } : {}),
     };
   }
 

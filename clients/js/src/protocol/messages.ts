@@ -35,6 +35,8 @@ export interface Welcome extends Identity {
   readonly server: string;
   /** How long the token holds; null: for ever. */
   readonly tokenSeconds: number | null;
+  /** Whether it goes on with traces of clients. */
+  readonly traces: boolean;
   readonly limits: Limits;
 }
 
@@ -188,6 +190,8 @@ export interface SubmitMessage {
   readonly base_revision: number;
   readonly delta: readonly Op[];
   readonly caret?: Caret;
+  /** What the edit is a part of, as W3C Trace Context says. */
+  readonly traceparent?: string;
 }
 
 /** Commits in a row that are given back; `before` is the mac of the revision below the first. */

@@ -65,6 +65,7 @@ function readWelcome(fields: Fields): Welcome {
     durability: fields.text("durability"),
     server: fields.text("server"),
     tokenSeconds: readSeconds(fields),
+    traces: fields.raw("traces") === true,
     limits: { frameBytes: limits.count("frame_bytes"), documentUnits: limits.count("document_units") },
   };
 }
