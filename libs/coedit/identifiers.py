@@ -1,10 +1,10 @@
 """The names that travel through every layer, and the rules that make a string one of them."""
 
 import re
-from typing import NewType
+from typing import Any, NewType
 from urllib.parse import quote, unquote_to_bytes
 
-from coedit.errors import InvalidIdentifierError
+from coedit.errors import InvalidIdentifierError, ProtocolError
 
 DocumentId = NewType("DocumentId", str)
 """1 to 255 bytes of UTF-8 without control characters and without lone surrogates."""
@@ -33,6 +33,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
 def document_id(text: str) -> DocumentId:
@@ -85,6 +86,26 @@ def document_id_from_url(escaped: str) -> DocumentId:
         return document_id(unquote_to_bytes(escaped).decode("utf-8"))
     except UnicodeError as error:
         raise InvalidIdentifierError("the document id in the URL is not UTF-8") from error
+
+
+def checked_traceparent(value: str) -> str:
+    """Return ``value``, if it names a trace, and the span of it that is the parent of what follows: 55 characters.
+
+    Only what is sampled carries one, so whoever meets one knows that it is to be traced.
+
+    Raises:
+        ProtocolError: it is no such name, or not of version 00.
+
+    Source: W3C Trace Context, 3.2.
+    """
+    if not _TRACEPARENT.fullmatch(value):
+        raise ProtocolError("traceparent: 00-TRACE-SPAN-FLAGS, of 32, 16 and 2 lower-case hexadecimal digits")
+    return value
+
+
+def known_traceparent(value: Any) -> str:
+    """Return the traceparent that came with an entry or an event; of what is none, nothing: it is traced no further."""
+    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else ""
 
 
 def escape(name: str) -> str:

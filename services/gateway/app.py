@@ -19,6 +19,7 @@ from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import every, survive
 from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.runtime.serving import serve
+from coedit.runtime.tracing.active import TRACES
 from coedit.store.deployment.deployment import Deployment
 from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.deployment.status import Survey
@@ -209,9 +210,10 @@ class Gateway:
         logger.info("gateway stopped", extra={"event": "stopped"})
 
     def _application(self) -> web.Application:
-        app = web.Application(
-            middlewares=[refuse_other_pages(self._access)] if self._settings.gateway_open else []
-        )
+        middlewares = [] if TRACES.tracer is None else [TRACES.tracer.requests]
+        if self._settings.gateway_open:
+            middlewares.append(refuse_other_pages(self._access))
+        app = web.Application(middlewares=middlewares)
         add_health_routes(app, self._ready)
         app.router.add_get("/v1/ws", self._serve_socket)
         DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from coedit.errors import DamagedError, TooCostlyError, UnavailableError
 from coedit.identifiers import DocumentId
+from coedit.runtime.tracing.active import step, timed, traced
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.make_snapshot import SnapshotMaker
 from coedit.store.documents.pauses import Pauses
@@ -49,7 +50,7 @@ class Worker:
         """Store a snapshot, trim the log, settle the document; an error is logged, counted and kept here."""
 
         async def deal_with() -> None:
-            with SECONDS.time():
+            with traced("snapshot", document_id), timed(SECONDS):
                 await self._deal_with(document_id)
                 await self._lift(document_id)
 
@@ -77,8 +78,11 @@ class Worker:
                 "the position in Redis is gone, and the document is on the list of changes", "position"
             )
         if position is not None and position.snapshot < position.head:
-            snapshot = await self._maker.fold(document_id, position)
-            if await self._scripts.note(snapshot, position.epoch) == "stale":
+            with step("fold"):
+                snapshot = await self._maker.fold(document_id, position)
+            with step("note"):
+                noted = await self._scripts.note(snapshot, position.epoch)
+            if noted == "stale":
                 # Redis lost something, or another epoch began: the owner sees to that.
                 raise UnavailableError("the document was put elsewhere while it was folded")
             await self._maker.prune(snapshot, self._keep)
@@ -86,7 +90,8 @@ class Worker:
                 await self._trimmer.merge(document_id)
             position = await self._log.position(document_id)
         if position is not None:
-            await self._trimmer.trim(document_id, position)
+            with step("trim"):
+                await self._trimmer.trim(document_id, position)
         # Last of all, so that whoever dies before has left the document on the list.
         await self._scripts.settle(document_id)
 

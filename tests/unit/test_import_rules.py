@@ -164,3 +164,16 @@ def _is_impure(name: str) -> bool:
 def _layer(path: Path) -> str:
     part = path.relative_to(ROOT / "libs/coedit").parts[0]
     return part.removesuffix(".py") if part != "__init__.py" else ""
+
+
+def test_opentelemetry_is_imported_in_two_places() -> None:
+    """By the servers in one room, entered if traces are wanted, and by clients that say that they want them."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("libs", "services")
+        for path in (ROOT / folder).rglob("*.py")
+        if any(name.startswith("opentelemetry") for name in names_in(path))
+    }
+    room = "libs/coedit/runtime/tracing/"
+    assert {name for name in found if not name.startswith(room)} == {"libs/coedit/client/traces.py"}
+    assert f"{room}active.py" not in found

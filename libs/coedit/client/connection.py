@@ -17,6 +17,7 @@ from coedit.client.formats import DocumentFormats
 from coedit.client.history import DocumentHistory
 from coedit.client.inbox import Inbox
 from coedit.client.tokens import Tokens, TokenSource
+from coedit.client.traces import current_traceparent
 from coedit.errors import CoeditError, UnauthorizedError, UnavailableError
 from coedit.identifiers import DocumentId, document_id
 from coedit.ot.past.undo import MAX_STEPS, UndoHistory
@@ -55,12 +56,16 @@ class Session:
         author: str | None,
         codec: Codec,
         patience_seconds: float | None = None,
+        traces: bool = False,
     ) -> None:
         self._url = _socket_url(url)
         self._patience_seconds = patience_seconds
         self._trouble = ""
         """Why the connection was lost the last time."""
         self._codec = codec
+        self._traces = traces
+        self._takes_traces = False
+        """Whether the server makes spans of edits."""
         self._hello: Message = {"type": "hello"}
         self._hello |= {"author": author} if author else {}
         self._tokens = Tokens(token)
@@ -98,7 +103,8 @@ class Session:
         key = document_id(name)
         document = self._documents.get(key)
         if document is None:
-            document = Document(ClientDocument(key, history=UndoHistory(undo_steps)), self._send_all)
+            state = ClientDocument(key, history=UndoHistory(undo_steps))
+            document = Document(state, self._send_all, current_traceparent if self._traces else None)
             document.name, document.colour = display_name, colour
             self._documents[key] = document
             if self.is_connected:
@@ -112,15 +118,13 @@ class Session:
         Raises:
             InvalidIdentifierError: no document can have this name.
         """
-        return DocumentHistory(
-            _http_url(self._url), name, self._tokens.current or None, self._hello.get("author")
-        )
+        token, author = self._tokens.current or None, self._hello.get("author")
+        return DocumentHistory(_http_url(self._url), name, token, author, traces=self._traces)
 
     def formats(self, name: str) -> DocumentFormats:
         """Return what exports and imports a document, which need not be open; raises as `history` does."""
-        return DocumentFormats(
-            _http_url(self._url), name, self._tokens.current or None, self._hello.get("author")
-        )
+        token, author = self._tokens.current or None, self._hello.get("author")
+        return DocumentFormats(_http_url(self._url), name, token, author, traces=self._traces)
 
     async def close(self) -> None:
         """End the session; what is not saved is lost, so `Document.settle` first."""
@@ -231,6 +235,7 @@ class Session:
         self._hello |= {"client_id": message["client_id"], "resume_token": message["resume_token"]}
         self.author, self.durability = message["author"], message["durability"]
         self._renew_after(message.get("token_seconds"))
+        self._takes_traces = message.get("traces", False) is True
         self._welcomed.set()
         for document in self._documents.values():
             self._send(document.state.open_message())
@@ -261,8 +266,16 @@ class Session:
     def _send(self, message: Message) -> None:
         if message["type"] == "submit":
             self._sent_at[message["document"]] = time.monotonic()
+            message = self._with_trace(message)
         if self.is_connected:
             self._outgoing.put_nowait(message)
+
+    def _with_trace(self, submit: Message) -> Message:
+        """Return a submission with what it is a part of, for a server that knows the field."""
+        if not self._traces or not self.is_connected:
+            return submit
+        traceparent = self._documents[submit["document"]].take_traceparent()
+        return submit | {"traceparent": traceparent} if traceparent and self._takes_traces else submit
 
     async def _write_outgoing(self) -> None:
         while True:
@@ -307,6 +320,7 @@ async def connect(
     author: str | None = None,
     codec: Codec = Codec.MSGPACK,
     patience_seconds: float | None = None,
+    traces: bool = False,
 ) -> AsyncIterator[Session]:
     """Connect to the gateway at ``url`` (``http://host:port`` or ``ws://…``) and yield the session.
 
@@ -314,14 +328,15 @@ async def connect(
     refusal, so that nobody is thrown out by the clock.
 
     A gateway that cannot be reached is tried again, with growing pauses, for as long as the session lives; before the
-    first connection for ``patience_seconds``, or without end.
+    first connection for ``patience_seconds``, or without end. With ``traces`` the server goes on with those of the
+    program: each edit and call is a part of OpenTelemetry's span in which it is made.
 
     Raises:
         ConnectionRefusedByServerError: the server refuses this client for good.
         UnreachableError: there was no first connection in time.
     """
     async with Session(
-        url, token=token, author=author, codec=codec, patience_seconds=patience_seconds
+        url, token=token, author=author, codec=codec, patience_seconds=patience_seconds, traces=traces
     ) as session:
         yield session
 

@@ -25,12 +25,17 @@ class Document:
     connection is away edits are kept and sent later.
     """
 
-    def __init__(self, state: ClientDocument, send: Send) -> None:
+    def __init__(
+        self, state: ClientDocument, send: Send, traceparent: Callable[[], str] | None = None
+    ) -> None:
         self.state = state
         """The protocol's view of the document; to be read only."""
         self.name = ""
         self.colour = ""
         self._send = send
+        self._current_traceparent = traceparent
+        self._traceparent = ""
+        """Of the newest edit that is traced and was not sent yet."""
         self._progress = asyncio.Condition()
         self._changes: set[Listener[Change]] = set()
         self._events: set[Listener[Event]] = set()
@@ -147,8 +152,15 @@ class Document:
         await self._submit(sequence, messages)
         return delta
 
+    def take_traceparent(self) -> str:
+        """Return what the submission that is sent now is a part of, once; the connection calls this."""
+        traceparent, self._traceparent = self._traceparent, ""
+        return traceparent
+
     async def _submit(self, sequence: int, messages: Sequence[Message]) -> None:
         """Send what an edit came to; ``sequence`` was the newest submission's before it."""
+        if self._current_traceparent is not None:
+            self._traceparent = self._current_traceparent() or self._traceparent
         self._note_submission(sequence)
         self._send(messages)
         # Let the connection's tasks run: a program that edits in a loop must not starve them.

@@ -12,6 +12,7 @@ from yarl import URL
 from coedit.client.events import DocumentError
 from coedit.client.history import PastEdit
 from coedit.client.rest import refusal_of
+from coedit.client.traces import tracing_configs
 from coedit.errors import UnavailableError
 from coedit.identifiers import Revision, document_id, escape
 
@@ -27,11 +28,20 @@ class DocumentFormats:
     Every method raises `DocumentError` where the server refuses, `UnavailableError` where it cannot be reached.
     """
 
-    def __init__(self, url: str, name: str, token: str | None = None, author: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        token: str | None = None,
+        author: str | None = None,
+        *,
+        traces: bool = False,
+    ) -> None:
         self._url = url.rstrip("/")
         self._document = escape(document_id(name))
         self._token = token
         self._author = author
+        self._tracing = tracing_configs(traces=traces)
 
     async def export_as(self, form: str, moment: str | int = "head") -> bytes:
         """Return the document at a moment, as a file of this format."""
@@ -65,7 +75,7 @@ class DocumentFormats:
         timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
+                aiohttp.ClientSession(timeout=timeout, trace_configs=self._tracing) as http,
                 http.request(method, address.with_query(query), data=body, headers=headers) as answer,
             ):
                 if answer.status != 200:

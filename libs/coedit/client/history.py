@@ -11,6 +11,7 @@ from yarl import URL
 
 from coedit.client.events import DocumentError
 from coedit.client.rest import refusal_of
+from coedit.client.traces import tracing_configs
 from coedit.errors import UnavailableError
 from coedit.identifiers import AuthorId, Revision, VersionName, document_id, escape
 from coedit.ot.delta import Delta
@@ -61,11 +62,20 @@ class DocumentHistory:
     Every method raises `DocumentError` where the server refuses, `UnavailableError` where it cannot be reached.
     """
 
-    def __init__(self, url: str, name: str, token: str | None = None, author: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        token: str | None = None,
+        author: str | None = None,
+        *,
+        traces: bool = False,
+    ) -> None:
         self._url = url.rstrip("/")
         self._document = escape(document_id(name))
         self._token = token
         self._author = author
+        self._tracing = tracing_configs(traces=traces)
         self.unchecked = 0
         """Of how many revisions, behind any one answer, the server could not check that it sealed them."""
 
@@ -164,7 +174,7 @@ class DocumentHistory:
         sent = None if body is None else orjson.dumps(body)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
+                aiohttp.ClientSession(timeout=timeout, trace_configs=self._tracing) as http,
                 http.request(method, address.with_query(query), data=sent, headers=headers) as answer,
             ):
                 if answer.status not in (200, 201):

@@ -1,6 +1,6 @@
 """What a client sends and what becomes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
@@ -40,6 +40,8 @@ class Submission:
     base_revision: Revision
     delta: Delta
     caret: Caret | None = None
+    traceparent: str = field(default="", compare=False)
+    """What its trace goes on from; most edits have none."""
 
     @property
     def weight(self) -> int:

@@ -118,6 +118,16 @@ class PresenceChanged:
     left: tuple[ClientId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Of edits that the next message may bring, those that are traced: client, its sequence, and the context.
+
+    In a message of its own: a gateway that does not know of traces passes over it, and over nothing else.
+    """
+
+    edits: tuple[tuple[ClientId, ClientSequence, str], ...]
+
+
 Event = (
     Committed
     | Rejected
@@ -131,6 +141,7 @@ Event = (
     | DamageRepaired
     | SnapshotStored
     | PresenceChanged
+    | Traced
 )
 
 _NAMES: dict[type[Event], str] = {
@@ -146,6 +157,7 @@ _NAMES: dict[type[Event], str] = {
     DamageRepaired: "repaired",
     SnapshotStored: "snapshot",
     PresenceChanged: "presence",
+    Traced: "traced",
 }
 _TYPES: dict[str, type[Event]] = {name: event for event, name in _NAMES.items()}
 

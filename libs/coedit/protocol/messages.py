@@ -26,6 +26,7 @@ from coedit.identifiers import (
     DocumentId,
     Revision,
     author_id,
+    checked_traceparent,
     client_id,
     document_id,
 )
@@ -137,6 +138,7 @@ class Submit(_Message):
     base_revision: Count
     delta: Annotated[InstanceOf[Delta], BeforeValidator(Delta.from_json)]
     caret: OptionalCaret = None
+    traceparent: Annotated[str, AfterValidator(checked_traceparent)] | None = None
 
 
 class OfferedCommit(_Message):

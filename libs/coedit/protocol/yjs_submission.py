@@ -1,6 +1,6 @@
 """What a Yjs client submits, as it goes from gateway to transformer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence
 
@@ -20,6 +20,8 @@ class YjsSubmission:
     root: str
     """The shared text that is the document, as the client wants it."""
     update: bytes
+    traceparent: str = field(default="", compare=False)
+    """What its trace goes on from; most edits have none."""
 
     @property
     def weight(self) -> int:

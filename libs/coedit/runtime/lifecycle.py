@@ -17,6 +17,7 @@ from coedit.runtime.loop_watch import watch_loop
 from coedit.runtime.process_metrics import describe_process
 from coedit.runtime.request_logs import MalformedRequests
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
+from coedit.runtime.tracing.begin import begin_traces
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +41,16 @@ def run_service(name: str, settings_type: type[S], build: Callable[[S], Service]
         settings = settings_type()
         configure_logs(name, settings.log_level, MalformedRequests(Sparse(_LOG_SECONDS, time.monotonic)))
         describe_process(name)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            service = build(settings)
-            # What is there now stays: to look through it for garbage would hold everybody up for some 50 ms each time.
-            gc.freeze()
-            runner.run(_run(service, settings.stall_seconds))
+        end_traces = begin_traces(name, names_documents=settings.trace_documents)
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                service = build(settings)
+                # What is there now stays: to look through it for garbage would hold everybody up for some 50 ms each
+                # time.
+                gc.freeze()
+                runner.run(_run(service, settings.stall_seconds))
+        finally:
+            end_traces()
     except (SettingsError, ValidationError, CoeditError, OSError) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - logs may not be configured yet
         sys.exit(1)

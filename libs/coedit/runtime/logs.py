@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import orjson
 
 from coedit.runtime.said import PerSecond, bounded, named, safe_fact, traced
+from coedit.runtime.tracing.active import trace_id
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -22,6 +23,8 @@ _MOST_TRACEBACKS = 5
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a record: at, level, service, logger, message, and whatever came as ``extra``.
+
+    Of what is traced, ``trace_id`` as well.
 
     Nothing in it is long, or looks like a token (see `coedit.runtime.said`); of tracebacks there are a few a second.
     """
@@ -41,6 +44,8 @@ class JsonFormatter(logging.Formatter):
             "message": _message(record),
         }
         line |= {name: safe_fact(fact) for name, fact in vars(record).items() if name not in _STANDARD}
+        if current := trace_id():
+            line["trace_id"] = current
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line["exception"] = traced(error) if self._tracebacks.passes() else named(error)

@@ -63,6 +63,8 @@ class SharedSettings(BaseSettings):
     """Fixed for a deployment's whole life."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Logs are JSON lines on standard error."""
+    trace_documents: bool = False
+    """Whether traces may say which document they are about; where they go is set by the standard ``OTEL_…``."""
     stall_seconds: float = Field(default=60.0, ge=0)
     """A process whose event loop stands still for so long ends itself, to be started again; 0: it never does."""
     health_host: str = "127.0.0.1"

@@ -18,15 +18,18 @@ from coedit.protocol.events import (
     Rejected,
     Repeated,
     SnapshotStored,
+    Traced,
     YjsHeld,
     YjsTaken,
     decode_events,
 )
 from coedit.protocol.messages import commit_message, lost_message
+from coedit.runtime.tracing.active import TRACES
 from services.gateway.documents.frames import SharedFrame
 from services.gateway.documents.recent import Logged, RecentCommits
 from services.gateway.documents.subscription import Subscription
 from services.gateway.metrics import DELIVERED, GAPS, LOOP_ERRORS
+from services.gateway.traces import fanning_out
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,10 @@ class Place(NamedTuple):
 
 class Follower(Protocol):
     """Somebody beside the subscriptions who goes along with the document; sees to its own errors."""
+
+    @property
+    def receiver_count(self) -> int:
+        """How many clients are told by it."""
 
     def committed(self, commits: list[Logged]) -> None:
         """Take note of commits, in order and without a gap."""
@@ -100,6 +107,8 @@ class Feed:
         self._recent = RecentCommits()
         self._told_of = 0
         """When Redis took the oldest of the commits that were told since this was set to 0."""
+        self._traced: Traced | None = None
+        """Which of the edits that come next are traced."""
 
     @property
     def is_started(self) -> bool:
@@ -197,7 +206,11 @@ class Feed:
     def _on_event(self, event: Event) -> None:
         match event:
             case Committed(entries):
-                self._on_commits([Logged.read(entry) for entry in entries])
+                commits = [Logged.read(entry) for entry in entries]
+                if self._traced is None:
+                    self._on_commits(commits)
+                else:
+                    self._on_traced(commits, self._traced)
             case YjsTaken() | YjsHeld():
                 self._tell_follower(event)
             case Rejected():
@@ -227,6 +240,8 @@ class Feed:
                 self._on_damage(what)
             case DamageRepaired():
                 self._on_damage("")
+            case Traced():
+                self._traced = event if TRACES.tracer is not None else None
             case SnapshotStored(revision):
                 self.stored_up_to(revision)
                 self.broadcast({"type": "snapshot", "document": self.document_id, "revision": revision})
@@ -255,6 +270,13 @@ class Feed:
             self._miss()
         else:
             self.take(commits)
+
+    def _on_traced(self, commits: list[Logged], traced: Traced) -> None:
+        self._traced = None
+        named = [(commit.fields["client_id"], commit.fields["client_sequence"]) for commit in commits]
+        receivers = len(self.subscriptions) + (self.follower.receiver_count if self.follower else 0)
+        with fanning_out(traced, named, self.document_id, receivers):
+            self._on_commits(commits)
 
     def _on_bridge(self, commits: list[dict[str, Any]]) -> None:
         """A new document that OT clients have open, empty, may turn out to be none for them."""

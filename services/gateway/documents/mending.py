@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from coedit.errors import CoeditError, DamagedError, DivergedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import Revision
+from coedit.runtime.tracing.active import traced
 from coedit.store.redis.connection import TROUBLE
 from services.gateway.documents.feed import Feed, Place
 from services.gateway.documents.heal import Healer
@@ -140,7 +141,8 @@ class Mending:
             return place
         self.is_behind = True
         try:
-            return await self._healer.heal(self._feed, self._stored.place)
+            with traced("heal", self._feed.document_id):
+                return await self._healer.heal(self._feed, self._stored.place)
         finally:
             self.is_behind = False
 

@@ -14,8 +14,10 @@ from coedit.protocol.codec import Codec
 from coedit.protocol.events import Rejected, Repeated
 from coedit.protocol.grants import Right
 from coedit.protocol.messages import ack_message, commit_message, refusal
+from coedit.runtime.tracing.active import observe
 from services.gateway.documents.frames import SharedFrame
 from services.gateway.metrics import DELIVERED, ERRORS, PRESENCE_SECONDS, RECEIPT_TO_ACK_SECONDS
+from services.gateway.traces import EditTrace
 
 _ANNOUNCED_SECONDS = 10.0
 """What is not announced in so long was taken back, or lost on its way."""
@@ -72,6 +74,7 @@ class Subscription:
         "revision",
         "said_at",
         "submitted_at",
+        "trace",
     )
 
     def __init__(
@@ -102,6 +105,8 @@ class Subscription:
         """When it came, by `time.perf_counter`."""
         self.said_at = 0.0
         """When its client said something of itself that is not announced yet, by the same clock; 0: all is."""
+        self.trace: EditTrace | None = None
+        """Of the submission that was forwarded last, if it is traced and has no answer yet."""
         self.rejected = False
         """A submission was definitely rejected: this client id has no more say in this document."""
 
@@ -134,7 +139,7 @@ class Subscription:
                 others = []
                 self.acked = max(self.acked, commit["client_sequence"])
                 self._acked(commit["client_sequence"])
-                self.outlet.send(ack_message(self.document_id, commit, self.durability))
+                self._answer(ack_message(self.document_id, commit, self.durability))
             else:
                 if others and others[0]["epoch"] != commit["epoch"]:
                     self._send_others(others)
@@ -151,13 +156,13 @@ class Subscription:
         self.rejected = self.rejected or event.definite
         ERRORS.labels(event.code).inc()
         answer = refusal(event.code, event.message, event.definite, event.retryable)
-        self.outlet.send(answer | {"document": self.document_id, "client_sequence": event.client_sequence})
+        self._answer(answer | {"document": self.document_id, "client_sequence": event.client_sequence})
 
     def repeat(self, event: Repeated, commit: dict[str, Any] | None) -> None:
         """Tell of a submission that was committed before; one not yet delivered gets its ack in order."""
         if event.revision <= self.revision and commit is not None:
             self._acked(event.client_sequence)
-            self.outlet.send(ack_message(self.document_id, commit, self.durability) | {"repeat": True})
+            self._answer(ack_message(self.document_id, commit, self.durability) | {"repeat": True})
 
     def fall_behind(self) -> None:
         """Leave the live stream until caught up."""
@@ -185,7 +190,18 @@ class Subscription:
     def _acked(self, sequence: int) -> None:
         if sequence == self.in_flight:
             self.in_flight = None
-            RECEIPT_TO_ACK_SECONDS.observe(perf_counter() - self.submitted_at)
+            trace = "" if self.trace is None else self.trace.trace_id
+            observe(RECEIPT_TO_ACK_SECONDS, perf_counter() - self.submitted_at, trace)
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        """Send what became of a submission."""
+        trace = self.trace
+        if trace is None or trace.sequence != message["client_sequence"]:
+            self.outlet.send(message)
+            return
+        self.trace = None
+        with trace.answering(message.get("code", "")):
+            self.outlet.send(message)
 
     def _send_others(self, commits: list[dict[str, Any]]) -> None:
         if commits:

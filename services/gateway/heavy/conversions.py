@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
 from typing import Any
 
 import msgpack
@@ -15,6 +14,7 @@ from coedit.formats import FORMATS, export_document, import_document
 from coedit.identifiers import AuthorId
 from coedit.ot.delta import Delta
 from coedit.runtime.container_memory import container_bytes
+from coedit.runtime.tracing.active import step, timed
 from services.gateway.heavy.places import Places
 from services.gateway.metrics import CONVERSION_SECONDS
 
@@ -101,8 +101,5 @@ class Conversions:
     @asynccontextmanager
     async def _converting(self, what: str, form: str, author: AuthorId) -> AsyncIterator[None]:
         async with self._places.taken(author):
-            started = perf_counter()
-            try:
+            with step("convert", {"coedit.format": form}), timed(CONVERSION_SECONDS.labels(what, form)):
                 yield
-            finally:
-                CONVERSION_SECONDS.labels(what, form).observe(perf_counter() - started)

@@ -9,6 +9,7 @@ from coedit.identifiers import ClientId
 from coedit.ot.wire import MAX_OPS, MAX_VALUES
 from coedit.protocol.messages import Hello, Open
 from coedit.protocol.tokens import Identity, make_resume_token
+from coedit.runtime.tracing.active import TRACES
 from services.gateway.access.access import Access
 from services.gateway.ot.connection import Connection
 from services.gateway.settings import GatewaySettings
@@ -88,7 +89,7 @@ class Clients:
                 "open_documents": settings.gateway_open_documents,
                 "presence_bytes": settings.gateway_presence_bytes,
             },
-        }
+        } | ({} if TRACES.tracer is None else {"traces": True})
 
 
 def _new_client_id() -> ClientId:

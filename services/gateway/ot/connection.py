@@ -25,6 +25,7 @@ from services.gateway.ot.catchup import CatchUp, Source
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.server_socket import ServerSocket
 from services.gateway.sockets.wire import Wire
+from services.gateway.traces import now_ns
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Connection(Wire):
         "is_resumed",
         "opens",
         "recalled",
+        "received_ns",
         "session",
         "subscriptions",
     )
@@ -100,6 +102,8 @@ class Connection(Wire):
         """What of each document the client was asked for."""
         self.given: frozenset[tuple[DocumentId, str]] = frozenset()
         """The macs of documents' histories that the client gave something to go on from."""
+        self.received_ns = 0
+        """When the message came that is being answered, since 1970; 0: nothing is traced."""
         self._settings = settings
         self._desk: Desk | None = None
         self._catch_up: CatchUp | None = None
@@ -224,6 +228,7 @@ class Connection(Wire):
         return True
 
     async def _answer(self, desk: Desk, payload: bytes | str) -> None:
+        self.received_ns = now_ns()
         try:
             message = await self._parsed(payload)
             _received(message.type).inc()

@@ -10,6 +10,7 @@ from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.grants import right_in
 from coedit.protocol.messages import Open
 from coedit.runtime.said import named
+from coedit.runtime.tracing.active import observe
 from services.gateway.access.access import Access
 from services.gateway.documents.answers import as_answer
 from services.gateway.documents.hub import Hub
@@ -101,7 +102,7 @@ class Opening:
         connection.session.opened(document_id)
         connection.send(answer)
         document.join(subscription, answer["revision"])
-        OPEN_SECONDS.observe(time.perf_counter() - started)
+        observe(OPEN_SECONDS, time.perf_counter() - started)
 
     async def _join(
         self, connection: Connection, document: OpenDocument, message: Open

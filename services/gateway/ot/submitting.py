@@ -16,10 +16,12 @@ from coedit.errors import (
 from coedit.identifiers import ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Submission
 from coedit.protocol.messages import Submit
+from coedit.runtime.tracing.active import UNTRACED
 from services.gateway.documents.open_document import OpenDocument
 from services.gateway.documents.subscription import Subscription
 from services.gateway.ot.connection import Connection
 from services.gateway.redis.submit import Submitter
+from services.gateway.traces import OT_DOOR, EditTrace, received
 
 _LOOK_AGAIN_SECONDS = 0.005
 
@@ -47,6 +49,23 @@ class Submitting:
         """Forward a submission, or tell its client why not."""
         if self._is_draining:
             return
+        if not connection.received_ns:
+            self._forward(connection, message, None)
+            return
+        trace = received(
+            DocumentId(message.document),
+            message.client_sequence,
+            OT_DOOR,
+            connection.received_ns,
+            message.traceparent,
+        )
+        if trace is None:
+            self._forward(connection, message, None)
+            return
+        with trace.receiving():
+            self._forward(connection, message, trace)
+
+    def _forward(self, connection: Connection, message: Submit, trace: EditTrace | None) -> None:
         document_id = DocumentId(message.document)
         subscription = connection.subscriptions[document_id]
         document = self._documents[subscription]
@@ -54,7 +73,8 @@ class Submitting:
 
         def on_error(error: CoeditError) -> None:
             subscription.answered(sequence)
-            connection.send_error(error, document_id, sequence)
+            with UNTRACED if trace is None else trace.answering(error.code):
+                connection.send_error(error, document_id, sequence)
 
         try:
             _check(subscription, message)
@@ -66,7 +86,8 @@ class Submitting:
             if document.is_behind:
                 raise UnavailableError("the document is being restored; send again in a while")
             submission = _submission(connection, subscription, message)
-            self._submitter.submit(document_id, submission, on_error)
+            self._submitter.submit(document_id, submission, on_error, trace)
+            subscription.trace = trace
             # What was acked before it came again, as where the two crossed on the way, is not waited for.
             if sequence <= subscription.acked:
                 subscription.in_flight = None

@@ -2,20 +2,27 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from coedit.errors import CoeditError, OverloadedError
 from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.ot.commit import Submission
 from coedit.protocol.yjs_submission import YjsSubmission
+from coedit.runtime.tracing.active import TRACES
 from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.redis.connection import told
 from coedit.store.streams.ops import Addressed, OpsStream
 from services.gateway.metrics import ENQUEUE_SECONDS, SUBMITTED
 from services.gateway.redis.busiest import Busiest
+from services.gateway.traces import EditTrace, end_enqueued
+
+if TYPE_CHECKING:
+    from coedit.runtime.tracing.spans import Span
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +34,7 @@ MAX_ENTRY_SUBMISSIONS = 256
 _BACKLOG_SECONDS = 0.5
 
 OnError = Callable[[CoeditError], None]
+_Waiting = tuple[Addressed, OnError, "Span | None"]
 
 
 class Submitter:
@@ -45,7 +53,7 @@ class Submitter:
         self._gather_seconds = gather_seconds
         self._next_at = 0.0
         """When the next may go out, by the loop's clock."""
-        self._waiting: deque[tuple[Addressed, OnError]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._weight = 0
         self._awake = asyncio.Event()
         self._first_at = 0.0
@@ -60,9 +68,13 @@ class Submitter:
         return self._log.shard(document_id)
 
     def submit(
-        self, document_id: DocumentId, submission: Submission | YjsSubmission, on_error: OnError
+        self,
+        document_id: DocumentId,
+        submission: Submission | YjsSubmission,
+        on_error: OnError,
+        trace: EditTrace | None = None,
     ) -> None:
-        """Forward a submission; ``on_error`` is called if that fails.
+        """Forward a submission, which goes on with its ``trace``; ``on_error`` is called if that fails.
 
         Raises:
             OverloadedError: the shard's backlog, or what waits here, is above its bound.
@@ -73,7 +85,10 @@ class Submitter:
             raise OverloadedError("too many submissions wait; send again in a while")
         if not self._waiting:
             self._first_at = perf_counter()
-        self._waiting.append((Addressed(document_id, submission), on_error))
+        span = None if trace is None else trace.enqueue(shard)
+        if span is not None:
+            submission = replace(submission, traceparent=span.traceparent)
+        self._waiting.append((Addressed(document_id, submission), on_error, span))
         self._weight += submission.weight
         self._awake.set()
 
@@ -86,16 +101,18 @@ class Submitter:
         first_at = self._first_at
         waiting = self._take()
         shards: dict[Shard, list[Addressed]] = defaultdict(list)
-        for addressed, _ in waiting:
+        for addressed, _, _ in waiting:
             shards[self._log.shard(addressed.document_id)].append(addressed)
         failed = await self._ops.add(dict(shards))
         self._used |= shards.keys() - failed.keys()
+        if TRACES.tracer is not None:
+            self._end_spans(waiting, failed)
         if failed:
             self._tell_failed(waiting, failed)
         if not failed:
             ENQUEUE_SECONDS.observe(perf_counter() - first_at)
         SUBMITTED.inc(len(waiting))
-        self._note_busy([addressed for addressed, _ in waiting])
+        self._note_busy([addressed for addressed, _, _ in waiting])
         if failed and len(failed) == len(shards):
             raise next(iter(failed.values()))
 
@@ -109,16 +126,23 @@ class Submitter:
             await asyncio.sleep(wait_seconds)
         self._next_at = now() + self._gather_seconds
 
-    def _tell_failed(self, waiting: list[tuple[Addressed, OnError]], failed: dict[Shard, Exception]) -> None:
-        for addressed, on_error in waiting:
+    def _end_spans(self, waiting: list[_Waiting], failed: dict[Shard, Exception]) -> None:
+        counts = Counter(self._log.shard(addressed.document_id) for addressed, _, _ in waiting)
+        for addressed, _, span in waiting:
+            if span is not None:
+                shard = self._log.shard(addressed.document_id)
+                end_enqueued(span, counts[shard], failed.get(shard))
+
+    def _tell_failed(self, waiting: list[_Waiting], failed: dict[Shard, Exception]) -> None:
+        for addressed, on_error, _ in waiting:
             if (trouble := failed.get(self._log.shard(addressed.document_id))) is not None:
                 on_error(told(trouble))
         errors = sorted({repr(error) for error in failed.values()})
         logger.warning("submissions not taken", extra={"event": "submit-error", "errors": errors})
 
-    def _take(self) -> list[tuple[Addressed, OnError]]:
+    def _take(self) -> list[_Waiting]:
         """Take the first that wait, at least one, as far as they fit an entry."""
-        taken: list[tuple[Addressed, OnError]] = []
+        taken: list[_Waiting] = []
         weight = 0
         while self._waiting and len(taken) < MAX_ENTRY_SUBMISSIONS and weight < MAX_ENTRY_WEIGHT:
             taken.append(self._waiting.popleft())

@@ -8,6 +8,7 @@ from time import perf_counter
 from coedit.errors import DivergedError, HistoryTooLongError
 from coedit.identifiers import AuthorId, DocumentId, Revision
 from coedit.protocol.moments import AtRevision, AtTime, AtVersion, Moment
+from coedit.runtime.tracing.active import observe
 from coedit.store.documents.history import History, Past
 from coedit.store.objects.versions import Versions
 from services.gateway.heavy.places import Places
@@ -75,4 +76,4 @@ class Moments:
                     f"going through it took more than {_REPLAY_SECONDS:.0f} s"
                 ) from error
             finally:
-                HISTORY_SECONDS.labels(what).observe(perf_counter() - started)
+                observe(HISTORY_SECONDS.labels(what), perf_counter() - started)

@@ -24,6 +24,7 @@ from services.gateway.documents.mending import BehindClientError
 from services.gateway.documents.open_document import OpenDocument
 from services.gateway.documents.subscription import Subscription
 from services.gateway.redis.submit import Submitter
+from services.gateway.traces import EditTrace, of_request
 
 ANSWER_SECONDS = 5.0
 """A submission unanswered for this long is sent again."""
@@ -73,10 +74,11 @@ class OneEdits:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 place = await document.check_held(base.epoch, base.revision, base.mac)
+                subscription.trace = of_request(base.document_id, _SEQUENCE)
                 document.join(subscription, base.revision)
                 await _catch_up(document, subscription)
                 submission = Submission(client_id, _SEQUENCE, author, place.epoch, base.revision, delta)
-                return await self._answer(document, outlet, submission)
+                return await self._answer(document, outlet, submission, subscription.trace)
         except TimeoutError as error:
             raise UnavailableError("no answer in time; ask again, on the same base revision") from error
         except BehindClientError as error:
@@ -85,12 +87,12 @@ class OneEdits:
             self._hub.release(document, subscription)
 
     async def _answer(
-        self, document: OpenDocument, outlet: "_Waiting", submission: Submission
+        self, document: OpenDocument, outlet: "_Waiting", submission: Submission, trace: EditTrace | None
     ) -> dict[str, Any]:
         while not outlet.answer.done():
             if document.is_behind:
                 raise UnavailableError("the document is being restored; ask again in a while")
-            self._submitter.submit(document.feed.document_id, submission, outlet.fail)
+            self._submitter.submit(document.feed.document_id, submission, outlet.fail, trace)
             await asyncio.wait({outlet.answer}, timeout=ANSWER_SECONDS)
         return outlet.answer.result()
 

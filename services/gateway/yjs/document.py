@@ -31,6 +31,7 @@ from services.gateway.documents.recent import Logged
 from services.gateway.heavy.beside import LONG_BYTES, beside
 from services.gateway.metrics import ERRORS, LOOP_ERRORS, YJS_DELIVERED
 from services.gateway.redis.submit import Submitter
+from services.gateway.traces import EditTrace
 from services.gateway.yjs.bridge_wish import BridgeWish
 from services.gateway.yjs.frames import YjsFrame
 from services.gateway.yjs.people import YjsPeople
@@ -168,7 +169,12 @@ class YjsDocument:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         return True
 
-    def submit(self, submission: YjsSubmission) -> None:
+    @property
+    def receiver_count(self) -> int:
+        """How many Yjs clients have it open."""
+        return len(self.seats)
+
+    def submit(self, submission: YjsSubmission, trace: EditTrace | None = None) -> None:
         """Forward what a Yjs client did; what fails is sent again by who keeps it.
 
         Raises:
@@ -177,7 +183,7 @@ class YjsDocument:
         """
         if self.document.is_behind:
             raise UnavailableError("the document is being restored; send again in a while")
-        self._submitter.submit(self.document_id, submission, _count)
+        self._submitter.submit(self.document_id, submission, _count, trace)
 
     def tell(self, message: bytes) -> None:
         """Send a message to all Yjs clients."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from coedit.errors import CoeditError, LostItemsError
-from coedit.identifiers import ClientId
+from coedit.identifiers import ClientId, DocumentId
 from coedit.protocol.events import Rejected
 from coedit.protocol.grants import Facets, right_in
 from coedit.protocol.server_session import CloseCode
@@ -26,8 +26,10 @@ from coedit.protocol.yjs.sync import (
 )
 from coedit.protocol.yjs.update import decode_state_vector, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
+from coedit.runtime.tracing.active import UNTRACED, observe
 from services.gateway.heavy.beside import beside
 from services.gateway.metrics import ERRORS, YJS_IGNORED, YJS_RECEIPT_TO_ACK_SECONDS, YJS_RECEIVED
+from services.gateway.traces import YJS_DOOR, EditTrace, now_ns, received
 from services.gateway.yjs.frames import YjsFrame
 from services.gateway.yjs.people import YjsPeople
 from services.gateway.yjs.unanswered import Submitted, Unanswered
@@ -64,6 +66,7 @@ class SharedItems(Protocol):
     """What a seat needs of its document: what is there, and the way in."""
 
     people: YjsPeople
+    document_id: DocumentId
     epoch: int
 
     @property
@@ -87,7 +90,7 @@ class SharedItems(Protocol):
             RedisError, OSError, CoeditError: that cannot be told yet.
         """
 
-    def submit(self, submission: YjsSubmission) -> None:
+    def submit(self, submission: YjsSubmission, trace: EditTrace | None = None) -> None:
         """Forward what a Yjs client did.
 
         Raises:
@@ -116,6 +119,8 @@ class YjsSeat:
         """What comes now is not taken: the client sends it again, to another gateway."""
         self._unanswered = Unanswered()
         self._answered = asyncio.Event()
+        self._received_ns = 0
+        """When what is heard came, since 1970; 0: nothing is traced."""
 
     def grant(self, identity: Identity, granted: Facets) -> None:
         """Take note who the client is, and what it may do from now on.
@@ -147,6 +152,7 @@ class YjsSeat:
         Raises:
             CoeditError: it may not say this; `refuse` tells it so.
         """
+        self._received_ns = now_ns()
         YJS_RECEIVED.labels(type(message).__name__).inc()
         match message:
             case SyncStep1(state_vector):
@@ -175,10 +181,12 @@ class YjsSeat:
         sent = self._unanswered.take(sequence)
         if sent is None:
             return
-        YJS_RECEIPT_TO_ACK_SECONDS.observe(time.monotonic() - sent.came_at)
+        trace = "" if sent.trace is None else sent.trace.trace_id
+        observe(YJS_RECEIPT_TO_ACK_SECONDS, time.monotonic() - sent.came_at, trace)
         self._answered.set()
-        if sent.is_counted:
-            self.outlet.confirm(is_taken=True)
+        with UNTRACED if sent.trace is None else sent.trace.answering():
+            if sent.is_counted:
+                self.outlet.confirm(is_taken=True)
 
     def hold(self, sequence: int) -> None:
         """A submission needs others before it: ask for them."""
@@ -197,10 +205,12 @@ class YjsSeat:
         if event.retryable and not self._unanswered.is_full_of(event.client_sequence):
             return  # what may succeed later is sent again; unless what it waits for is not even read meanwhile
         ERRORS.labels(event.code).inc()
-        facts = {"event": "refuse", "code": event.code, "client_id": self.client_id}
-        logger.info("a Yjs update was refused", extra=facts | {"error": event.message[:200]})
-        if event.definite:
-            self.outlet.confirm(is_taken=False)
+        trace = self._unanswered.trace_of(event.client_sequence)
+        with UNTRACED if trace is None else trace.answering(event.code):
+            facts = {"event": "refuse", "code": event.code, "client_id": self.client_id}
+            logger.info("a Yjs update was refused", extra=facts | {"error": event.message[:200]})
+            if event.definite:
+                self.outlet.confirm(is_taken=False)
         self.outlet.end(CloseCode.REFUSED if event.definite else CloseCode.SYNC_AGAIN, event.code)
 
     def send_again(self, now: float) -> None:
@@ -237,6 +247,7 @@ class YjsSeat:
             if is_counted:
                 self.outlet.confirm(is_taken=False)
             return
+        received_ns = self._received_ns
         needs = await beside(_read_needs, update)
         if self.is_draining:
             return
@@ -244,7 +255,11 @@ class YjsSeat:
             if is_counted:
                 self.outlet.confirm(is_taken=True)
             return
-        self._submit(self._unanswered.add(update, needs, time.monotonic(), is_counted=is_counted))
+        sent = self._unanswered.add(update, needs, time.monotonic(), is_counted=is_counted)
+        if received_ns:
+            sent.trace = received(self.document.document_id, sent.sequence, YJS_DOOR, received_ns)
+        with UNTRACED if sent.trace is None else sent.trace.receiving():
+            self._submit(sent)
         await self._until_less_waits()
 
     def _submit(self, sent: Submitted) -> None:
@@ -257,7 +272,7 @@ class YjsSeat:
             sent.update,
         )
         try:
-            self.document.submit(submission)
+            self.document.submit(submission, sent.trace)
         except CoeditError as error:
             ERRORS.labels(error.code).inc()  # it is sent again in a while
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from coedit.identifiers import ClientSequence
 from coedit.protocol.yjs.gate import Needs
+from services.gateway.traces import EditTrace
 
 ANSWER_SECONDS = 5.0
 """A submission unanswered for this long is sent again; then, while nobody answers, ever more rarely."""
@@ -32,6 +33,8 @@ class Submitted:
     tries: int = 0
     is_held: bool = False
     """Whether it waits for others before it, which did not come yet."""
+    trace: EditTrace | None = None
+    """Its trace, where it is sampled."""
 
 
 class Unanswered:
@@ -95,6 +98,11 @@ class Unanswered:
     def knows(self, sequence: int) -> bool:
         """Return whether a submission waits for its answer."""
         return sequence in self._submitted
+
+    def trace_of(self, sequence: int) -> EditTrace | None:
+        """Return the trace of a submission that waits for its answer; None: it is not traced, or does not wait."""
+        sent = self._submitted.get(sequence)
+        return None if sent is None else sent.trace
 
     def is_full_of(self, sequence: int) -> bool:
         """Return whether nothing more is read from the client because of this one submission."""

@@ -28,6 +28,7 @@ from coedit.ot.roles.rebase import Rebase
 from coedit.protocol.events import HeadAt, Repeated
 from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.runtime.logs import Sparse
+from coedit.runtime.tracing.active import TRACES
 from coedit.store.keys import Shard
 from coedit.store.objects.object_store import ObjectStoreError
 from coedit.store.redis.connection import TROUBLE
@@ -36,6 +37,7 @@ from coedit.store.writes.commit import BatchWrite
 from services.transformer.deciding.aside import Aside
 from services.transformer.deciding.pace import HEAVY_WEIGHT, Pace, at_its_pace, beside_the_loop
 from services.transformer.deciding.part import AnySubmission, Part, Refusal, refused
+from services.transformer.deciding.traces import on_behalf, with_trace
 from services.transformer.deciding.yjs import YjsDecider
 from services.transformer.documents.working import WorkingDocument, WorkingDocuments
 from services.transformer.documents.yjs_side import SpoiledError
@@ -86,10 +88,15 @@ class BatchDecider:
         parts: dict[DocumentId, Part] = {}
         pace = Pace(until)
         count = 0
+        began_ns = 0 if TRACES.tracer is None else time.time_ns()
         for entry in entries:
             submissions = await decoded(entry, undecodable)
             for number, addressed in enumerate(submissions, 1):
-                await self._decide(parts, addressed, entry.at)
+                if addressed.submission.traceparent:
+                    with on_behalf(addressed.submission.traceparent):
+                        await self._decide(parts, addressed, entry.at)
+                else:
+                    await self._decide(parts, addressed, entry.at)
                 await pace.breathe()
                 if pace.is_far_over and number < len(submissions):
                     await self._aside.add_again(shard, submissions[number:])
@@ -98,7 +105,8 @@ class BatchDecider:
             if pace.is_over:
                 break
         writes = [part.write() for part in parts.values()]
-        return BatchWrite(shard, cursor, entries[count - 1].entry_id, writes, undecodable)
+        batch = BatchWrite(shard, cursor, entries[count - 1].entry_id, writes, undecodable)
+        return with_trace(batch, [part.submissions for part in parts.values()], began_ns)
 
     async def decide_apart(self, shard: Shard, cursor: str, entry: Entry) -> BatchWrite:
         """Return what to write for one entry that may end who decides it, or something that came with it.

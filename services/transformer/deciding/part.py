@@ -13,7 +13,8 @@ from coedit.store.writes.commit import DocumentWrite
 from services.transformer.deciding.outcome import Outcome
 from services.transformer.documents.working import WorkingDocument
 
-_NOWHERE = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
+NOWHERE = Position(0, Revision(0), "", Revision(0), Revision(0), 0)
+"""Of a document of which nothing is written."""
 
 AnySubmission = Submission | YjsSubmission
 Refusal = Callable[[AnySubmission], CoeditError]
@@ -39,7 +40,7 @@ class Part:
     @classmethod
     def unreadable(cls, document_id: DocumentId, error: CoeditError) -> "Part":
         """Return the part of a document that cannot be read."""
-        return cls(document_id, None, Outcome(_NOWHERE), lambda _: error)
+        return cls(document_id, None, Outcome(NOWHERE), lambda _: error)
 
     def write(self) -> DocumentWrite:
         """Return what is to be written of it."""
@@ -64,12 +65,12 @@ def refused(document_id: DocumentId, submissions: Iterable[AnySubmission], refus
     Nothing more is committed of an OT client that was told of a definite refusal; a Yjs update is the same however
     often it comes.
     """
-    outcome = Outcome(_NOWHERE)
+    outcome = Outcome(NOWHERE)
     for submission in submissions:
         error = refusal(submission)
         outcome.reject(submission, error)
         if error.definite and isinstance(submission, Submission):
             outcome.ended.append(submission.client_id)
     return DocumentWrite(
-        document_id, _NOWHERE, _NOWHERE, encode_events(outcome.events), ended=tuple(outcome.ended)
+        document_id, NOWHERE, NOWHERE, encode_events(outcome.events), ended=tuple(outcome.ended)
     )

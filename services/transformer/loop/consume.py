@@ -14,6 +14,7 @@ from typing import cast
 from coedit.errors import DamagedError
 from coedit.identifiers import DocumentId
 from coedit.runtime.lifecycle import until_stopped
+from coedit.runtime.tracing.active import TRACES, UNTRACED, observe
 from coedit.store.keys import Shard
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.streams.ops import Entry
@@ -31,6 +32,7 @@ from services.transformer.deciding.batch import BatchDecider
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.loop.attempts import Attempts
+from services.transformer.loop.traces import committing, trace_of
 from services.transformer.metrics import (
     BATCH_SECONDS,
     COMMIT_SECONDS,
@@ -118,17 +120,18 @@ class Consumer:
         started = time.perf_counter()
         batches = await self._decided(arrived)
         before_commit = time.perf_counter()
-        outcomes = await self._script.run(batches)
+        with UNTRACED if TRACES.tracer is None else committing(batches) as trace:
+            outcomes = await self._script.run(batches)
         now = time.perf_counter()
-        COMMIT_SECONDS.observe(now - before_commit)
-        BATCH_SECONDS.observe(now - started)
+        observe(COMMIT_SECONDS, now - before_commit, trace)
+        observe(BATCH_SECONDS, now - started, trace)
         concluded = list(zip(batches, outcomes, strict=True))
         # First of all, and without waiting for anything: what is stored is known here even if Redis goes away now.
         for batch, outcome in concluded:
             if isinstance(outcome, Committed):
                 self._note_committed(batch)
                 waited_ms = outcome.at - arrived[batch.shard.ops.encode()][0].at
-                RECEIPT_TO_COMMIT_SECONDS.observe(max(0, waited_ms) / 1000)
+                observe(RECEIPT_TO_COMMIT_SECONDS, max(0, waited_ms) / 1000, trace_of(batch))
         for batch, outcome in concluded:
             await self._conclude(batch, outcome)
         self._documents.drop_excess()
@@ -234,7 +237,8 @@ class Consumer:
     def _note_committed(self, batch: BatchWrite) -> None:
         self._cursors[batch.shard.ops.encode()] = batch.new_cursor
         for write in batch.documents:
-            self._note_written(write)
+            if not write.is_note:
+                self._note_written(write)
 
     async def _conclude(self, batch: BatchWrite, outcome: Outcome) -> None:
         match outcome:

@@ -7,6 +7,7 @@ from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, Unava
 from coedit.identifiers import DocumentId
 from coedit.protocol.donations import Donations, check_offer
 from coedit.protocol.log_entry import ChainKey
+from coedit.runtime.tracing.active import traced
 from coedit.store.keys import Shard
 from coedit.store.streams.offers import Given, OffersStream, Seen
 from services.transformer.metrics import OFFERS
@@ -75,10 +76,11 @@ class Mender:
         """Restore a document; return whether it is dealt with. One document's trouble is its own."""
         donations = watched.donations.get(document_id) or Donations(document_id)
         try:
-            if watched.is_suspect:  # somebody may give more of it
-                await self._restorer.restore(document_id, donations)
-            else:
-                await self.give_up(watched, document_id)
+            with traced("restore", document_id, {"coedit.shard": shard.number}):
+                if watched.is_suspect:  # somebody may give more of it
+                    await self._restorer.restore(document_id, donations)
+                else:
+                    await self.give_up(watched, document_id)
         except QuarantinedError as error:
             self.keep_broken(watched, document_id, error)
         except CoeditError as error:

@@ -17,6 +17,8 @@ from redis.asyncio import Redis
 from coedit.errors import CoeditError
 from coedit.identifiers import DocumentId
 from coedit.protocol.log_entry import ChainKey
+from coedit.runtime.tracing.active import traced
+from coedit.runtime.tracing.facts import Facts
 from coedit.store.deployment.incarnation import Incarnations
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard
@@ -216,8 +218,10 @@ class Recovery:
                     due.append((shard, watched))
         failures: list[Exception] = []
         for shard, watched in due:
+            about: Facts = {"coedit.shard": shard.number, "coedit.reason": watched.incarnation.reason}
             try:
-                await self._finish(shard, watched)
+                with traced("recover shard", facts=about):
+                    await self._finish(shard, watched)
             except (CoeditError, *TROUBLE) as error:
                 failures.append(error)  # the other shards need not wait for this one
         if len(due) > len(failures):

@@ -19,6 +19,7 @@ from coedit.identifiers import (
     author_id,
     client_id,
     document_id,
+    known_traceparent,
 )
 from coedit.ot.commit import Caret, Submission
 from coedit.ot.delta import Delta
@@ -214,6 +215,8 @@ def _fields(addressed: Addressed) -> dict[str, Any]:
         "author": submission.author,
         "epoch": submission.epoch,
     }
+    if submission.traceparent:
+        fields["traceparent"] = submission.traceparent
     if isinstance(submission, YjsSubmission):
         return fields | {"root": submission.root, "update": submission.update}
     fields |= {"base_revision": submission.base_revision, "delta": submission.delta.to_json()}
@@ -241,6 +244,7 @@ def _yjs_submission(fields: dict[str, Any]) -> YjsSubmission:
         fields["epoch"],
         root,
         update,
+        known_traceparent(fields.get("traceparent")),
     )
 
 
@@ -260,4 +264,5 @@ def _submission(fields: dict[str, Any]) -> Submission:
         Revision(fields["base_revision"]),
         Delta.from_json(fields["delta"], is_bounded=False),
         None if caret is None else Caret(*caret),
+        known_traceparent(fields.get("traceparent")),
     )

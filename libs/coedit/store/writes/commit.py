@@ -28,6 +28,8 @@ class DocumentWrite:
     commits: tuple[bytes, ...] = ()
     ended: tuple[ClientId, ...] = ()
     """Clients that were definitely rejected: nothing more of them is committed."""
+    is_note: bool = False
+    """Nothing but a message, which goes out before that of the document's own write, the next one."""
 
 
 @dataclass(frozen=True, slots=True)

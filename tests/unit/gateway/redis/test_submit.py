@@ -15,6 +15,8 @@ from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.streams.ops import Addressed, OpsStream
 from services.gateway.redis.submit import Submitter
+from services.gateway.traces import OT_DOOR, received
+from tests.unit.conftest import Begin
 
 HERE, THERE = DocumentId("here"), DocumentId("there")
 SHARDS = {HERE: Shard(0), THERE: Shard(1)}
@@ -61,6 +63,27 @@ async def test_step_fails_where_every_node_failed_so_that_its_loop_backs_off() -
     with pytest.raises(RedisConnectionError):
         await made.step()
     assert all(told.values())
+
+
+async def test_wait_of_a_traced_submission_is_a_span_that_ends_with_what_became_of_it(begin: Begin) -> None:
+    spans = begin()
+    ops = FakeOps(SHARDS[THERE])
+    made = Submitter(cast("OpsStream", ops), cast("DocumentLog", FakeLog()), 10)
+    for name in SHARDS:
+        trace = received(name, 1, OT_DOOR, 1)
+        assert trace is not None
+        made.submit(name, SUBMISSION, lambda _: None, trace)
+        made.submit(name, SUBMISSION, lambda _: None)
+    await made.step()
+    here, there = spans.get_finished_spans()
+    for span, shard in ((here, Shard(0)), (there, Shard(1))):
+        traced, plain = (addressed.submission.traceparent for addressed in ops.added[0][shard])
+        assert span.context is not None
+        assert traced == f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
+        assert plain == ""
+        assert span.attributes is not None
+        assert span.attributes["messaging.batch.message_count"] == 2
+    assert [span.status.is_ok for span in (here, there)] == [True, False]
 
 
 async def test_what_comes_soon_after_others_is_gathered() -> None:

@@ -70,7 +70,7 @@ class FakeYjsStore(FakeStore):
         bridge = Bridge(Revision(1), "text", "content") if self.is_bridged and self.head else None
         return replace(loaded, bridge=bridge)
 
-    def submit(self, _: DocumentId, submission: YjsSubmission, __: OnError) -> None:
+    def submit(self, _: DocumentId, submission: YjsSubmission, __: OnError, ___: object = None) -> None:
         self.submitted.append(submission)
 
     async def read_roster(self, _: DocumentId) -> list[Presence]:

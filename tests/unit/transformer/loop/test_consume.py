@@ -9,11 +9,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from coedit.identifiers import DocumentId
 from coedit.store.keys import Shard
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.streams.ops import Entry
-from coedit.store.writes.commit import BatchWrite, CommitScript, Committed
+from coedit.store.writes.commit import BatchWrite, CommitScript, Committed, DocumentWrite
 from services.transformer.deciding.batch import BatchDecider
+from services.transformer.deciding.part import NOWHERE
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
 from services.transformer.loop.consume import Consumer
@@ -291,3 +293,11 @@ async def test_what_is_noted_is_decided_and_written_by_itself() -> None:
     assert sorted(steps[:2]) == [[(0, ["2-0"])], [(1, ["2-0"])]]  # noted: the first of what was gained
     assert sorted(steps[2:4]) == [[(0, ["3-0"])], [(1, ["3-0"])]]  # noted: suspect
     assert sorted(steps[4]) == [(0, ["4-0", "5-0"]), (1, ["4-0", "5-0"])]
+
+
+def test_note_says_nothing_of_where_its_document_stands() -> None:
+    """It is taken for no write: a document that is not in Redis would be forgotten for it."""
+    consumer = _consumer(cast("StreamReader", StoredReader()), FakeHeads())
+    note = DocumentWrite(DocumentId("notes"), NOWHERE, NOWHERE, b"message", is_note=True)
+    consumer._note_committed(BatchWrite(Shard(0), "1-0", "2-0", [note]))
+    assert consumer._cursors == {Shard(0).ops.encode(): "2-0"}
