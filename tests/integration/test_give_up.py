@@ -12,8 +12,8 @@ from coedit.errors import QuarantinedError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Commit
-from coedit.protocol.donations import Donations
 from coedit.protocol.events import EpochBegun, decode_events
+from coedit.protocol.giving_back.donations import Donations
 from coedit.protocol.log_entry import ChainKey
 from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.documents.reader import DocumentReader

@@ -20,7 +20,7 @@ from coedit.ot.roles.replica import AwaitingAck, AwaitingAckWithBuffer, Replica,
 from coedit.ot.transform import transform
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import Presence, presence_from_fields
-from coedit.protocol.kept_commits import KeptCommits
+from coedit.protocol.giving_back.kept_commits import KeptCommits
 from coedit.protocol.log_entry import caret_from_fields, commit_fields, commit_from_fields
 
 Message = dict[str, Any]

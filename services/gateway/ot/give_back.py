@@ -13,7 +13,7 @@ from coedit.errors import (
 )
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.commit import Commit
-from coedit.protocol.donations import check_offer
+from coedit.protocol.giving_back.donations import check_offer
 from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.messages import Offer, recall_message
 from coedit.store.keys import shard_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
 from coedit.identifiers import DocumentId
-from coedit.protocol.donations import Donations, check_offer
+from coedit.protocol.giving_back.donations import Donations, check_offer
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.tracing.active import traced
 from coedit.store.keys import Shard

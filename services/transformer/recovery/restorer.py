@@ -9,8 +9,8 @@ from coedit.errors import QuarantinedError, RevisionTooOldError, UnavailableErro
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
-from coedit.protocol.donations import Chain, Donations
 from coedit.protocol.events import Committed, EpochBegun, Event
+from coedit.protocol.giving_back.donations import Chain, Donations
 from coedit.protocol.history import follow, read_entry
 from coedit.protocol.log_entry import ChainKey, encode_commit
 from coedit.store.documents.loaded import LoadedDocument

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from coedit.identifiers import DocumentId
-from coedit.protocol.donations import Donations
+from coedit.protocol.giving_back.donations import Donations
 from coedit.store.deployment.incarnation import Incarnation
 from coedit.store.streams.offers import Seen
 from services.transformer.recovery.unsaved import Remembered

@@ -9,8 +9,8 @@ from coedit.errors import ForgedOfferError, UnknownKeyError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Caret, Commit
-from coedit.protocol.donations import Donations, check_offer
-from coedit.protocol.kept_commits import MAX_KEPT_COMMITS, MAX_OFFER_COMMITS, KeptCommits
+from coedit.protocol.giving_back.donations import Donations, check_offer
+from coedit.protocol.giving_back.kept_commits import MAX_KEPT_COMMITS, MAX_OFFER_COMMITS, KeptCommits
 from coedit.protocol.log_entry import ChainKey, commit_fields
 from coedit.protocol.messages import Offer, parse_client_message, type_of
 
