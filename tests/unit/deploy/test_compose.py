@@ -150,13 +150,13 @@ def test_the_dockerfile_builds_without_a_registry_frontend() -> None:
 
 def test_haproxy_accepts_its_configuration() -> None:
     require("haproxy", shutil.which("haproxy") is not None, "apt-get install haproxy")
-    command = ["haproxy", "-c", "-f", str(ROOT / "deploy/haproxy.cfg")]
+    command = ["haproxy", "-c", "-f", str(ROOT / "deploy/haproxy/haproxy.cfg")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
 
 
 def test_a_tunnel_outlives_the_pings() -> None:
-    config = (ROOT / "deploy/haproxy.cfg").read_text()
+    config = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
     (minutes,) = re.findall(r"timeout tunnel (\d+)m", config)
     assert int(minutes) * 60 > 2 * SERVICES["gateway"].model_fields["gateway_ping_seconds"].default
