@@ -62,7 +62,7 @@ def test_a_service_is_its_own_user_of_redis_and_knows_nobody_elses_password(serv
 def test_redis_has_the_users_of_the_one_file() -> None:
     redis = PARTS["redis"]
     assert "./deploy/redis:/etc/coedit:ro" in redis["volumes"]
-    assert redis["command"].startswith("sh /etc/coedit/start.sh ")
+    assert redis["command"].startswith("sh /etc/coedit-logs/as_json.sh redis sh /etc/coedit/start.sh ")
     users = (ROOT / "deploy/redis/users.acl").read_text()
     unused = {"REDIS_REPLICA_PASSWORD", "REDIS_SENTINEL_PASSWORD"}
     assert set(re.findall(r">(REDIS_\w+)", users)) == set(redis["environment"]) | unused
