@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s health logs
+.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,12 +63,26 @@ bench-ot: install ## the OT core beside quill-delta on Node; COEDIT_VECTORS and 
 bench-peers: install ## coedit beside other servers, all loads: ONLY=W1,W2 REPORT=file BENCH="--runs 5"
 	@$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report $(REPORT)) $(BENCH)
 
-deploy: ## install it: TARGET=compose (default) here, TARGET=k8s with OVERLAY=folder in the cluster of kubectl
+deploy: ## install it, or replace what runs one by one: TARGET=compose (default) here, TARGET=k8s with OVERLAY=folder in the cluster of kubectl
 	@$(MAKE) --no-print-directory deploy-$(TARGET)
 
 deploy-compose:
-	@scripts/compose.sh up -d --build
-	@python3 scripts/health.py --wait 60
+	@python3 scripts/deploy.py
+
+rollback: ## put the image back that was deployed before, one by one
+	@python3 scripts/deploy.py --rollback
+
+rotate-secret: ## change COEDIT_SECRET in two phases while all runs
+	@python3 scripts/rotate_secret.py accept
+	@python3 scripts/deploy.py
+	@python3 scripts/rotate_secret.py sign
+	@python3 scripts/deploy.py
+
+backup: ## copy what compose's Redis and object store hold into a new folder: TO=folder
+	@scripts/backup.sh "$(TO)"
+
+restore: ## put a backup back in the place of what compose's Redis and object store hold: FROM=folder
+	@scripts/restore.sh "$(FROM)"
 
 deploy-k8s:
 	@scripts/secret.sh $(OVERLAY)/secret.env

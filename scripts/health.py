@@ -1,7 +1,8 @@
 """Ask every part of a running system whether it is ready: scripts/health.py [--wait SECONDS].
 
 Looks for a system of `make run` in COEDIT_DATA (default: var) and for one of docker-compose.yml, prints a line for each
-part, and exits with 0 if all of those found are ready, otherwise with 1. Needs nothing but Python.
+part, those that ended or are missing included, and exits with 0 if all is as it should be, otherwise with 1. Needs
+nothing but Python.
 """
 
 import argparse
@@ -13,20 +14,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parent.parent
-_ANSWER_SECONDS = 10.0
-_PROBE = ("python", "-m", "coedit.runtime.probe")
-_IN_COMPOSE = {
-    "redis": ("redis-cli", "--no-auth-warning", "--user", "health", "--pass", "any", "-e", "ping"),
-    "transformer": (*_PROBE, "8081"),
-    "snapshotter": (*_PROBE, "8083"),
-    "presence": (*_PROBE, "8082"),
-    "gateway": (*_PROBE, "8000"),
-}
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.composed import (
+    ANSWER_SECONDS,
+    COUNTS,
+    ROOT,
+    Container,
+    containers,
+    one_line,
+    run,
+    settings,
+    wanted,
+    why_not_ready,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,15 @@ def main() -> int:
     parser.add_argument(
         "--wait", type=float, default=0, metavar="SECONDS", help="how long to wait for all of it"
     )
-    give_up_at = time.monotonic() + parser.parse_args().wait
+    return report(parser.parse_args().wait)
+
+
+def report(wait_seconds: float) -> int:
+    """Print the table once all is well, or the time is over; return the exit code."""
+    give_up_at = time.monotonic() + wait_seconds
     while True:
-        parts = [*_of_make_run(), *_of_compose()]
+        parts = list(_of_make_run())
+        parts += _of_compose(is_alone=not parts)
         is_well = bool(parts) and not any(part.trouble for part in parts)
         if is_well or time.monotonic() >= give_up_at:
             break
@@ -60,7 +71,7 @@ def main() -> int:
 
 
 def _of_make_run() -> Iterator[Part]:
-    data = Path(os.environ.get("COEDIT_DATA", _ROOT / "var"))
+    data = Path(os.environ.get("COEDIT_DATA", ROOT / "var"))
     if not _is_held(data / "lock"):
         return
     try:
@@ -84,53 +95,52 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def _of_compose() -> Iterator[Part]:
-    containers = {name: _compose("ps", "-q", name).split() for name in _IN_COMPOSE}
-    if not any(containers.values()):
+def _of_compose(*, is_alone: bool) -> Iterator[Part]:
+    """Yield its parts; that Docker does not run is trouble only where nothing else does."""
+    found = settings()
+    if not found:
         return
-    for name, question in _IN_COMPOSE.items():
-        if not containers[name]:
-            yield Part("compose", name, "", "no container")
-        for container in containers[name]:
-            place = _output("docker", "inspect", "--format", "{{.Name}}", container).strip().lstrip("/")
-            yield Part("compose", name, place, _why_not_in(container, question))
-    published = _compose("port", "loadbalancer", "8080").strip()
+    try:
+        there = containers(found)
+    except FileNotFoundError:  # a machine without Docker has nothing of compose
+        return
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        if is_alone:
+            yield Part("compose", "all", "", f"Docker does not say what runs: {one_line(said)}")
+        return
+    if there:
+        yield from _compared(there, found)
+
+
+def _compared(there: list[Container], found: Mapping[str, str]) -> Iterator[Part]:
+    for service in COUNTS:
+        ours = [container for container in there if container.service == service]
+        for container in ours:
+            trouble = why_not_ready(container)
+            place = container.name
+            if service == "loadbalancer" and not trouble:
+                place, trouble = _behind_the_balancer()
+            yield Part("compose", service, place, trouble)
+        missing = wanted(service, found) - len(ours)
+        if missing > 0:
+            yield Part("compose", service, "", f"{missing} of {len(ours) + missing} containers are missing")
+
+
+def _behind_the_balancer() -> tuple[str, str]:
+    published = run(str(ROOT / "scripts/compose.sh"), "port", "loadbalancer", "8080").stdout.strip()
     url = f"http://{published}/readyz"
-    yield Part("compose", "loadbalancer", url, _why_not(url) if published else "no container")
-
-
-def _why_not_in(container: str, question: Sequence[str]) -> str:
-    asked = _run("docker", "exec", container, *question)
-    return "" if asked.returncode == 0 else (asked.stderr or asked.stdout).strip().replace("\n", " ")[:200]
+    return url, _why_not(url) if published else "its port is not published"
 
 
 def _why_not(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS):
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS):
             return ""
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.read(200).decode(errors='replace')}"
     except OSError as error:
         return str(error)
-
-
-def _compose(*arguments: str) -> str:
-    if not (_ROOT / ".env").exists():
-        return ""
-    return _output(str(_ROOT / "scripts/compose.sh"), *arguments)
-
-
-def _output(*command: str) -> str:
-    """Return what a command prints; nothing where it fails."""
-    done = _run(*command)
-    return done.stdout if done.returncode == 0 else ""
-
-
-def _run(*command: str) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
 if __name__ == "__main__":
