@@ -1,0 +1,45 @@
+#!/bin/sh
+# scripts/backup.sh FOLDER: copy what the Redis and the object store of docker-compose.yml hold into a new folder, while
+# all runs. Redis is copied first: what the object store has beyond it is taken from there (docs/operations.md).
+# COEDIT_SECRET is not in it; without that nothing can be verified: keep a copy of .env elsewhere.
+set -eu
+cd "$(dirname "$0")/.."
+to=${1:-}
+
+fail() {
+    echo "backup: $*" >&2
+    exit 1
+}
+
+# Of the settings in .env the last one counts, as for compose.
+setting() {
+    sed -n "s/^$1=//p" .env | tail -n 1
+}
+
+[ -n "$to" ] || fail "say where to: make backup TO=folder"
+[ ! -e "$to" ] || fail "$to is there already: each backup has a folder of its own"
+[ -e .env ] || fail "there is no .env: nothing was deployed from this folder"
+umask 077
+mkdir -p "$to.part"
+
+redis=$(docker ps -q --filter "label=com.docker.compose.project=$(setting COMPOSE_PROJECT_NAME)" \
+    --filter label=com.docker.compose.service=redis)
+[ -n "$redis" ] || fail "no Redis of compose runs; another one (COEDIT_REDIS_URL) is copied with its own tools"
+docker exec "$redis" sh -c \
+    'REDISCLI_AUTH=$REDIS_ADMIN_PASSWORD exec redis-cli --no-auth-warning --user admin --rdb -' >"$to.part/redis.rdb"
+[ "$(head -c 5 "$to.part/redis.rdb")" = REDIS ] || fail "what Redis gave is no copy of its data"
+
+store=$(setting COEDIT_OBJECT_STORE_URL)
+case ${store:-file://} in
+file://*)
+    # An object that a longer one took the place of may go while it is read: then everything is read again.
+    for try in 1 2 3 4 last; do
+        docker run --rm --network none --read-only -v "$(setting COMPOSE_PROJECT_NAME)_objects:/var/lib/coedit/objects:ro" \
+            "coedit:$(setting IMAGE_TAG)" tar -C /var/lib/coedit/objects -cf - . >"$to.part/objects.tar" && break
+        [ "$try" != last ] || fail "the objects could not be read whole"
+    done
+    ;;
+*) echo "backup: the objects are in $store: copy them with its own tools, now, after Redis" >&2 ;;
+esac
+mv "$to.part" "$to"
+du -ah "$to"
