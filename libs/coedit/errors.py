@@ -37,6 +37,7 @@ client does about each stand in ``docs/protocol.md``::
         UndecidedError             undecided
         ObjectStoreError           unavailable
         BehindSnapshotError        unavailable
+        NewerFormatError           unavailable
       InvalidRequestError          invalid-request
       SlowBodyError                too-slow
       InvalidFormatError           invalid-format
@@ -297,6 +298,10 @@ class ObjectStoreError(UnavailableError):
 
 class BehindSnapshotError(UnavailableError):
     """Redis has a document at a lower revision than its newest snapshot: it lost something, and is being mended."""
+
+
+class NewerFormatError(UnavailableError):
+    """A newer version of coedit stored it so that this one cannot read it: there is nothing wrong with it."""
 
 
 class InvalidRequestError(CoeditError):

@@ -12,11 +12,13 @@ from typing import Any
 import msgpack
 import orjson
 
-from coedit.errors import InvalidDeltaError
+from coedit.errors import InvalidDeltaError, NewerFormatError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Caret, Commit
 from coedit.ot.delta import Delta
 
+FORMAT = 1
+"""Of a commit in the log. One of this format does not say so; a later one has a field ``format``, under its mac."""
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 
@@ -118,9 +120,11 @@ def decode_commit(packed: bytes, *, may_lack_update: bool = False) -> Commit:
 
     Raises:
         InvalidDeltaError: the bytes are not a commit, or its Yjs update is not the one that it names.
+        NewerFormatError: a newer version wrote it.
     """
     try:
         fields = msgpack.unpackb(packed)
+        refuse_newer("a commit", fields.get("format"), FORMAT)
         commit = commit_from_fields(fields)
         if not commit.yjs or (may_lack_update and "update" not in fields):
             return commit
@@ -129,6 +133,19 @@ def decode_commit(packed: bytes, *, may_lack_update: bool = False) -> Commit:
         return replace(commit, update=update)
     except _MALFORMED as error:
         raise InvalidDeltaError(f"not a commit: {error!r}") from error
+
+
+def refuse_newer(what: str, found: object, known: int) -> None:
+    """Refuse ``what`` is stored where its format was ``found`` to be above the newest that is ``known`` here.
+
+    Raises:
+        NewerFormatError: it is for a newer version to read.
+    """
+    if type(found) is int and found > known:
+        raise NewerFormatError(
+            f"{what} is stored in format {found}, and this version of coedit knows formats up to {known}: "
+            "run the version that the other services run"
+        )
 
 
 def commit_from_fields(fields: dict[str, Any]) -> Commit:

@@ -21,6 +21,7 @@ import msgpack
 
 from coedit.errors import DamagedError, ObjectStoreError, RevisionTooOldError
 from coedit.identifiers import DocumentId, Revision, escape
+from coedit.protocol.log_entry import refuse_newer
 from coedit.store.objects.object_store import ObjectStore
 
 FORMAT = 1
@@ -230,9 +231,11 @@ def decode_segment(body: bytes) -> list[bytes]:
 
     Raises:
         DamagedError: it is not what `encode_segment` wrote, or of a format that is not ours.
+        NewerFormatError: a newer version wrote it.
     """
     try:
         parts = msgpack.unpackb(body)
+        refuse_newer("a history segment", parts["format"], FORMAT)
         if parts["format"] != FORMAT or _checksum(parts["entries"]) != parts["checksum"]:
             raise DamagedError("a history segment is not what was written", "object")
         entries: list[bytes] = msgpack.unpackb(zlib.decompress(parts["entries"]))

@@ -30,6 +30,7 @@ from coedit.errors import DamagedError, InvalidDeltaError, ObjectStoreError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision, escape
 from coedit.ot.bridge import Bridge
 from coedit.ot.delta import Delta
+from coedit.protocol.log_entry import refuse_newer
 from coedit.store.objects.object_store import ObjectStore
 from coedit.store.objects.rendered import Rendered
 
@@ -184,6 +185,7 @@ def decode_snapshot(body: bytes) -> Snapshot:
 
     Raises:
         DamagedError: it is not what `encode_snapshot` wrote, or of a format that is not ours.
+        NewerFormatError: a newer version wrote it.
     """
     try:
         return _decode(msgpack.unpackb(body))
@@ -192,6 +194,7 @@ def decode_snapshot(body: bytes) -> Snapshot:
 
 
 def _decode(parts: dict[str, Any]) -> Snapshot:
+    refuse_newer("a snapshot", parts["format"], FORMAT)
     if parts["format"] != FORMAT:
         raise DamagedError(f"a snapshot of format {parts['format']!r}; known is {FORMAT}", "object")
     _refuse_altered(parts["header"], parts["checksum"], "header")

@@ -15,6 +15,7 @@ import msgpack
 
 from coedit.errors import DamagedError, TooLargeError, UnknownVersionError, VersionExistsError
 from coedit.identifiers import AuthorId, DocumentId, Revision, VersionName, escape
+from coedit.protocol.log_entry import refuse_newer
 from coedit.store.objects.object_store import ObjectStore
 
 FORMAT = 1
@@ -104,9 +105,11 @@ def decode_version(body: bytes) -> Version:
 
     Raises:
         DamagedError: it is not what `encode_version` wrote, or of a format that is not ours.
+        NewerFormatError: a newer version wrote it.
     """
     try:
         parts = msgpack.unpackb(body)
+        refuse_newer("a version", parts["format"], FORMAT)
         if parts["format"] != FORMAT or _checksum(parts["version"]) != parts["checksum"]:
             raise DamagedError("a version is not what was written", "object")
         return Version(**msgpack.unpackb(parts["version"]))
