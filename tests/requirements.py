@@ -3,7 +3,10 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
+import tarfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,38 @@ def seaweedfs() -> str:
     )
     require("seaweedfs", found is not None, "make test-seaweedfs installs it")
     return str(found)
+
+
+PREVIOUS_RELEASE = "2e2dbada4ed0c61e7030640b9781ec56a3e8f825"
+"""The commit that is upgraded from, and back to, in tests; whoever makes a release writes the one before into here."""
+
+
+def previous_release(folder: Path) -> Path:
+    """Return a new folder with the services of the previous release, which run with the packages of this one."""
+    root = Path(__file__).parent.parent
+    command = ["git", "-C", str(root), "archive", PREVIOUS_RELEASE, "libs", "services"]
+    try:
+        archive = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        archive = b""
+    require("previous", bool(archive), f"git fetch --unshallow, which brings {PREVIOUS_RELEASE[:12]}")
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+_BASE_IMAGES = ("python:3.11-slim-bookworm", "redis:7", "haproxy:2.6")
+
+
+def docker() -> None:
+    """Ask for a Docker engine that has the base images, so that nothing has to be fetched."""
+
+    def answers(*command: str) -> bool:
+        try:
+            done = subprocess.run(["docker", *command], capture_output=True, timeout=20, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return False
+        return done.returncode == 0
+
+    remedy = "start a Docker engine, and scripts/base-images.sh or docker pull"
+    require("docker", answers("version") and answers("image", "inspect", *_BASE_IMAGES), remedy)

@@ -35,13 +35,19 @@ class Process:
         self.log = folder / f"{name}.log"
         self.command = command
         self.environment = environment
+        self.root = ROOT
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, env=self.environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+                self.command, env=self.environment, cwd=self.root, stdout=log, stderr=subprocess.STDOUT
             )
+
+    def run_from(self, root: Path) -> None:
+        """Run another version from its next start on, whose sources are in ``root``."""
+        self.root = root
+        self.environment = self.environment | {"PYTHONPATH": str(root / "libs")}
 
     @property
     def pid(self) -> int:
@@ -91,6 +97,7 @@ class System:
 
     Without a ``redis_url`` it has a Redis of its own, the process ``redis``. With ``acl`` each service logs in as its
     user of deploy/redis/users.acl, which a Redis of its own has; COEDIT_ACL=1 makes it so for every such system.
+    Services are those whose sources are in ``root``.
     """
 
     def __init__(
@@ -103,8 +110,10 @@ class System:
         redis_url: str = "",
         settings: dict[str, str] | None = None,
         acl: bool | None = None,
+        root: Path = ROOT,
     ) -> None:
         self.folder = folder
+        self._root = root
         self.has_users = os.environ.get("COEDIT_ACL") == "1" and not redis_url if acl is None else acl
         self.processes: dict[str, Process] = {}
         self._health_ports: dict[str, int] = {}
@@ -234,6 +243,7 @@ class System:
             ports["COEDIT_GATEWAY_PORT"] = str(port)
         more = ports | (login(service) if self.has_users else {})
         self._add(name, [sys.executable, "-m", f"services.{service}"], more)
+        self.processes[name].run_from(self._root)
         return f"http://127.0.0.1:{port}"
 
     def _add(self, name: str, command: list[str], more: dict[str, str]) -> None:
