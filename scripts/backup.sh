@@ -11,9 +11,9 @@ fail() {
     exit 1
 }
 
-# Of the settings in .env the last one counts, as for compose.
+# As for compose: the environment first, then the last line in .env.
 setting() {
-    sed -n "s/^$1=//p" .env | tail -n 1
+    printenv "$1" || sed -n "s/^$1=//p" .env | tail -n 1
 }
 
 [ -n "$to" ] || fail "say where to: make backup TO=folder"
@@ -25,9 +25,12 @@ mkdir -p "$to.part"
 redis=$(docker ps -q --filter "label=com.docker.compose.project=$(setting COMPOSE_PROJECT_NAME)" \
     --filter label=com.docker.compose.service=redis)
 [ -n "$redis" ] || fail "no Redis of compose runs; another one (COEDIT_REDIS_URL) is copied with its own tools"
-docker exec "$redis" sh -c \
-    'REDISCLI_AUTH=$REDIS_ADMIN_PASSWORD exec redis-cli --no-auth-warning --user admin --rdb -' >"$to.part/redis.rdb"
-[ "$(head -c 5 "$to.part/redis.rdb")" = REDIS ] || fail "what Redis gave is no copy of its data"
+# By way of a file: into a pipe redis-cli writes more than the data, where Redis sends them without a file of its own.
+docker exec "$redis" sh -ec '
+    trap "rm -f /data/backup.rdb" EXIT
+    REDISCLI_AUTH=$REDIS_ADMIN_PASSWORD redis-cli --no-auth-warning --user admin --rdb /data/backup.rdb >&2
+    redis-check-rdb /data/backup.rdb >&2
+    cat /data/backup.rdb' >"$to.part/redis.rdb"
 
 store=$(setting COEDIT_OBJECT_STORE_URL)
 case ${store:-file://} in

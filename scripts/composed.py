@@ -17,10 +17,13 @@ QUESTIONS = {
     "snapshotter": (*_PROBE, "8083"),
     "presence": (*_PROBE, "8082"),
     "gateway": (*_PROBE, "8000"),
+    "s3": ("python", "-c", "import socket; socket.create_connection(('127.0.0.1', 8333), 2)"),
 }
 """What a container is asked, within it, to tell whether it is ready."""
 COUNTS = {"redis": 1, "transformer": 2, "snapshotter": 1, "presence": 1, "gateway": 2, "loadbalancer": 1}
 """How many containers the file wants, unless .env says otherwise."""
+PROFILES = ("s3",)
+"""What there is one of where COMPOSE_PROFILES names it."""
 COUNT_VARIABLES = {"transformer": "TRANSFORMERS", "gateway": "GATEWAYS"}
 _LABEL = "com.docker.compose"
 _FIELDS = (
@@ -71,9 +74,14 @@ def project(found: Mapping[str, str]) -> str:
     return found.get("COMPOSE_PROJECT_NAME") or re.sub("[^a-z0-9_-]", "", ROOT.name.lower())
 
 
+def services(found: Mapping[str, str]) -> list[str]:
+    """Return the services that should run."""
+    return [*COUNTS, *(name for name in PROFILES if name in found.get("COMPOSE_PROFILES", "").split(","))]
+
+
 def wanted(service: str, found: Mapping[str, str]) -> int:
     """Return how many containers there should be of a service."""
-    return int(found.get(COUNT_VARIABLES.get(service, ""), "") or COUNTS[service])
+    return int(found.get(COUNT_VARIABLES.get(service, ""), "") or COUNTS.get(service, 1))
 
 
 def containers(found: Mapping[str, str]) -> list[Container]:

@@ -96,58 +96,69 @@ def _note(tag: str) -> None:
 
 def _replace_all(tag: str, services: Sequence[str]) -> None:
     """Bring up what is one of a kind where its definition changed, then replace the services."""
-    for name, reload in (("redis", _reload_users), ("loadbalancer", _reload_balancer)):
+    reloads = {"redis": _reload_users, "loadbalancer": _reload_balancer}
+    for name in composed.services(composed.settings()):
+        if name in services:
+            continue
         before = _of(name)
         _compose("up", "-d", "--no-deps", name)
         _until(lambda name=name: _all_ready(name), _READY_SECONDS, f"{name} is not ready")  # type: ignore[misc]
         for container in before:
-            if container.is_running and container.id in {now.id for now in _of(name)}:
-                reload(container)
+            if name in reloads and container.is_running and container.id in {now.id for now in _of(name)}:
+                reloads[name](container)
     for service in services:
         _replace(service, tag)
 
 
 def _replace(service: str, tag: str) -> None:
     """Replace the containers of a service that are not as they should be, one after the other."""
-    found = composed.settings()
-    there = _of(service)
-    count = composed.wanted(service, found)
-    if composed.COUNT_VARIABLES.get(service, "") not in found:
-        count = max(count, sum(container.is_running for container in there))
-    for dead in [container for container in there if not container.is_running]:
-        _docker("rm", "-f", dead.id)
-    old = [container for container in _of(service) if not _is_current(container, tag)]
     started_at = time.monotonic()
-    current = len(_of(service)) - len(old)
-    while current < count or old:
+    there = _of(service)
+    alive = [container for container in there if container.is_running]
+    for dead in (container for container in there if not container.is_running):
+        _docker("rm", "-f", dead.id)
+    hashes = run(str(ROOT / "scripts/compose.sh"), "config", "--hash", service).stdout.split()
+    old = [container for container in alive if not _is_current(container, tag, hashes)]
+    count, current = _count(service, len(alive)), len(alive) - len(old)
+    if current + len(old) < count:  # nobody waits for those that are missing: all at once
+        missing = count - current - len(old)
+        _start_more(service, missing)
+        current += missing
+    while old:
         if current < count:
-            _start_one_more(service)
+            _start_more(service, 1)
             current += 1
-        if old:
-            _end(old.pop(0))
-    print(f"{service}: {current} with coedit:{tag}, {time.monotonic() - started_at:.0f} s", flush=True)
-    while len(there := _of(service)) > count:
-        _end(there[-1])
+        _end(old.pop(0))
+    for surplus in _of(service)[count:]:
+        _end(surplus)
+    print(f"{service}: {count} with coedit:{tag}, {time.monotonic() - started_at:.0f} s", flush=True)
 
 
-def _is_current(container: Container, tag: str) -> bool:
+def _count(service: str, alive: int) -> int:
+    """Return how many there are to be: what .env says, or what there are, but no fewer than the file wants."""
+    found = composed.settings()
+    count = composed.wanted(service, found)
+    return count if composed.COUNT_VARIABLES.get(service, "") in found else max(count, alive)
+
+
+def _is_current(container: Container, tag: str, hashes: Sequence[str]) -> bool:
     """Return whether a container was made of this image, from the file and .env as they are now."""
     label = '{{index .Config.Labels "com.docker.compose.config-hash"}}'
     made_of = run("docker", "inspect", "--format", label, container.id).stdout.strip()
-    wanted = run(str(ROOT / "scripts/compose.sh"), "config", "--hash", container.service).stdout.split()
-    return container.image == f"coedit:{tag}" and made_of in wanted
+    return container.image == f"coedit:{tag}" and made_of in hashes
 
 
-def _start_one_more(service: str) -> None:
+def _start_more(service: str, number: int) -> None:
+    """Start so many more containers of a service, and wait until they are ready and, if gateways, in use."""
     before = {container.id for container in _of(service)}
-    scale = f"{service}={len(before) + 1}"
+    scale = f"{service}={len(before) + number}"
     _compose("up", "-d", "--no-deps", "--no-recreate", "--scale", scale, service)
 
     def new() -> list[Container]:
         return [container for container in _of(service) if container.id not in before]
 
     def is_ready() -> bool:
-        return bool(new()) and not any(map(composed.why_not_ready, new()))
+        return len(new()) == number and not any(map(composed.why_not_ready, new()))
 
     try:
         _until(is_ready, _READY_SECONDS, f"the new {service} does not become ready")
@@ -180,6 +191,8 @@ def _end(container: Container) -> None:
 
 def _reload_users(redis: Container) -> None:
     """Give a Redis that was not started anew its users as deploy/redis has them now."""
+    if not composed.settings().get("REDIS_ADMIN_PASSWORD"):
+        return  # nobody can be any of them: another Redis is used
     script = (
         "REDIS_SERVER=true sh /etc/coedit/start.sh && "
         "REDISCLI_AUTH=$REDIS_ADMIN_PASSWORD redis-cli --no-auth-warning --user admin -e acl load"

@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.composed import (
     ANSWER_SECONDS,
-    COUNTS,
     ROOT,
     Container,
     containers,
     one_line,
     run,
+    services,
     settings,
     wanted,
     why_not_ready,
@@ -114,11 +115,12 @@ def _of_compose(*, is_alone: bool) -> Iterator[Part]:
 
 
 def _compared(there: list[Container], found: Mapping[str, str]) -> Iterator[Part]:
-    for service in COUNTS:
+    with ThreadPoolExecutor() as asking:
+        troubles = dict(zip(there, asking.map(why_not_ready, there), strict=True))
+    for service in services(found):
         ours = [container for container in there if container.service == service]
         for container in ours:
-            trouble = why_not_ready(container)
-            place = container.name
+            place, trouble = container.name, troubles[container]
             if service == "loadbalancer" and not trouble:
                 place, trouble = _behind_the_balancer()
             yield Part("compose", service, place, trouble)

@@ -37,6 +37,18 @@ _ENV_HEAD = """\
 # Where the load balancer of docker-compose.yml listens; read by nothing else.
 # PUBLISH=127.0.0.1:8000
 
+# How many gateways and transformers `make deploy` brings up.
+# GATEWAYS=2
+# TRANSFORMERS=2
+
+# S3 on this machine in the place of a folder: SeaweedFS, which listens to nobody outside. Choose the two keys.
+# COMPOSE_PROFILES=s3
+# COEDIT_OBJECT_STORE_URL=s3://coedit/documents
+# COEDIT_OBJECT_STORE_ENDPOINT=http://s3:8333
+# COEDIT_OBJECT_STORE_REGION=us-east-1
+# AWS_ACCESS_KEY_ID=
+# AWS_SECRET_ACCESS_KEY=
+
 # The Redis of docker-compose.yml: what its data may take of memory, and what its process may while it writes a copy;
 # its disk has to have room for four times the former.
 # REDIS_MAXMEMORY=1gb

@@ -12,7 +12,7 @@ fail() {
 }
 
 setting() {
-    sed -n "s/^$1=//p" .env | tail -n 1
+    printenv "$1" || sed -n "s/^$1=//p" .env | tail -n 1
 }
 
 [ -n "$from" ] || fail "say where from: make restore FROM=folder"

@@ -32,9 +32,8 @@ class Deployment:
         binaries = folder.parent / "bin"
         binaries.mkdir()
         docker = binaries / "docker"
-        docker.write_text(
-            f'#!/bin/sh\nexec "{sys.executable}" -IS "{Path(__file__).parent}/fake_docker.py" "$@"\n'
-        )
+        fake = (Path(__file__).parent / "fake_docker.py").read_text()
+        docker.write_text(f"#!{sys.executable} -IS\n{fake.partition(chr(10))[2]}")
         docker.chmod(0o755)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
         self.environment = inherited | {

@@ -15,12 +15,16 @@ _FILE = ("redis", "transformer", "snapshotter", "presence", "gateway", "loadbala
 
 
 def main(words: list[str]) -> int:
-    state: dict[str, Any] = json.loads(_STATE.read_text())
+    before = _STATE.read_text()
+    state: dict[str, Any] = json.loads(before)
     with _STATE.with_suffix(".log").open("a") as log:
         running = [one["service"] for one in state["containers"] if one["state"] == "running"]
         print(json.dumps([words, running]), file=log)
     code = _answer(words, state)
-    _STATE.write_text(json.dumps(state))
+    if (after := json.dumps(state)) != before:  # several may ask at once, and one changes something
+        part = _STATE.with_suffix(".part")
+        part.write_text(after)
+        part.replace(_STATE)
     return code
 
 

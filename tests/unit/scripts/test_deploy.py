@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.composed import COUNT_VARIABLES, COUNTS
+from scripts.composed import COUNT_VARIABLES, COUNTS, PROFILES
 from scripts.deploy import FORWARD
 from scripts.image_tag import image_tag
 from tests.unit.deploy.test_compose import COMPOSE
@@ -45,7 +45,8 @@ def test_file_wants_as_many_as_the_scripts_think() -> None:
         variable = COUNT_VARIABLES.get(name)
         wanted = services[name].get("deploy", {}).get("replicas", "1")
         assert wanted == (f"${{{variable}:-{count}}}" if variable else "1")
-    assert {*services} - {*COUNTS} == {"coedit"}
+    assert {*services} - {*COUNTS} == {"coedit", *PROFILES}
+    assert all(services[name]["profiles"] == [name] for name in PROFILES)
 
 
 def test_same_deployment_again_touches_nothing(deployment: Deployment) -> None:
@@ -71,6 +72,10 @@ def test_upgrade_is_one_by_one_and_keeps_how_many_there_are(deployment: Deployme
     assert [len(deployment.of(name)) for name in ("gateway", "transformer", "presence")] == [3, 2, 1]
     assert deployment.of("redis") == redis
     asked = deployment.asked()
+    assert any("acl load" in words[-1] for words, _ in asked), "Redis has the users of the older file"
+    assert ["kill", "--signal", "USR2", deployment.of("loadbalancer")[0]["id"]] in [
+        words for words, _ in asked
+    ]
     assert min(running.count("gateway") for _, running in asked) == 3
     assert min(running.count("presence") for _, running in asked) == 1
     assert max(running.count("gateway") for _, running in asked) == 4
