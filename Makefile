@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs laws yjs-sessions chaos chaos-proof fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
+.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fuzz: install ## frames at all four doors and requests to REST that nobody would
 yjs-sessions: install ## random sessions of OT and Yjs clients, each to end with one document: SEEDS=200 SEED=n KILL=1 CUT=1 REPORT=file
 	@scripts/page.sh yjs
 	@$(BIN)/python -m tests.yjs --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(KILL),--kill) $(if $(CUT),--cut) $(if $(REPORT),--report $(REPORT))
+
+test-compose: install ## build docker-compose.yml, bring it up, and break it, upgrade it, put a backup back; needs a Docker engine
+	COEDIT_REQUIRE=docker $(BIN)/python -m pytest -q -m compose tests/integration/compose $(PYTEST)
 
 laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
 	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)

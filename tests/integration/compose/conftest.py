@@ -1,0 +1,143 @@
+"""docker-compose.yml, built and brought up from a copy of this folder, under names and at a port of its own."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testcontainers.compose import DockerCompose
+
+from coedit.identifiers import AuthorId
+from coedit.protocol.tokens import Identity, make_access_token
+from tests import requirements
+from tests.ports import free_port
+from tests.system import ROOT
+
+_NOT_COPIED = (
+    ".git",
+    ".venv",
+    "node_modules",
+    "dist",
+    "var",
+    ".env",
+    ".*_cache",
+    ".hypothesis",
+    "__pycache__",
+)
+STEP_SECONDS = 240
+"""More than the longest step takes, an image built on a busy machine; the test is stopped then, not the machine."""
+
+
+class _Compose(DockerCompose):
+    """Compose as the scripts call it, in version 1 or 2."""
+
+    @cached_property
+    def compose_command_property(self) -> list[str]:
+        return [str(Path(self.context) / "scripts/compose.sh")]
+
+
+@dataclass
+class Deployment:
+    """A system of docker-compose.yml, and the scripts with which it is run."""
+
+    folder: Path
+    environment: dict[str, str]
+    url: str
+    secret: str
+
+    def token(self, author: str) -> str:
+        """Return a token for every document."""
+        identity = Identity(AuthorId(author), {"*": "write"})
+        return make_access_token(self.secret, identity, int(time.time()) + 3600)
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command in its folder; return what it printed."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=STEP_SECONDS,
+            check=False,
+        )
+        assert done.returncode == code, f"{command}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def script(self, name: str, *options: str, code: int = 0) -> str:
+        """Run one of scripts/."""
+        return self.run(
+            *([sys.executable] if name.endswith(".py") else []), f"scripts/{name}", *options, code=code
+        )
+
+    def containers(self, service: str = "") -> list[dict[str, Any]]:
+        """Return what Docker knows of its containers, oldest first."""
+        filters = [f"label=com.docker.compose.project={self.environment['COMPOSE_PROJECT_NAME']}"]
+        if service:
+            filters.append(f"label=com.docker.compose.service={service}")
+        options = [word for one in filters for word in ("--filter", one)]
+        names = self.run("docker", "ps", "-aq", *options).split()[::-1]
+        found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", *names)) if names else []
+        return found
+
+    def log_lines(self, service: str) -> list[dict[str, Any]]:
+        """Return what a service's containers said, which has to be JSON."""
+        lines = [
+            line
+            for container in self.containers(service)
+            for line in _both(["docker", "logs", container["Id"]]).splitlines()
+        ]
+        return [json.loads(line) for line in lines]
+
+
+def _both(command: list[str]) -> str:
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The system, ready; in the end nothing of it is left but the layers of its images."""
+    requirements.docker()
+    folder = tmp_path_factory.mktemp("compose") / "coedit"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED), symlinks=True)
+    project, port = f"coedit-test-{secrets.token_hex(4)}", free_port()
+    own = {"COMPOSE_PROJECT_NAME": project, "PUBLISH": f"127.0.0.1:{port}"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in own.items():
+            patch.setenv(name, value)
+        subprocess.run(
+            [folder / "scripts/compose.sh", "version"], check=True, timeout=30, capture_output=True
+        )
+        settings = folder / ".env"
+        with settings.open("a") as file:  # of a deployment that knows nothing of tags yet
+            print(f"IMAGE_TAG={project}", file=file)
+        lines = dict(line.split("=", 1) for line in settings.read_text().splitlines() if "=" in line)
+        made = Deployment(folder, inherited | own, f"http://127.0.0.1:{port}", lines["COEDIT_SECRET"])
+        try:
+            with _Compose(folder, build=True, wait=False):
+                made.script("health.py", "--wait", "120")
+                yield made
+        finally:
+            _remove_images(made)
+
+
+def _remove_images(made: Deployment) -> None:
+    lines = (made.folder / ".env").read_text().splitlines()
+    tags = {line.split("=", 1)[1] for line in lines if line.startswith(("IMAGE_TAG=", "PREVIOUS_IMAGE_TAG="))}
+    for tag in tags | {made.environment["COMPOSE_PROJECT_NAME"]}:
+        subprocess.run(
+            ["docker", "image", "rm", "-f", f"coedit:{tag}"], timeout=60, check=False, capture_output=True
+        )
