@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,12 @@ import pytest
 from testcontainers.compose import DockerCompose
 
 from coedit.identifiers import AuthorId
+from coedit.protocol.grants import Grants
 from coedit.protocol.tokens import Identity, make_access_token
+from scripts.composed import QUESTIONS
 from tests import requirements
 from tests.ports import free_port
-from tests.system import ROOT
+from tests.system import ROOT, until
 
 _NOT_COPIED = (
     ".git",
@@ -56,11 +59,12 @@ class Deployment:
 
     def token(self, author: str) -> str:
         """Return a token for every document."""
-        identity = Identity(AuthorId(author), {"*": "write"})
+        identity = Identity(AuthorId(author), Grants.of({"*": "write"}))
         return make_access_token(self.secret, identity, int(time.time()) + 3600)
 
     def run(self, *command: str, code: int = 0) -> str:
         """Run a command in its folder; return what it printed."""
+        started_at = time.monotonic()
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -70,6 +74,7 @@ class Deployment:
             timeout=STEP_SECONDS,
             check=False,
         )
+        print(f"{time.monotonic() - started_at:.1f} s: {' '.join(command[:5])}\n{done.stdout[-1500:]}")
         assert done.returncode == code, f"{command}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 
@@ -89,6 +94,16 @@ class Deployment:
         found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", *names)) if names else []
         return found
 
+    def wait_ready(self, container: dict[str, Any]) -> None:
+        """Wait until one container says that it is ready."""
+        service = container["Config"]["Labels"]["com.docker.compose.service"]
+        ask = ["docker", "exec", container["Id"], *QUESTIONS.get(service, ["true"])]
+
+        def is_ready() -> bool:
+            return subprocess.run(ask, capture_output=True, timeout=30, check=False).returncode == 0
+
+        until(is_ready, f"{container['Name']} is ready", seconds=90)
+
     def log_lines(self, service: str) -> list[dict[str, Any]]:
         """Return what a service's containers said, which has to be JSON."""
         lines = [
@@ -106,11 +121,10 @@ def _both(command: list[str]) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The system, ready; in the end nothing of it is left but the layers of its images."""
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[Deployment]:
+    """Run the system from ``folder``, until all is ready; in the end nothing of it is left but the layers of images."""
     requirements.docker()
-    folder = tmp_path_factory.mktemp("compose") / "coedit"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED), symlinks=True)
     project, port = f"coedit-test-{secrets.token_hex(4)}", free_port()
     own = {"COMPOSE_PROJECT_NAME": project, "PUBLISH": f"127.0.0.1:{port}"}
@@ -121,10 +135,12 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         subprocess.run(
             [folder / "scripts/compose.sh", "version"], check=True, timeout=30, capture_output=True
         )
-        settings = folder / ".env"
-        with settings.open("a") as file:  # of a deployment that knows nothing of tags yet
-            print(f"IMAGE_TAG={project}", file=file)
-        lines = dict(line.split("=", 1) for line in settings.read_text().splitlines() if "=" in line)
+        with (folder / ".env").open(
+            "a"
+        ) as file:  # of a deployment whose image was not named by what is in it
+            for name, value in ({"IMAGE_TAG": project} | settings).items():
+                print(f"{name}={value}", file=file)
+        lines = dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines() if "=" in line)
         made = Deployment(folder, inherited | own, f"http://127.0.0.1:{port}", lines["COEDIT_SECRET"])
         try:
             with _Compose(folder, build=True, wait=False):
@@ -132,6 +148,13 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
                 yield made
         finally:
             _remove_images(made)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The system as the file has it, one for each module."""
+    with running(tmp_path_factory.mktemp("compose") / "coedit") as made:
+        yield made
 
 
 def _remove_images(made: Deployment) -> None:
