@@ -32,7 +32,6 @@ from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
 from coedit.store.objects.versions import Versions
 from coedit.store.presence.store import PresenceStore
-from coedit.store.redis.clock import RedisClock
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
@@ -90,7 +89,6 @@ class Gateway:
         self._settings = settings
         self._durability = Durability(settings.durability, settings.replica_count)
         self._nodes = connect_nodes(settings.redis_url)
-        self._clock = RedisClock(self._nodes)
         self._access = Access(settings)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(
@@ -130,7 +128,7 @@ class Gateway:
             self._submitter,
             self._presences,
             rosters,
-            self._clock.seconds,
+            self._notes.clocks.seconds,
         )
         self._yjs_routes = YjsRoutes(
             settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
@@ -162,7 +160,7 @@ class Gateway:
             CoeditError: the configuration is not that of this Redis, or of this deployment.
         """
         await self._durability.check(self._nodes)
-        await self._clock.ask()
+        await self._notes.clocks.begin()
         await self._deployment.compare_if_possible()
         async with self._deployment.watched(stop):
             await self._serve(stop)
@@ -180,7 +178,6 @@ class Gateway:
             "backlog": self._submitter.watch_backlog,
             "presence": self._presences.report_step,
             "alive": self._presences.alive_step,
-            "clock": self._clock.step,
             "yjs": self._yjs.step,
             "ping": self._sockets.ping_step,
             "token-keys": self._access.ring.step,

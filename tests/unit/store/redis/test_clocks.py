@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from coedit.errors import UnavailableError
 from coedit.store.redis.clocks import Clocks
 from coedit.store.redis.topology import Nodes
 
@@ -48,6 +49,21 @@ async def test_clock_of_another_host_is_told_as_it_is(ahead_seconds: float) -> N
     assert answered_seconds >= 0
     assert now_ms is not None
     assert abs(now_ms - (time.time() + ahead_seconds) * 1000) < 60_000  # a busy machine, and not an hour
+
+
+@pytest.mark.parametrize("ahead_seconds", [-_HOUR, _HOUR])
+async def test_time_of_day_is_that_of_the_first_master(ahead_seconds: float) -> None:
+    clocks = clocks_of(Master(ahead_seconds), Master(0))
+    assert abs(clocks.seconds() - time.time()) < 60
+    await clocks.begin()
+    assert abs(clocks.seconds() - time.time() - ahead_seconds) < 60
+
+
+async def test_time_that_nobody_tells_is_no_time_to_start_with() -> None:
+    for clocks in (clocks_of(), clocks_of(Master(0, RedisConnectionError("gone")))):
+        with pytest.raises(UnavailableError):
+            await clocks.begin()
+        assert abs(clocks.seconds() - time.time()) < 60
 
 
 async def test_each_master_has_its_own_clock_and_one_that_is_away_hides_no_other() -> None:
