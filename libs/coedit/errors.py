@@ -39,6 +39,9 @@ client does about each stand in ``docs/protocol.md``::
         BehindSnapshotError        unavailable
         NewerFormatError           unavailable
       InvalidRequestError          invalid-request
+      NoMatchError                 no-match
+      StillRunningError            still-running
+      AnotherRequestError          another-request
       SlowBodyError                too-slow
       InvalidFormatError           invalid-format
       UnknownVersionError          unknown-version
@@ -308,6 +311,27 @@ class InvalidRequestError(CoeditError):
     """What is asked for over HTTP is not said as it should be."""
 
     code = "invalid-request"
+    definite = True
+
+
+class NoMatchError(CoeditError):
+    """What is to be replaced does not stand in the document, or several times."""
+
+    code = "no-match"
+    definite = True
+
+
+class StillRunningError(CoeditError):
+    """The same request is being dealt with."""
+
+    code = "still-running"
+    retryable = True
+
+
+class AnotherRequestError(CoeditError):
+    """Another request was made under the same key."""
+
+    code = "another-request"
     definite = True
 
 

@@ -23,6 +23,7 @@ from coedit.runtime.tracing.active import TRACES
 from coedit.store.deployment.deployment import Deployment
 from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.deployment.status import Survey
+from coedit.store.documents.asked import Asked
 from coedit.store.documents.history import History
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Quarantine
@@ -58,6 +59,7 @@ from services.gateway.redis.channels import Channels
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
 from services.gateway.rest.documents import DocumentRoutes
+from services.gateway.rest.edits import EditRoutes
 from services.gateway.rest.formats import FormatRoutes
 from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
@@ -140,6 +142,8 @@ class Gateway:
         self._history = HistoryRoutes(
             self._access, history, versions, moments, edits, self._nodes, settings.gateway_body_seconds
         )
+        asked = Asked(self._nodes, log.shard)
+        self._edits = EditRoutes(self._access, moments, edits, asked, settings)
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._status = StatusRoute(
             self._access,
@@ -217,6 +221,7 @@ class Gateway:
         self._history.add_to(app)
         self._yjs_routes.add_to(app)
         self._formats.add_to(app)
+        self._edits.add_to(app)
         OrderRoutes(self._access, self._orders_stream, self._settings.gateway_body_seconds).add_to(app)
         self._status.add_to(app)
         add_page(app, self._settings.gateway_page)

@@ -12,6 +12,7 @@ cursor:{s}              string      id of the last entry of ops:{s} that was dea
 refused:{s}             stream      entries of ops:{s} that nobody could decode or decide; bounded
 begun:{s}               hash        by an owner's token: where it began, as long as nothing there is finished; expires
 tried:{s}:WORK:ID       hash        by a process's token: how it began a piece of work on a document; expires
+asked:{s}:KEY:ID        hash        a request that was made under a key: fingerprint, until, base, answer; expires
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
 idle:{s}                sorted set  documents that their snapshots cover, by time of the last commit (ms), or later
 document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes, wanted
@@ -99,6 +100,10 @@ class Shard:
     def tried(self, work: str, document_id: DocumentId) -> str:
         """Who began a piece of work on a document that is not finished; its name holds no colon."""
         return f"tried:{self.tag}:{work}:{document_id}"
+
+    def asked(self, key: str, document_id: DocumentId) -> str:
+        """What became of a request that was made under a key, which holds no colon."""
+        return f"asked:{self.tag}:{key}:{document_id}"
 
     @property
     def changed(self) -> str:

@@ -30,12 +30,15 @@ _STATUS = {
     "diverged": 409,
     "not-text": 409,
     "sequence": 409,
+    "no-match": 409,
+    "still-running": 409,
     "version-exists": 409,
     "revision-too-old": 410,
     "too-large": 413,
     "document-too-large": 413,
     "too-costly": 413,
     "history-too-long": 422,
+    "another-request": 422,
 }
 _LATER = ("overloaded", "unavailable", "undecided")
 

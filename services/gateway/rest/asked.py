@@ -15,14 +15,16 @@ _MAX_BODY_BYTES = 16 * 1024
 _TEN_YEARS_SECONDS = 10 * 365 * 86400
 
 
-async def read_fields(request: web.Request, seconds: float) -> dict[str, Any]:
+async def read_fields(
+    request: web.Request, seconds: float, most_bytes: int = _MAX_BODY_BYTES
+) -> dict[str, Any]:
     """Return the fields of a JSON object.
 
     Raises:
         InvalidRequestError: the body is none.
         TooLargeError, SlowBodyError: see `read_whole`.
     """
-    packed = await read_whole(request, _MAX_BODY_BYTES, seconds)
+    packed = await read_whole(request, most_bytes, seconds)
     try:
         body = orjson.loads(packed)
     except orjson.JSONDecodeError as error:
