@@ -59,11 +59,11 @@ from services.gateway.redis.channels import Channels
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
 from services.gateway.rest.documents import DocumentRoutes
-from services.gateway.rest.edits import EditRoutes
+from services.gateway.rest.editing.one_edit import OneEdits
+from services.gateway.rest.editing.programs import EditRoutes
 from services.gateway.rest.formats import FormatRoutes
 from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
-from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.open_mode import refuse_other_pages
 from services.gateway.rest.orders import OrderRoutes
 from services.gateway.rest.page import add_page

@@ -23,9 +23,9 @@ from services.gateway.heavy.places import Places
 from services.gateway.rest.answers import answered
 from services.gateway.rest.asked import integer_of
 from services.gateway.rest.bodies import continue_later, read_whole
-from services.gateway.rest.edit_response import edit_response
+from services.gateway.rest.editing.edit_response import edit_response
+from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.moments import Moments
-from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.requests import authorize, document_of
 from services.gateway.settings import GatewaySettings
 

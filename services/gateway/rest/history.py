@@ -32,9 +32,9 @@ from services.gateway.rest.asked import (
     text_of,
 )
 from services.gateway.rest.bodies import continue_later
-from services.gateway.rest.edit_response import edit_response, json_response
+from services.gateway.rest.editing.edit_response import edit_response, json_response
+from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.moments import Moments
-from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.requests import authorize, document_of, wants_text
 
 logger = logging.getLogger(__name__)

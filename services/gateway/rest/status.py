@@ -10,7 +10,7 @@ from coedit.store.deployment.status import Survey
 from services.gateway.access.access import Access
 from services.gateway.heavy.places import Places
 from services.gateway.rest.answers import answered
-from services.gateway.rest.edit_response import json_response
+from services.gateway.rest.editing.edit_response import json_response
 from services.gateway.rest.requests import identity_of
 
 _LOOKS = 2

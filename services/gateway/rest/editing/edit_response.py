@@ -12,7 +12,7 @@ from coedit.ot.wire import check_bounds
 from coedit.protocol.tokens import Identity
 from coedit.store.documents.history import Past
 from services.gateway.rest.answers import refusal_response
-from services.gateway.rest.one_edit import Base, OneEdits
+from services.gateway.rest.editing.one_edit import Base, OneEdits
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from services.gateway.access.addresses import DOCUMENT, document_at
 from services.gateway.rest.answers import answered
 from services.gateway.rest.asked import read_fields, refuse_unknown_fields, text_of
 from services.gateway.rest.bodies import continue_later
-from services.gateway.rest.edit_response import edit_response
+from services.gateway.rest.editing.edit_response import edit_response
+from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.moments import Moments
-from services.gateway.rest.one_edit import OneEdits
 from services.gateway.rest.requests import authorize
 from services.gateway.settings import GatewaySettings
 
