@@ -12,7 +12,7 @@ from coedit.errors import CoeditError, OverloadedError
 from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.ot.commit import Submission
 from coedit.protocol.yjs_submission import YjsSubmission
-from coedit.runtime.tracing.active import TRACES
+from coedit.runtime.tracing.active import TRACES, observe
 from coedit.store.documents.log import DocumentLog
 from coedit.store.keys import Shard
 from coedit.store.redis.connection import told
@@ -105,12 +105,11 @@ class Submitter:
             shards[self._log.shard(addressed.document_id)].append(addressed)
         failed = await self._ops.add(dict(shards))
         self._used |= shards.keys() - failed.keys()
-        if TRACES.tracer is not None:
-            self._end_spans(waiting, failed)
+        trace = "" if TRACES.tracer is None else self._end_spans(waiting, failed)
         if failed:
             self._tell_failed(waiting, failed)
         if not failed:
-            ENQUEUE_SECONDS.observe(perf_counter() - first_at)
+            observe(ENQUEUE_SECONDS, perf_counter() - first_at, trace)
         SUBMITTED.inc(len(waiting))
         self._note_busy([addressed for addressed, _, _ in waiting])
         if failed and len(failed) == len(shards):
@@ -126,12 +125,16 @@ class Submitter:
             await asyncio.sleep(wait_seconds)
         self._next_at = now() + self._gather_seconds
 
-    def _end_spans(self, waiting: list[_Waiting], failed: dict[Shard, Exception]) -> None:
+    def _end_spans(self, waiting: list[_Waiting], failed: dict[Shard, Exception]) -> str:
+        """End the waits of what is traced; return the id of a trace, if any is."""
+        trace = ""
         counts = Counter(self._log.shard(addressed.document_id) for addressed, _, _ in waiting)
         for addressed, _, span in waiting:
             if span is not None:
                 shard = self._log.shard(addressed.document_id)
                 end_enqueued(span, counts[shard], failed.get(shard))
+                trace = span.trace_id
+        return trace
 
     def _tell_failed(self, waiting: list[_Waiting], failed: dict[Shard, Exception]) -> None:
         for addressed, on_error, _ in waiting:
