@@ -24,9 +24,13 @@ class Balancer:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+
+    def cut(self) -> None:
+        """End every connection at once; whoever comes again may come to any gateway."""
         for writer in list(self._writers):
             writer.transport.abort()
-        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
