@@ -211,7 +211,7 @@ class Gateway:
         logger.info("gateway stopped", extra={"event": "stopped"})
 
     def _application(self) -> web.Application:
-        middlewares = [] if TRACES.tracer is None else [TRACES.tracer.requests]
+        middlewares = [] if TRACES.tracer is None else [TRACES.tracer.http.requests]
         if self._settings.gateway_open:
             middlewares.append(refuse_other_pages(self._access))
         app = web.Application(middlewares=middlewares)

@@ -15,6 +15,7 @@ from coedit.protocol.token_keys import InvalidTokenKeyError, TokenKey, keys_in, 
 from coedit.protocol.tokens import Identity
 from coedit.runtime.foreign_pages import is_loopback
 from coedit.runtime.settings import SettingsError
+from coedit.runtime.tracing.active import tracing_calls
 from services.gateway.metrics import TOKEN_KEY_READS
 from services.gateway.settings import GatewaySettings
 
@@ -57,7 +58,7 @@ class _Address:
     async def keys(self) -> list[TokenKey]:
         timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=timeout, trace_configs=tracing_calls()) as session,
             # Where it would be sent on to, nobody has said that it may be asked.
             session.get(self._url, allow_redirects=False, raise_for_status=True) as response,
         ):

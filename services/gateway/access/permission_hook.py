@@ -13,6 +13,7 @@ from coedit.protocol.grants import Facets, facets_of
 from coedit.protocol.standard_webhooks import secrets_of, signed_headers
 from coedit.protocol.tokens import Identity
 from coedit.runtime.settings import SettingsError
+from coedit.runtime.tracing.active import timed, tracing_calls
 from services.gateway.metrics import PERMISSION_SECONDS, PERMISSIONS
 from services.gateway.settings import GatewaySettings
 
@@ -49,7 +50,7 @@ class PermissionHook:
         body = orjson.dumps({"author": identity.author, "document": document_id, "claims": identity.claims})
         try:
             async with self._turns, asyncio.timeout(self._seconds):
-                with PERMISSION_SECONDS.time():
+                with timed(PERMISSION_SECONDS):
                     granted = await self._answer(body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, UnauthorizedError) as error:
             PERMISSIONS.labels("undecided").inc()
@@ -64,7 +65,8 @@ class PermissionHook:
 
     async def _answer(self, body: bytes) -> Facets:
         if self._http is None:
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_AT_ONCE))
+            connector = aiohttp.TCPConnector(limit=_AT_ONCE)
+            self._http = aiohttp.ClientSession(connector=connector, trace_configs=tracing_calls())
         message_id = f"msg_{secrets.token_urlsafe(18)}"
         headers = signed_headers(self._keys, message_id, int(time.time()), body)
         headers["Content-Type"] = "application/json"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from coedit.runtime.tracing.facts import NO_FACTS, Facts
 
 if TYPE_CHECKING:
+    from aiohttp import TraceConfig
+
     from coedit.runtime.tracing.spans import Span, Tracer
 
 
@@ -60,6 +62,11 @@ def step(name: str, facts: Facts = NO_FACTS) -> "Iterator[Span | None]":
     span = tracer.start(name, parent, facts=facts)
     with span.covering():
         yield span
+
+
+def tracing_calls() -> "list[TraceConfig]":
+    """Return what a session of aiohttp's client is made with, for its calls to be traced where anything is."""
+    return [] if TRACES.tracer is None else [TRACES.tracer.http.calls]
 
 
 def trace_id() -> str:

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from coedit.runtime.tracing.active import TRACES
 from coedit.runtime.tracing.metrics import SPANS
-from coedit.runtime.tracing.requests import Addresses, instrument
-from coedit.runtime.tracing.spans import ChosenIds, Tracer
+from coedit.runtime.tracing.requests import Addresses, calls_of, instrument
+from coedit.runtime.tracing.spans import ChosenIds, Http, Tracer
 
 _CLOSE_SECONDS = 2.0
 """How long a process that ends takes to send its last spans: a collector that is away keeps nobody."""
@@ -41,8 +41,8 @@ def install_with(
         for processor in processors:
             provider.add_span_processor(processor)
     spans = certain.get_tracer("coedit", version("coedit"))
-    requests = instrument(sampled)
-    TRACES.tracer = Tracer(spans, sampled.sampler, ids, requests, names_documents=names_documents)
+    http = Http(instrument(sampled), calls_of(sampled))
+    TRACES.tracer = Tracer(spans, sampled.sampler, ids, http, names_documents=names_documents)
 
     def close() -> None:
         TRACES.tracer = None

@@ -3,9 +3,10 @@
 import warnings
 from typing import Any
 
-from aiohttp import web
+from aiohttp import TraceConfig, web
 from aiohttp.typedefs import Handler, Middleware
 from opentelemetry.context import Context
+from opentelemetry.instrumentation.aiohttp_client import create_trace_config
 from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor, create_aiohttp_middleware
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
@@ -35,8 +36,16 @@ def instrument(provider: TracerProvider) -> Middleware:
     return traced
 
 
+def calls_of(provider: TracerProvider) -> TraceConfig:
+    """Return what makes a span of each call of ours to somebody else, whose head says what it is a part of."""
+    return create_trace_config(tracer_provider=provider)
+
+
 class Addresses(SpanProcessor):
-    """Keeps out of the spans of requests what addresses say: a query, and where it is not allowed the document."""
+    """Keeps out of the spans of requests what addresses say: a query, and where it is not allowed the document.
+
+    Whom we call is set by the operator, and names no document.
+    """
 
     def __init__(self, *, names_documents: bool) -> None:
         self._names_documents = names_documents
@@ -44,10 +53,10 @@ class Addresses(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Put the route, or the path, in the place of addresses."""
         said = span.attributes or {}
-        route = str(said.get("http.route", ""))
+        route = None if self._names_documents else said.get("http.route")
         for name in _ADDRESSES:
             if name in said:
-                span.set_attribute(name, _path(str(said[name])) if self._names_documents else route)
+                span.set_attribute(name, _path(str(said[name])) if route is None else str(route))
         if _QUERY in said:
             span.set_attribute(_QUERY, "")
 

@@ -9,8 +9,10 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
+from aiohttp import TraceConfig
 from aiohttp.typedefs import Middleware
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -102,8 +104,18 @@ class Span:
             self.end()
 
 
+@dataclass(frozen=True, slots=True)
+class Http:
+    """What makes spans of HTTP, by OpenTelemetry's own instrumentation."""
+
+    requests: Middleware
+    """Put before REST: of each request."""
+    calls: TraceConfig
+    """Of a session: of each call of ours to somebody else, who may go on with its trace."""
+
+
 class Tracer:
-    """Makes spans: ``spans`` one for whoever asks, and ``requests``, put before REST, one of each request.
+    """Makes spans: ``spans`` one for whoever asks, and ``http`` those of requests and calls.
 
     ``sampler`` decides where a trace begins.
     """
@@ -113,11 +125,11 @@ class Tracer:
         spans: trace.Tracer,
         sampler: Sampler,
         ids: ChosenIds,
-        requests: Middleware,
+        http: Http,
         *,
         names_documents: bool,
     ) -> None:
-        self.requests = requests
+        self.http = http
         self._spans = spans
         self._sampler = sampler
         self._ids = ids
