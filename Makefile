@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
+.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof drills fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-compose: install ## build docker-compose.yml, bring it up, and break it, up
 
 laws: install ## the laws of the OT core alone, on 20,000 cases each; CASES=100000, COEDIT_SEED=1
 	COEDIT_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q --timeout=0 tests/property $(PYTEST)
+
+drills: install ## slow Redis, wrong clocks, an object store that is away, a backup put back: ONLY="clocks backup" SECONDS=120 DOCUMENTS=1000
+	@$(BIN)/python -m tests.drills $(ONLY) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DOCUMENTS),--documents $(DOCUMENTS))
 
 chaos-proof: install ## five bugs are planted in turn, and the checker must find each: REPORT=file
 	@$(BIN)/python -m tests.chaos.proof $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
