@@ -117,6 +117,11 @@ def run(*command: str, seconds: float = ANSWER_SECONDS) -> "subprocess.Completed
         return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
+def why_failed(error: Exception) -> str:
+    """Return why a command failed: in its own words, where it had any."""
+    return one_line(getattr(error, "stderr", "") or "") or str(error)
+
+
 def one_line(text: str) -> str:
     """Return the beginning of what a command said, for a table."""
     return " ".join(text.split())[:200]

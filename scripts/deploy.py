@@ -51,7 +51,7 @@ def main() -> int:
             _note(tag)
             _compose("up", "-d")
     except (DeployError, OSError, subprocess.SubprocessError) as error:
-        print(f"deploy: {error}", file=sys.stderr)
+        print(f"deploy: {composed.why_failed(error)}", file=sys.stderr)
         return 1
     return health.report(60)
 

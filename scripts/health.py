@@ -26,11 +26,11 @@ from scripts.composed import (
     ROOT,
     Container,
     containers,
-    one_line,
     run,
     services,
     settings,
     wanted,
+    why_failed,
     why_not_ready,
 )
 
@@ -106,9 +106,8 @@ def _of_compose(*, is_alone: bool) -> Iterator[Part]:
     except FileNotFoundError:  # a machine without Docker has nothing of compose
         return
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", "") or str(error)
         if is_alone:
-            yield Part("compose", "all", "", f"Docker does not say what runs: {one_line(said)}")
+            yield Part("compose", "all", "", f"Docker does not say what runs: {why_failed(error)}")
         return
     if there:
         yield from _compared(there, found)

@@ -36,7 +36,7 @@ _NOT_COPIED = (
     ".hypothesis",
     "__pycache__",
 )
-STEP_SECONDS = 240
+STEP_SECONDS = 400
 """More than the longest step takes, an image built on a busy machine; the test is stopped then, not the machine."""
 
 

@@ -13,7 +13,7 @@ from coedit.client.rest import fetch_text
 from tests.integration.compose.conftest import Deployment
 from tests.writers import Ledger, Writer, settle_all
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 _SERVICES = ("gateway", "transformer", "presence", "snapshotter")
 _SETTLE_SECONDS = 90.0

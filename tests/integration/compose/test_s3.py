@@ -9,7 +9,7 @@ from coedit.client.rest import fetch_text
 from tests.integration.compose.conftest import running
 from tests.system import eventually
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 _SETTINGS = {
     "COMPOSE_PROFILES": "s3",

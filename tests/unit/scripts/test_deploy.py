@@ -100,6 +100,14 @@ def test_rollback_puts_the_image_back_and_builds_nothing(deployment: Deployment)
     assert list(dict.fromkeys(made)) == list(FORWARD[::-1])
 
 
+def test_docker_that_does_not_answer_is_quoted(deployment: Deployment) -> None:
+    deployment.change(is_away=True)
+    (deployment.folder / ".env").write_text("")
+    done = deployment.run("deploy.py")
+    assert done.returncode == 1
+    assert "neither docker compose" in done.stderr or "Cannot connect to the Docker daemon" in done.stderr
+
+
 def test_rollback_without_anything_to_go_back_to_says_so(deployment: Deployment) -> None:
     deployment.deploy()
     before = deployment.state
@@ -119,6 +127,7 @@ def test_image_that_does_not_become_ready_takes_nothing_away(deployment: Deploym
     done = deployment.run("deploy.py")
     assert done.returncode == 1
     assert "does not become ready" in done.stderr
+    assert "`make rollback` puts the image back" in done.stderr
     assert _images(deployment) == {f"coedit:{first}"}
     assert _least(deployment, "presence") == 1
     deployment.deploy("--rollback")
