@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,10 +26,14 @@ COUNTS = {"redis": 1, "transformer": 2, "snapshotter": 1, "presence": 1, "gatewa
 PROFILES = ("s3",)
 """What there is one of where COMPOSE_PROFILES names it."""
 COUNT_VARIABLES = {"transformer": "TRANSFORMERS", "gateway": "GATEWAYS"}
+MADE_OF = "MADE_OF"
+"""Where .env says of what containers are made now: a label of each repeats it."""
+IMAGE_TAG, PREVIOUS_IMAGE_TAG = "IMAGE_TAG", "PREVIOUS_IMAGE_TAG"
+_OF_NO_CONTAINER = {MADE_OF, IMAGE_TAG, PREVIOUS_IMAGE_TAG, *COUNT_VARIABLES.values()}
 _LABEL = "com.docker.compose"
 _FIELDS = (
     *("{{.ID}}", "{{.Names}}", "{{.State}}", "{{.Image}}", f'{{{{.Label "{_LABEL}.service"}}}}'),
-    f'{{{{.Label "{_LABEL}.project.working_dir"}}}}',
+    *(f'{{{{.Label "{_LABEL}.project.working_dir"}}}}', '{{.Label "coedit.made-of"}}'),
 )
 
 
@@ -43,6 +48,7 @@ class Container:
     service: str
     folder: str
     """From which it was made."""
+    made_of: str
 
     @property
     def is_running(self) -> bool:
@@ -67,6 +73,15 @@ def change(**values: str) -> None:
     part.touch(mode=0o600)
     part.write_text("\n".join([kept, *lines, ""]))
     part.replace(SETTINGS)
+
+
+def made_of() -> str:
+    """Return a name for all that containers are made of but the image: the file, and what stands in .env."""
+    lines = SETTINGS.read_text().splitlines()
+    kept = sorted(line for line in lines if "=" in line and line.split("=", 1)[0] not in _OF_NO_CONTAINER)
+    digest = sha256((ROOT / "docker-compose.yml").read_bytes())
+    digest.update("\n".join(line for line in kept if not line.startswith("#")).encode())
+    return digest.hexdigest()[:12]
 
 
 def project(found: Mapping[str, str]) -> str:

@@ -26,7 +26,6 @@ FORWARD = ("presence", "gateway", "snapshotter", "transformer")
 _READY_SECONDS = 90.0
 _STOP_SECONDS = 30
 _BALANCER_SECONDS = 20.0
-_TAG, _TAG_BEFORE = "IMAGE_TAG", "PREVIOUS_IMAGE_TAG"
 _FIRST_TAG = "0.1.0"
 """Of images that were made before tags were noted in .env."""
 
@@ -67,9 +66,9 @@ def _refuse_anothers(there: Sequence[Container]) -> None:
 
 
 def _image_before() -> str:
-    before = composed.settings().get(_TAG_BEFORE, "")
+    before = composed.settings().get(composed.PREVIOUS_IMAGE_TAG, "")
     if not before:
-        raise DeployError(f"there is nothing to go back to: .env has no {_TAG_BEFORE}")
+        raise DeployError(f"there is nothing to go back to: .env has no {composed.PREVIOUS_IMAGE_TAG}")
     if not _has_image(before):
         raise DeployError(f"the image coedit:{before} is here no more: check its version out and deploy that")
     return before
@@ -88,10 +87,11 @@ def _has_image(tag: str) -> bool:
 
 
 def _note(tag: str) -> None:
-    """Write into .env which image is deployed, and which was before."""
-    before = composed.settings().get(_TAG, _FIRST_TAG if _has_image(_FIRST_TAG) else "")
-    if before != tag:
-        composed.change(**{_TAG: tag, _TAG_BEFORE: before})
+    """Write into .env which image is deployed, which was before, and of what else containers are made."""
+    found = composed.settings()
+    before = found.get(composed.IMAGE_TAG, _FIRST_TAG if _has_image(_FIRST_TAG) else "")
+    tags = {} if before == tag else {composed.IMAGE_TAG: tag, composed.PREVIOUS_IMAGE_TAG: before}
+    composed.change(**tags, **{composed.MADE_OF: composed.made_of()})
 
 
 def _replace_all(tag: str, services: Sequence[str]) -> None:
@@ -117,8 +117,8 @@ def _replace(service: str, tag: str) -> None:
     alive = [container for container in there if container.is_running]
     for dead in (container for container in there if not container.is_running):
         _docker("rm", "-f", dead.id)
-    hashes = run(str(ROOT / "scripts/compose.sh"), "config", "--hash", service).stdout.split()
-    old = [container for container in alive if not _is_current(container, tag, hashes)]
+    made_of = composed.settings()[composed.MADE_OF]
+    old = [one for one in alive if (one.image, one.made_of) != (f"coedit:{tag}", made_of)]
     count, current = _count(service, len(alive)), len(alive) - len(old)
     if current + len(old) < count:  # nobody waits for those that are missing: all at once
         missing = count - current - len(old)
@@ -139,13 +139,6 @@ def _count(service: str, alive: int) -> int:
     found = composed.settings()
     count = composed.wanted(service, found)
     return count if composed.COUNT_VARIABLES.get(service, "") in found else max(count, alive)
-
-
-def _is_current(container: Container, tag: str, hashes: Sequence[str]) -> bool:
-    """Return whether a container was made of this image, from the file and .env as they are now."""
-    label = '{{index .Config.Labels "com.docker.compose.config-hash"}}'
-    made_of = run("docker", "inspect", "--format", label, container.id).stdout.strip()
-    return container.image == f"coedit:{tag}" and made_of in hashes
 
 
 def _start_more(service: str, number: int) -> None:
@@ -226,7 +219,7 @@ def _until(condition: Callable[[], bool], seconds: float, otherwise: str) -> Non
 
 
 def _compose(*arguments: str, tag: str = "") -> None:
-    chosen = {_TAG: tag} if tag else {}
+    chosen = {composed.IMAGE_TAG: tag} if tag else {}
     command = [str(ROOT / "scripts/compose.sh"), *arguments]
     done = subprocess.run(command, env=os.environ | chosen, check=False)
     if done.returncode != 0:

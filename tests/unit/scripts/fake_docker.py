@@ -47,7 +47,7 @@ def _answer(words: list[str], state: dict[str, Any]) -> int:
 
 
 def _list(containers: list[dict[str, str]], shows_ended: bool) -> None:
-    fields = ("id", "name", "state", "image", "service", "folder")
+    fields = ("id", "name", "state", "image", "service", "folder", "made_of")
     for one in reversed(containers):
         if shows_ended or one["state"] == "running":
             print("\t".join(one[name] for name in fields))
@@ -62,8 +62,8 @@ def _one(words: list[str], state: dict[str, Any]) -> int:
             print(sum(one["service"] == "gateway" and one["state"] == "running" for one in containers))
         case ["exec", *_]:
             return int(one["image"] in state.get("broken", []))
-        case ["inspect", "--format", what, _]:
-            print("2026-11-30T00:00:00.1Z" if "StartedAt" in what else one["hash"])
+        case ["inspect", "--format", "{{.State.StartedAt}}", _]:
+            print("2026-11-30T00:00:00.1Z")
         case ["stop", "-t", *_]:
             one["state"] = "exited"
         case ["rm", "-f", _]:
@@ -81,8 +81,6 @@ def _compose(words: list[str], state: dict[str, Any]) -> int:
             pass
         case ["build", "gateway"]:
             state["images"].append(image)
-        case ["config", "--hash", _]:
-            print("service", settings["COEDIT_SECRET"])
         case ["port", *_]:
             print(state["published"])
         case ["up", "-d", *options]:
@@ -127,7 +125,7 @@ def _make(state: dict[str, Any], service: str, image: str, settings: dict[str, s
             "image": other.get(service, image),
             "service": service,
             "folder": str(Path.cwd()),
-            "hash": settings["COEDIT_SECRET"],
+            "made_of": settings.get("MADE_OF", ""),
         }
     )
 

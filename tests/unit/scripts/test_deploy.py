@@ -56,6 +56,23 @@ def test_same_deployment_again_touches_nothing(deployment: Deployment) -> None:
     assert deployment.state["containers"] == before
 
 
+def test_what_was_made_of_other_settings_is_replaced_and_more_of_one_kind_are_only_added(
+    deployment: Deployment,
+) -> None:
+    deployment.deploy()
+    before = {one["id"] for one in deployment.state["containers"]}
+    with (deployment.folder / ".env").open("a") as file:
+        print("GATEWAYS=3", file=file)
+    deployment.deploy()
+    after = {one["id"] for one in deployment.state["containers"]}
+    assert (before - after, len(after - before)) == (set(), 1)
+    with (deployment.folder / ".env").open("a") as file:
+        print("COEDIT_LOG_LEVEL=DEBUG", file=file)
+    deployment.deploy()
+    kept = {one["service"] for one in deployment.state["containers"] if one["id"] in after}
+    assert kept == {"redis", "loadbalancer"}
+
+
 def test_upgrade_is_one_by_one_and_keeps_how_many_there_are(deployment: Deployment) -> None:
     deployment.deploy()
     first = deployment.settings()["IMAGE_TAG"]
