@@ -91,7 +91,8 @@ class Gateway:
         self._settings = settings
         self._durability = Durability(settings.durability, settings.replica_count)
         self._nodes = connect_nodes(settings.redis_url)
-        self._access = Access(settings)
+        self._notes = Notes(self._nodes, "gateway", secrets.token_urlsafe(12), VERSION, self._about)
+        self._access = Access(settings, self._notes.clocks.seconds)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
@@ -101,7 +102,6 @@ class Gateway:
         snapshots = Snapshots(objects)
         self._reader = DocumentReader(log, snapshots, Archive(objects), chain_key, note_unchecked)
         self._quarantine = Quarantine(self._nodes, settings.shard_count, "gateway")
-        self._notes = Notes(self._nodes, "gateway", secrets.token_urlsafe(12), VERSION, self._about)
         self._channels = Channels(self._nodes, self._notes.clocks)
         ops = self._ops = OpsStream(self._nodes)
         self._submitter = Submitter(

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +25,7 @@ _USER = {"id": "ada", "name": "Ada L.", "team": "7", "colour": "#aa0000"}
 
 
 def check(token: str) -> None:
-    identity = read_token(token, [shared_secret(_SECRET)], (), "")
+    identity = read_token(token, [shared_secret(_SECRET)], (), "", time.time())
     assert (identity.author, identity.name) == ("ada", "Ada L.")
     assert "write" in identity.grants.facets(DocumentId("team-7/plan"))
     assert not identity.grants.facets(DocumentId("team-8/plan"))

@@ -68,8 +68,16 @@ def keys_in(text: str) -> list[TokenKey]:
     return keys
 
 
-def read_token(token: str, keys: Iterable[TokenKey], issuers: Sequence[str], audience: str) -> Identity:
+def read_token(
+    token: str,
+    keys: Iterable[TokenKey],
+    issuers: Sequence[str],
+    audience: str,
+    now: float,
+) -> Identity:
     """Return whom a JWT names that one of ``keys`` signed; no issuers, or no audience: the token has to name none.
+
+    ``now`` is as for `coedit.protocol.tokens.read_jwt`.
 
     Raises:
         UnknownTokenKeyError: none of them signed it.
@@ -79,15 +87,16 @@ def read_token(token: str, keys: Iterable[TokenKey], issuers: Sequence[str], aud
     for key in keys:
         if key.may_have_signed(algorithm, key_id):
             with suppress(UnknownTokenKeyError):
-                return _read(token, key, issuers, audience)
+                return _read(token, key, issuers, audience, now)
     raise UnknownTokenKeyError("the token is not valid: no known key signed it")
 
 
-def _read(token: str, key: TokenKey, issuers: Sequence[str], audience: str) -> Identity:
+def _read(token: str, key: TokenKey, issuers: Sequence[str], audience: str, now: float) -> Identity:
     return read_jwt(
         token,
         key.key,
         key.algorithm,
+        now,
         {"enforce_minimum_key_length": True},
         leeway=LEEWAY_SECONDS,
         issuer=tuple(issuers) or None,

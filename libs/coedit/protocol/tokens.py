@@ -13,6 +13,8 @@ from coedit.presence.roster import AVATAR, COLOUR, MAX_SHOWN_NAME
 from coedit.protocol.grants import Grants
 
 _ALGORITHM = "HS256"
+_UNTIMED = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat"), False)
+"""Times are compared here: PyJWT knows this machine's clock alone."""
 _MOST_CHARACTERS = 16 * 1024
 """Of a token; what is longer is not decoded."""
 _LAST_SECOND = 253_402_300_799
@@ -56,19 +58,28 @@ def make_access_token(secret: str, identity: Identity, expires_at: int) -> str:
     )
 
 
-def read_access_token(secret: str, token: str) -> Identity:
-    """Return whom a JWT names that coedit itself made.
+def read_access_token(secret: str, token: str, now: float) -> Identity:
+    """Return whom a JWT names that coedit itself made; ``now`` as for `read_jwt`.
 
     Raises:
         UnknownTokenKeyError: it is not ours.
         UnauthorizedError: it has expired, or lacks a claim.
     """
     # Its iat is only compared with ours: whose clock is ahead may make tokens, too.
-    return read_jwt(token, signing_key(secret), _ALGORITHM, {"verify_iat": False})
+    return read_jwt(token, signing_key(secret), _ALGORITHM, now, {"verify_iat": False})
 
 
-def read_jwt(token: str, key: Any, algorithm: str, options: dict[str, Any], **decoding: Any) -> Identity:
+def read_jwt(
+    token: str,
+    key: Any,
+    algorithm: str,
+    now: float,
+    options: dict[str, Any],
+    **decoding: Any,
+) -> Identity:
     """Return whom a JWT names that is signed by ``key``; ``options`` and ``decoding`` are PyJWT's.
+
+    ``now`` is the time at which it has to hold, in seconds since 1970.
 
     Raises:
         UnknownTokenKeyError: it is not.
@@ -77,9 +88,12 @@ def read_jwt(token: str, key: Any, algorithm: str, options: dict[str, Any], **de
     if len(token) > _MOST_CHARACTERS:
         raise UnauthorizedError("the token is not valid: it is too long")
     try:
-        all_options: Any = {"require": ["exp", "sub"]} | options
+        all_options: Any = {"require": ["exp", "sub"]} | options | _UNTIMED
         claims = jwt.decode(token, key, [algorithm], all_options, **decoding)
-        return _identity(claims, float(decoding.get("leeway", 0)))
+        leeway_seconds = float(decoding.get("leeway", 0))
+        begins = [name for name in ("nbf", "iat") if options.get(f"verify_{name}", True)]
+        _check_times(claims, begins, now, leeway_seconds)
+        return _identity(claims, leeway_seconds)
     except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
         raise UnknownTokenKeyError(f"the token is not valid: {_why(error)}") from None
     except jwt.InvalidTokenError as error:
@@ -91,6 +105,15 @@ def read_jwt(token: str, key: Any, algorithm: str, options: dict[str, Any], **de
         raise
     except CoeditError as error:
         raise UnauthorizedError(str(error)) from error
+
+
+def _check_times(claims: dict[str, Any], begins: list[str], now: float, leeway_seconds: float) -> None:
+    """Refuse a token before the claims that it ``begins`` with, and from its end on; errors are PyJWT's."""
+    for name in begins:
+        if name in claims and int(claims[name]) > now + leeway_seconds:
+            raise jwt.ImmatureSignatureError(f"The token is not yet valid ({name})")
+    if int(claims["exp"]) <= now - leeway_seconds:
+        raise jwt.ExpiredSignatureError("Signature has expired")
 
 
 def head_of(token: str) -> tuple[str, str]:

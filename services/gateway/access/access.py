@@ -1,6 +1,9 @@
 """Who speaks, and from where."""
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from coedit.errors import ForbiddenError, InvalidRequestError, UnauthorizedError, UnknownTokenKeyError
@@ -15,13 +18,14 @@ from services.gateway.settings import GatewaySettings
 
 
 class Access:
-    """Decides about tokens and origins by the gateway's settings.
+    """Decides about tokens and origins by the gateway's settings; ``time_of_day`` says when a token has expired.
 
     Raises:
         SettingsError: open development mode on an address that others can reach, or keys of tokens that are none.
     """
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, time_of_day: Callable[[], float]) -> None:
+        self._time_of_day = time_of_day
         self._is_open = settings.gateway_open
         self._secrets = settings.all_secrets()
         self.ring = KeyRing(settings)
@@ -57,15 +61,23 @@ class Access:
         return await self.permissions.of(identity, document_id)
 
     async def _read(self, token: str) -> Identity:
+        now = self._time_of_day()
+        identity = await self._read_at(token, now)
+        if identity.expires_at is None:
+            return identity
+        # Whoever waits for its end looks at this machine's clock.
+        return replace(identity, expires_at=identity.expires_at - now + time.time())
+
+    async def _read_at(self, token: str, now: float) -> Identity:
         for old in self._secrets[1:]:
             with suppress(UnknownTokenKeyError):
-                return read_access_token(old, token)
+                return read_access_token(old, token, now)
         try:
-            return read_access_token(self._secrets[0], token)
+            return read_access_token(self._secrets[0], token, now)
         except UnknownTokenKeyError:
             if not self.ring:
                 raise
-        return await self.ring.read(token)
+        return await self.ring.read(token, now)
 
     def check_resume(self, client_id: ClientId, author: AuthorId, token: str) -> None:
         """Refuse a client id that was not issued to ``author``.

@@ -100,20 +100,20 @@ class KeyRing:
         """The sources that have given no keys yet."""
         return [source.name for source in self._sources if source.name not in self._had]
 
-    async def read(self, token: str) -> Identity:
-        """Return whom a token names.
+    async def read(self, token: str, now: float) -> Identity:
+        """Return whom a token names at ``now``, in seconds since 1970.
 
         Raises:
             UnauthorizedError: it is not valid.
             UndecidedError: the keys cannot be had that it may be signed by.
         """
         try:
-            return self._read(token)
+            return self._read(token, now)
         except UnknownTokenKeyError:
             if not await self._look_now():
                 raise
         try:
-            return self._read(token)
+            return self._read(token, now)
         except UnknownTokenKeyError:
             if self.missing:
                 raise UndecidedError("the keys of who makes the tokens cannot be had now") from None
@@ -127,9 +127,9 @@ class KeyRing:
         await asyncio.sleep(max(0.0, due_at - time.monotonic()))
         await self._look()
 
-    def _read(self, token: str) -> Identity:
+    def _read(self, token: str, now: float) -> Identity:
         keys = [*self._secrets, *(key for keys in self._had.values() for key in keys)]
-        return read_token(token, keys, self._issuers, self._audience)
+        return read_token(token, keys, self._issuers, self._audience, now)
 
     async def _look_now(self) -> bool:
         """Have the keys again, unless that was done a moment ago; return whether there may be others now."""

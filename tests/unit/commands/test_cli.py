@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,14 +42,16 @@ def test_token_says_who_may_do_what() -> None:
         *("token", "--author", "ada", "--document", "notes", "--document", "é/b", "--rights", "read"),
         COEDIT_SECRET=SECRET,
     )
-    identity = read_access_token(SECRET, done.stdout.decode().strip())
+    identity = read_access_token(SECRET, done.stdout.decode().strip(), time.time())
     assert (identity.author, identity.grants) == ("ada", Grants.of({"notes": "read", "é/b": "read"}))
 
 
 def test_token_is_made_with_the_kept_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     done = run("token", "--author", "ada", "--document", "*", COEDIT_DATA=str(tmp_path))
-    assert read_access_token(SECRET, done.stdout.decode().strip()).grants == Grants.of({"*": "write"})
+    assert read_access_token(SECRET, done.stdout.decode().strip(), time.time()).grants == Grants.of(
+        {"*": "write"}
+    )
 
 
 def test_token_holds_so_many_days(
@@ -57,7 +60,7 @@ def test_token_holds_so_many_days(
     monkeypatch.setenv("COEDIT_SECRET", SECRET)
     assert main(["token", "--author", "ada", "--document", "a", "--days", "-1"]) == 0
     with pytest.raises(Exception, match="expired"):
-        read_access_token(SECRET, capsys.readouterr().out.strip())
+        read_access_token(SECRET, capsys.readouterr().out.strip(), time.time())
 
 
 def test_link_names_the_document_and_holds_the_token() -> None:
@@ -65,7 +68,7 @@ def test_link_names_the_document_and_holds_the_token() -> None:
     link = run(*arguments, COEDIT_SECRET=SECRET).stdout.decode().strip()
     address, _, token = link.partition("#token=")
     assert address == "https://example.org/d/a%2Fb%20%C3%A4%2E"
-    assert read_access_token(SECRET, token).grants == Grants.of({"a/b ä.": "write"})
+    assert read_access_token(SECRET, token, time.time()).grants == Grants.of({"a/b ä.": "write"})
 
 
 @pytest.mark.parametrize("documents", [["*"], ["a", "b"]])

@@ -24,7 +24,7 @@ _LATER = int(time.time()) + 3600
 
 
 def test_access_token_names_its_identity() -> None:
-    identity = read_access_token(_SECRET, make_access_token(_SECRET, _ADA, _LATER))
+    identity = read_access_token(_SECRET, make_access_token(_SECRET, _ADA, _LATER), time.time())
     assert identity == replace(_ADA, expires_at=_LATER)
     assert right_in(identity.grants.facets(DocumentId("notes"))) == "write"
     assert right_in(identity.grants.facets(DocumentId("anything"))) == "read"
@@ -60,7 +60,18 @@ def _forged(**claims: object) -> str:
 )
 def test_token_that_is_not_ours_or_not_whole_is_refused(token: str) -> None:
     with pytest.raises(UnauthorizedError):
-        read_access_token(_SECRET, token)
+        read_access_token(_SECRET, token, time.time())
+
+
+def test_token_holds_from_its_beginning_to_its_end_by_the_time_that_is_given() -> None:
+    """Not by this machine's: the clocks of services may be wrong."""
+    begins, ends = 1_000_000_000.0, 1_000_003_600.0
+    token = _forged(nbf=begins, iat=begins - 10, exp=ends)
+    for now in (begins, ends - 1):
+        assert read_access_token(_SECRET, token, now).expires_at == ends
+    for now, why in ((begins - 1, "nbf"), (ends, "expired"), (time.time(), "expired")):
+        with pytest.raises(UnauthorizedError, match=why):
+            read_access_token(_SECRET, token, now)
 
 
 def _signed(header: str, payload: str) -> str:
@@ -97,10 +108,10 @@ def test_times_that_are_none_are_refused(claim: str, expiry: str) -> None:
     claims = f'"sub":"eve","documents":{{"*":"write"}},"{claim}":{expiry}'
     if claim == "exp":
         with pytest.raises(UnauthorizedError):
-            read_access_token(_SECRET, _signed(_HEADER, f"{{{claims}}}"))
+            read_access_token(_SECRET, _signed(_HEADER, f"{{{claims}}}"), time.time())
         return
     try:
-        identity = read_access_token(_SECRET, _signed(_HEADER, f'{{{claims},"exp":{_LATER}}}'))
+        identity = read_access_token(_SECRET, _signed(_HEADER, f'{{{claims},"exp":{_LATER}}}'), time.time())
     except UnauthorizedError:
         return  # as a time from which on it holds it may be odd, but nothing else is raised
     assert identity.expires_at == _LATER
@@ -108,7 +119,7 @@ def test_times_that_are_none_are_refused(claim: str, expiry: str) -> None:
 
 def test_a_fraction_of_a_second_is_a_time() -> None:
     token = _signed(_HEADER, f'{{"sub":"eve","exp":{_LATER}.5}}')
-    assert read_access_token(_SECRET, token).expires_at == _LATER + 0.5
+    assert read_access_token(_SECRET, token, time.time()).expires_at == _LATER + 0.5
 
 
 _ODD_TOKENS = {
@@ -128,7 +139,7 @@ _ODD_TOKENS = {
 @pytest.mark.parametrize("token", _ODD_TOKENS.values(), ids=_ODD_TOKENS)
 def test_a_token_of_odd_json_is_refused(token: str) -> None:
     with pytest.raises(UnauthorizedError):
-        read_access_token(_SECRET, token)
+        read_access_token(_SECRET, token, time.time())
 
 
 def test_resume_token_fits_one_client_of_one_author() -> None:

@@ -92,7 +92,7 @@ def test_offer_of_good_commits_is_read() -> None:
 
 def test_token_of_any_length_is_not_decoded() -> None:
     with pytest.raises(UnauthorizedError, match="too long"):
-        read_access_token("secret", "x" * 1_000_000)
+        read_access_token("secret", "x" * 1_000_000, 0.0)
 
 
 def test_yjs_frame_of_very_many_messages_is_refused() -> None:

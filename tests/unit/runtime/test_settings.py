@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -47,13 +49,13 @@ def test_whoever_connects_to_redis_is_the_user(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_open_mode_is_for_loopback(host: str) -> None:
-    Access(_settings(host))
+    Access(_settings(host), time.time)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_open_mode_is_refused_where_others_can_reach_it(host: str) -> None:
     with pytest.raises(SettingsError, match="loopback"):
-        Access(_settings(host))
+        Access(_settings(host), time.time)
 
 
 def _settings(host: str) -> GatewaySettings:
