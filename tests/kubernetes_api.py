@@ -7,7 +7,6 @@ it nothing comes of the objects: no pod is scheduled, no default is filled in, n
 import copy
 import json
 import re
-import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -186,17 +185,6 @@ async def kubernetes_api() -> AsyncIterator[KubernetesApi]:
         yield api
     finally:
         await runner.cleanup()
-
-
-def kubectl_version() -> tuple[int, int] | None:
-    """Return which kubectl there is, if any."""
-    try:
-        command = ["kubectl", "version", "--client", "--output=json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        found = json.loads(done.stdout)["clientVersion"]
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-    return int(found["major"]), int(found["minor"].rstrip("+"))
 
 
 def _target(path: str) -> _Target:

@@ -1,11 +1,13 @@
 """Which real parts are on this machine, and which of them must be."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -88,3 +90,21 @@ def docker() -> None:
 
     remedy = "start a Docker engine, and scripts/base-images.sh or docker pull"
     require("docker", answers("version") and answers("image", "inspect", *_BASE_IMAGES), remedy)
+
+
+def kubectl() -> str:
+    """Return a kubectl that knows what the manifests say; Debian's is too old."""
+    found = _kubectl_version()
+    require("kubectl", found is not None and found >= (1, 27), "1.27 or newer renders the manifests")
+    return "kubectl"
+
+
+@cache
+def _kubectl_version() -> tuple[int, int] | None:
+    command = ["kubectl", "version", "--client", "--output=json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        found = json.loads(done.stdout)["clientVersion"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    return int(found["major"]), int(found["minor"].rstrip("+"))

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from scripts.reference import ROOT, SERVICES
-from tests.kubernetes_api import KubernetesApi, kubectl_version, kubernetes_api
-from tests.requirements import require
+from tests.kubernetes_api import KubernetesApi, kubernetes_api
+from tests.requirements import kubectl
 from tests.unit.deploy.rendered import PASSWORD, Manifest, container, overlay_at, parsed, render
 
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -61,8 +61,7 @@ class Cluster:
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    found = kubectl_version()
-    require("kubectl", found is not None and found >= (1, 30), "1.30 or newer")
+    kubectl()
     async with kubernetes_api() as api:
         yield Cluster(api, tmp_path)
 

@@ -14,7 +14,7 @@ import yaml
 
 from scripts.reference import ROOT, SERVICES
 from services.gateway.settings import GatewaySettings
-from tests.requirements import node, require
+from tests.requirements import kubectl, node, require
 
 Manifest = dict[str, Any]
 
@@ -40,7 +40,6 @@ def overlay_at(folder: Path, name: str, components: Sequence[str] = ()) -> Path:
 
     The components take the place of the one by which clients come.
     """
-    require("kubectl", shutil.which("kubectl") is not None, "it renders the manifests")
     copy = folder / "deploy"
     shutil.copytree(ROOT / "deploy", copy, ignore=shutil.ignore_patterns("secret.env", "redis.env"))
     overlay = copy / "k8s/overlays" / name
@@ -59,7 +58,7 @@ def overlay_at(folder: Path, name: str, components: Sequence[str] = ()) -> Path:
 def render(overlay: Path) -> str:
     """Return what kustomize makes of an overlay."""
     done = subprocess.run(
-        ["kubectl", "kustomize", overlay], capture_output=True, text=True, timeout=60, check=False
+        [kubectl(), "kustomize", overlay], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -11,7 +11,6 @@ import yaml
 
 from scripts.reference import ROOT, SERVICES
 from tests.helm import HelmError, rendered
-from tests.requirements import require
 from tests.unit.deploy.rendered import CUSTOM_KINDS, VERSIONS, Manifest, container, of_kind, parsed, render
 
 CHART = ROOT / "deploy/chart"
@@ -52,7 +51,6 @@ def chart(values: dict[str, Any]) -> list[Manifest]:
 def test_helm_and_kustomize_make_the_same_of_it(
     values: dict[str, Any], components: tuple[str, ...], tmp_path: Path
 ) -> None:
-    require("kubectl", shutil.which("kubectl") is not None, "it renders the manifests")
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     overlay = tmp_path / "deploy/k8s/overlays/plain"
     overlay.mkdir()
