@@ -21,6 +21,7 @@ client does about each stand in ``docs/protocol.md``::
       NotTextError                 not-text
       LostItemsError               lost-items
       UnauthorizedError            unauthorized
+        StaleTokenError            unauthorized
         UnknownTokenKeyError       unauthorized
       ForbiddenError               forbidden
       DivergedError                diverged
@@ -177,6 +178,10 @@ class UnauthorizedError(CoeditError):
 
     code = "unauthorized"
     definite = True
+
+
+class StaleTokenError(UnauthorizedError):
+    """The rights have changed since the token was made."""
 
 
 class UnknownTokenKeyError(UnauthorizedError):

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
 from coedit.client import connect
+from coedit.protocol.yjs.sync import write_update
 from tests.integration.raw_client import RawClient
 from tests.integration.test_access import token as any_token
 from tests.integration.yjs_client import HocuspocusClient, YjsClient
@@ -115,8 +116,9 @@ async def test_token_from_before_counts_no_more(by_token: System) -> None:
                 await again.hello(token=old)
                 await again.send({"type": "open", "document": "raw"})
                 assert (await again.expect("error"))["code"] == "unauthorized"
-                await again.send({"type": "token", "token": token({"*": "read"}, sub="eve")})
-                await again.expect("token")
+                assert await again.close_code() == 4401
+            async with RawClient(url) as again:
+                await again.hello(token=token({"*": "read"}, sub="eve"))
                 assert (await again.open("raw"))["access"] == "read"
 
 
@@ -130,9 +132,10 @@ async def test_gateway_that_begins_later_knows_of_it(by_token: System) -> None:
     await asyncio.to_thread(by_token.wait_ready, "gateway-1")
     async with RawClient(by_token.gateways[1]) as raw:
         await raw.hello(token=old)
+        await raw.open("another")
         await raw.send({"type": "open", "document": "late"})
         assert (await raw.expect("error"))["code"] == "unauthorized"
-        await raw.open("another")
+        assert await raw.close_code() == 4401
 
 
 async def test_session_brings_a_new_token_when_its_rights_change(by_token: System) -> None:
@@ -152,20 +155,21 @@ async def test_session_brings_a_new_token_when_its_rights_change(by_token: Syste
 
 
 @pytest.mark.parametrize(
-    ("with_token", "body", "status"),
+    ("documents", "body", "status"),
     [
-        ("", {"author": "eve"}, 401),
-        (token(WRITE), {"author": "eve"}, 403),
-        (token({"notes": ["admin"]}), {"author": "eve"}, 403),
-        (token({"notes": ["admin"]}), {"author": "eve", "document": "other"}, 403),
-        (token({"notes": ["admin"]}), {"author": "eve", "document": "notes"}, 202),
-        (token(_ADMIN), {}, 202),
-        (token(_ADMIN), {"authors": "eve"}, 400),
-        (token(_ADMIN), {"author": ""}, 400),
-        (token(_ADMIN), {"document": 7}, 400),
+        (None, {"author": "eve"}, 401),
+        (WRITE, {"author": "eve"}, 403),
+        ({"notes": ["admin"]}, {"author": "eve"}, 403),
+        ({"notes": ["admin"]}, {"author": "eve", "document": "other"}, 403),
+        ({"notes": ["admin"]}, {"author": "eve", "document": "notes"}, 202),
+        (_ADMIN, {}, 202),
+        (_ADMIN, {"authors": "eve"}, 400),
+        (_ADMIN, {"author": ""}, 400),
+        (_ADMIN, {"document": 7}, 400),
     ],
 )
-async def test_who_may_order(by_token: System, with_token: str, body: dict[str, Any], status: int) -> None:
+async def test_who_may_order(by_token: System, documents: Any, body: dict[str, Any], status: int) -> None:
+    with_token = "" if documents is None else token(documents)
     assert await order(by_token, 0, "permissions/changed", with_token, **body) == status
 
 
@@ -193,7 +197,10 @@ async def test_connections_are_ended_wherever_they_are(by_token: System) -> None
         await elsewhere.send({"type": "close", "document": "elsewhere"})
         await elsewhere.open("elsewhere")
         assert await order(by_token, 0, "connections/close", token(_ADMIN)) == 400
-        assert await order(by_token, 0, "connections/close", token(_ADMIN), author="x", code=1000) == 400
+        odd: list[Any] = [1000, "4401", [], True]
+        for code in odd:
+            body = {"author": "x", "code": code}
+            assert await order(by_token, 0, "connections/close", token(_ADMIN), **body) == 400
 
 
 async def test_hook_decides_and_is_no_refusal_when_it_is_away(
@@ -268,3 +275,72 @@ async def _decided_by_hook(system: System, told: Application) -> None:
         lambda: 'coedit_gateway_permissions_total{outcome="undecided"}' in system.metrics("gateway-0"),
         "counted",
     )
+
+
+async def test_token_made_in_the_second_of_the_change_is_followed_by_one_that_is_not(
+    by_token: System,
+) -> None:
+    """As most libraries make them, with whole seconds: the session asks again until there is a newer one."""
+
+    async def next_token() -> str:
+        return any_token(WRITE, sub="hal", iat=int(time.time()))
+
+    async with connect(by_token.gateways[0], token=next_token) as session:
+        document = await session.open("whole seconds")
+        for _ in range(3):
+            assert await order(by_token, 1, "permissions/changed", token(_ADMIN), author="hal") == 202
+            await document.insert(0, "x")
+            await document.settle()
+
+
+async def test_admin_whose_rights_have_changed_is_none(by_token: System) -> None:
+    boss = token(_ADMIN, sub="boss")
+    assert await order(by_token, 0, "permissions/changed", boss, author="boss") == 202
+
+    async def is_refused() -> bool:
+        answers = [
+            await order(by_token, number, "permissions/changed", boss, author="eve") for number in range(2)
+        ]
+        return answers == [401, 401]
+
+    await eventually(is_refused, "both gateways refuse it")
+
+
+async def test_author_of_one_document_is_not_hidden_by_that_of_another(by_token: System) -> None:
+    """On one Hocuspocus socket, where each document has a token of its own."""
+    eve = token({"mine": "write"}, sub="eve3")
+    async with HocuspocusClient(by_token.gateways[0], "mine", eve) as client:
+        await client.until(lambda: client.scope == "read-write", "it is open")
+        client.key, key = "another", client.key
+        await client.show_token(token({}, sub="mule"))
+        await asyncio.sleep(0)
+        client.key = key
+        assert await order(by_token, 1, "connections/close", token(_ADMIN), author="eve3") == 202
+        assert await client.until_closed() == 4412
+
+
+async def test_what_a_gateway_holds_is_not_submitted_once_rights_are_lowered(by_token: System) -> None:
+    """An update that rests on another one, which comes when its author may read only, and the owner is another one."""
+    async with YjsClient(by_token.gateways[0], "waits", token=token(WRITE, sub="ann2")) as ann:
+        await ann.until_synced()
+        await ann.edit(lambda text: text.insert(0, "x"))
+        async with HocuspocusClient(by_token.gateways[0], "waits", token(WRITE, sub="hal2")) as hal:
+            await hal.until_text("x")
+            rests = (
+                bytes((1, 1, 9, 0, 0x84, 5, 0)) + b"\3hal\0"
+            )  # behind client 5's first item, which nobody has
+            await hal.send(write_update(rests))
+            await hal.until(
+                lambda: sum(m[:2] == b"\0\0" for m in hal.received) > 1, "it is held, and asked for"
+            )
+            await hal.show_token(token({"*": "read"}, sub="hal2"))
+            await hal.until(lambda: hal.scope == "readonly", "it may read")
+            by_token.processes["transformer-0"].kill()
+            by_token.processes["transformer-0"].start()
+            await asyncio.to_thread(by_token.wait_ready, "transformer-0")
+            await ann.send(write_update(bytes.fromhex("01010500040107636f6e74656e740161") + b"\0"))
+            await hal.until(lambda: sorted(str(hal.text)) == ["a", "x"], "what it rested on")
+            await ann.until(lambda: len(ann.text) == 2, "the same")
+            await ann.edit(lambda text: text.insert(0, "b"))
+            await hal.until(lambda: len(hal.text) == 3, "the next edit")
+            assert "hal" not in str(ann.text)

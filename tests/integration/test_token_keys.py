@@ -134,7 +134,8 @@ async def test_keys_that_nobody_has_are_not_asked_for_again_and_again(
     system = make_system(settings={"COEDIT_GATEWAY_OPEN": "0", "COEDIT_TOKEN_KEYS": issuer.url})
     assert await status(system, issuer.token(WRITE)) == 200
     for number in range(50):
-        assert await status(system, issuer.token(WRITE, kid=f"made up {number}")) == 401
+        # Looked for once, and then not for a while: until then nobody knows whether there is such a key.
+        assert await status(system, issuer.token(WRITE, kid=f"made up {number}")) in (401, 503)
     assert issuer.asked <= 2
 
 

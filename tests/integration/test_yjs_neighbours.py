@@ -152,6 +152,22 @@ async def test_order_of_a_large_document_is_told_beside_the_batches(
         await _all_have_one_text(system, "large", bob)
 
 
+async def test_update_at_more_places_than_are_remembered_is_taken(make_system: MakeSystem) -> None:
+    """As where something is replaced everywhere in a large text."""
+    system = make_system(settings=SOON)
+    async with YjsClient(system.url, "places") as ada, YjsClient(system.url, "places") as bob:
+        await ada.until_synced()
+        await ada.edit(lambda text: text.insert(0, "twenty characters ..." * 3_500))
+        await bob.until_text(str(ada.text))
+        with ada.doc.transaction():
+            for number in reversed(range(3_500)):
+                ada.text.insert(number * 21, "a phrase ")
+        await ada.edit(lambda _: None)
+        await bob.until_text(str(ada.text))
+        await ada.edit(lambda text: text.insert(0, "and on "))
+        await bob.until_text(str(ada.text))
+
+
 def _put_off(system: System) -> int:
     lines = system.metrics("transformer-0").splitlines()
     name = 'coedit_transformer_yjs_updates_total{outcome="put-off"}'

@@ -187,7 +187,8 @@ class HocuspocusClient(YjsClient):
 
     async def on_frame(self, frame: bytes) -> None:
         reader = Reader(frame)
-        assert reader.text() == self.key
+        if reader.text() != self.key:
+            return  # of another document on the same socket
         message = frame[reader.position :]
         kind = reader.uint()
         if kind == 8:

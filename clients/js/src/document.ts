@@ -103,7 +103,7 @@ export class DocumentSession {
     if (this.state === "opening") return this.opening.againAt;
     if (this.state !== "open") return null;
     if (this.saved) return this.own.dueAt;
-    return this.damaged ? null : this.outgoing.dueAt(this.revision);
+    return this.damaged || this.access === "read" ? null : this.outgoing.dueAt(this.revision);
   }
 
   /** A connection is there. */

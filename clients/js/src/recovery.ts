@@ -42,7 +42,8 @@ function aboutSubmission(error: ErrorMessage, submission: Submission | null): Re
   // A damaged document takes writes again once it is repaired.
   if (error.retryable || error.code === "quarantined") return "submit-later";
   if (error.code === "internal") return submission.failed ? "stop" : "submit-once-more";
-  if (SPENT.has(error.code)) return "renew";
+  // Rights that were lowered may rise again; until then it is read, and nothing is submitted.
+  if (SPENT.has(error.code) || error.code === "forbidden") return "renew";
   return ANOTHER_HISTORY.has(error.code) ? "open-afresh" : "stop";
 }
 

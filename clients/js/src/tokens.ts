@@ -6,6 +6,8 @@ export type TokenSource = string | (() => Promise<string>);
 /** Of a token's time, after which the next is asked for. */
 const SHARE = 0.8;
 const LEAST_MS = 1_000;
+/** A timer that is set for longer goes off at once. */
+const MOST_MS = 2 ** 31 - 1;
 
 export class Tokens {
   constructor(private readonly source: TokenSource | undefined) {}
@@ -21,6 +23,6 @@ export class Tokens {
 
   /** In how many ms the next one is to be shown, where the last holds for so many seconds. */
   renewAfter(seconds: number): number {
-    return Math.max(LEAST_MS, seconds * 1_000 * SHARE);
+    return Math.min(MOST_MS, Math.max(LEAST_MS, seconds * 1_000 * SHARE));
   }
 }

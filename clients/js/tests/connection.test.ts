@@ -4,6 +4,7 @@ import { Delta, textOf } from "../src/ot/index.js";
 import { inflateParts } from "../src/protocol/parts.js";
 import type { ClientMessage } from "../src/protocol/messages.js";
 import type { Credentials } from "../src/session.js";
+import { Tokens } from "../src/tokens.js";
 import { FakeServer } from "./fake_server.js";
 
 /** A socket to the fake server that delivers at once; the test opens and closes it. */
@@ -218,4 +219,26 @@ test.each([true, false])("an edit says what it is a part of, to a server that as
   one.traceparent = () => null;
   one.edit(document, Delta.text("c"), null);
   expect(server.traceparents).toEqual([undefined, traces ? context : undefined, undefined]);
+});
+
+test("what was in flight when rights were lowered goes out once they rise again", () => {
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  server.isDeaf = true;
+  one.edit(document, Delta.text("mine"), null);
+  server.access = "read";
+  sockets[0]!.receive(JSON.stringify({ type: "rights", document: "notes", access: "read", rights: ["read"] }));
+  sockets[0]!.receive(JSON.stringify({ ...JSON.parse(refusal), code: "forbidden", document: "notes", client_sequence: 1 }));
+  server.isDeaf = false;
+  vi.advanceTimersByTime(60_000);
+  expect([document.state, document.access, document.saved]).toEqual(["open", "read", false]);
+  server.access = "write";
+  sockets[0]!.receive(JSON.stringify({ type: "rights", document: "notes", access: "write", rights: ["read", "write"] }));
+  expect([document.saved, textOf(server.content)]).toEqual([true, "mine"]);
+});
+
+test("no timer is set for longer than there are timers", () => {
+  expect(new Tokens(async () => "x").renewAfter(365 * 86_400)).toBeLessThan(2 ** 31);
 });

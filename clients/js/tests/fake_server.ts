@@ -21,6 +21,9 @@ export class FakeServer {
   mode: "content" | "parts" = "content";
   tokenSeconds: number | null = null;
   epoch = 1;
+  /** Whether submissions get no answer. */
+  isDeaf = false;
+  access: "read" | "write" = "write";
   /** Whether it takes no writes, and says so. */
   damaged = false;
   /** Whether it says that it goes on with traces, and what submissions said of theirs. */
@@ -85,7 +88,7 @@ export class FakeServer {
     const client = message.renew ? this.newClient() : (message.client_id ?? this.connections.get(reply) ?? this.newClient());
     const head = this.log.length;
     const common = {
-      type: "opened", document: "notes", client_id: client, resume_token: `token-${client}`, access: "write",
+      type: "opened", document: "notes", client_id: client, resume_token: `token-${client}`, access: this.access,
       author: "ada", epoch: this.epoch, head, snapshot_revision: 0,
       ...(this.damaged ? { access: "read", damaged: true } : {}),
     };
@@ -120,7 +123,7 @@ export class FakeServer {
 
   private onSubmit(message: SubmitMessage, reply: (frame: Fields) => void): void {
     const client = [...this.open].find(([, channel]) => channel === reply)?.[0];
-    if (client === undefined) return;
+    if (client === undefined || this.isDeaf) return;
     const since = this.log.slice(message.base_revision);
     const repeat = since.findIndex((entry) => entry.client === client && entry.sequence === message.client_sequence);
     if (repeat >= 0) {

@@ -30,6 +30,8 @@ ANSWER_SECONDS = 5.0
 """A submission unanswered for this long is sent again; a connection that is dead is found out by its pings."""
 _UNAUTHORIZED = 4401
 _FIRST_PAUSE_SECONDS = 0.1
+_STEADY_SECONDS = 5.0
+"""A connection that held so long makes the pauses begin anew."""
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -70,6 +72,7 @@ class Session:
         self._hello |= {"author": author} if author else {}
         self._tokens = Tokens(token)
         self._renewal: asyncio.Task[None] | None = None
+        self._connecting_at = 0.0
         self._documents: dict[DocumentId, Document] = {}
         self._inbox = Inbox(self._send_all)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -181,7 +184,9 @@ class Session:
                     self._trouble = str(error) or type(error).__name__
                     logger.info("connection lost", extra={"event": "disconnected", "error": repr(error)})
                 if self.is_connected:
-                    pause_seconds = _FIRST_PAUSE_SECONDS
+                    # A server that welcomes and then refuses must not be called ten times a second.
+                    if time.monotonic() - self._connecting_at >= _STEADY_SECONDS:
+                        pause_seconds = _FIRST_PAUSE_SECONDS
                     self.reconnects += 1
                 self._lose()
                 await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))
@@ -195,6 +200,7 @@ class Session:
             ClientError, OSError, TimeoutError: for now.
         """
         token = await self._tokens.next()
+        self._connecting_at = time.monotonic()
         async with http.ws_connect(
             self._url,
             protocols=[self._codec.value],
@@ -210,7 +216,7 @@ class Session:
                     await self._receive(self._codec.decode(frame.data))
             finally:
                 writing.cancel()
-                self._renew_after(None)
+                self._renew_no_more()
                 with suppress(asyncio.CancelledError, aiohttp.ClientError, OSError):
                     await writing
             code = socket.close_code or 1006
@@ -242,12 +248,15 @@ class Session:
 
     def _renew_after(self, token_seconds: float | None) -> None:
         """Show the next token before the last one expires, that holds so long; None: not on this connection."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            self._renewal = None
+        self._renew_no_more()
         seconds = self._tokens.renew_after(token_seconds)
         if seconds is not None:
             self._renewal = asyncio.get_running_loop().create_task(self._renew(seconds))
+
+    def _renew_no_more(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+            self._renewal = None
 
     async def _renew(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

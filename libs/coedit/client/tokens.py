@@ -28,7 +28,7 @@ class Tokens:
         return self.current
 
     def renew_after(self, token_seconds: float | None) -> float | None:
-        """Return in how many seconds the next one is to be shown, where the last holds so long; None: never."""
+        """Return in how many seconds the next is to be shown, where the last was taken and holds so; None: never."""
         self._refused = 0
         if token_seconds is None or not callable(self._source):
             return None

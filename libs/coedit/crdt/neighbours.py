@@ -50,6 +50,8 @@ class OrderQuestion(NamedTuple):
     items: bytes
     """The document, as one update."""
     update: bytes
+    decoded: Update
+    """What ``update`` holds."""
     root: str
     gaps: tuple[_Gap, ...]
 
@@ -64,14 +66,14 @@ class OrderQuestion(NamedTuple):
             here = _Structs(decode_update(self.items), {})
             gaps = [gap for gap in gaps if not here.are_beside(*gap)]
         if not gaps:
-            return OrderAnswer(None, self.gaps)
+            return OrderAnswer(None, self.gaps, self.decoded)
         try:
             order = self._order()
         except DamagedError as error:
             raise InvalidUpdateError("its items come in no one order") from error
         if not all(order.allows(*gap) for gap in gaps):
             raise InvalidUpdateError("an item stands beside what has no place, or between no neighbours")
-        return OrderAnswer(order, self.gaps)
+        return OrderAnswer(order, self.gaps, self.decoded)
 
     def _order(self) -> ItemOrder:
         """Return all items in order: as they would be if the update were applied."""
@@ -87,6 +89,7 @@ class OrderAnswer(NamedTuple):
 
     order: ItemOrder | None
     gaps: tuple[_Gap, ...]
+    decoded: Update
 
 
 class Neighbours:
@@ -101,6 +104,8 @@ class Neighbours:
         """What `is_plain` found last."""
         self._allowed: dict[_Gap, None] = {}
         """What the order of all items said of gaps, those last that were asked for last."""
+        self._told: frozenset[_Gap] = frozenset()
+        """What was told last."""
         self._kept: ItemOrder | None = None
         """The order of the items that were here when it was made last, and that stand so for ever."""
         self._unasked = 0
@@ -138,7 +143,9 @@ class Neighbours:
             gaps = self._doubtful(update, known)
         if len(gaps) <= _SEVERAL_PLACES:
             gaps = self._looked_up(gaps, known)
-        return OrderQuestion(self._yjs.update(), data, self._root, tuple(gaps)) if gaps else None
+        if not gaps:
+            return None
+        return OrderQuestion(self._yjs.update(), data, update, self._root, tuple(gaps))
 
     def told(self, answer: OrderAnswer) -> None:
         """Take note of an answer: it holds for all who write there from now on."""
@@ -146,12 +153,15 @@ class Neighbours:
             self._kept, self._unasked = answer.order, 0
         for gap in answer.gaps:
             self._remember(gap)
+        # However many they are: what was asked for them is applied next.
+        self._told = frozenset(answer.gaps)
 
     def note(self, update: Update, known: Mapping[int, int]) -> None:
         """Take note of an update that was applied where so much was ``known``."""
         for (client, _), end, _, right in update.placed:
             if end > known.get(client, 0):
                 self._last[client] = end - 1, right
+        self._told = frozenset()
         self._unasked += 1
         if self._unasked > _KEPT_FOR:
             self._kept = None
@@ -182,6 +192,8 @@ class Neighbours:
 
     def _was_asked_for(self, gap: _Gap) -> bool:
         """Tell whether a gap is allowed by an order that was made before."""
+        if gap in self._told:
+            return True
         if gap not in self._allowed:
             if self._kept is None or not self._kept.allows(*gap):
                 return False

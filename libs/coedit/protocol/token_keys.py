@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from coedit.errors import UnknownTokenKeyError
+from coedit.errors import UnauthorizedError, UnknownTokenKeyError
 from coedit.protocol.tokens import Identity, head_of, read_jwt
 
 LEEWAY_SECONDS = 30.0
@@ -80,15 +81,19 @@ def read_token(
     ``now`` is as for `coedit.protocol.tokens.read_jwt`.
 
     Raises:
-        UnknownTokenKeyError: none of them signed it.
+        UnknownTokenKeyError: it names a key that is none of them: its issuer may have a new one.
         UnauthorizedError: it is not valid.
     """
     algorithm, key_id = head_of(token)
+    is_named = False
     for key in keys:
         if key.may_have_signed(algorithm, key_id):
+            is_named = is_named or bool(key_id and key.key_id == key_id)
             with suppress(UnknownTokenKeyError):
                 return _read(token, key, issuers, audience, now)
-    raise UnknownTokenKeyError("the token is not valid: no known key signed it")
+    if is_named or not key_id:
+        raise UnauthorizedError("the token is not valid: the signature is none of a known key")
+    raise UnknownTokenKeyError("the token is not valid: it names a key that is not known")
 
 
 def _read(token: str, key: TokenKey, issuers: Sequence[str], audience: str, now: float) -> Identity:
@@ -116,16 +121,17 @@ def _jwks_keys(text: str) -> list[TokenKey]:
 
 def _jwk(item: Any) -> TokenKey | None:
     """Return the key; None: it is not for what we use keys for, or its secret half would be told to everybody."""
-    if not isinstance(item, dict) or item.get("use", "sig") != "sig" or item.get("kty") not in _KEY_TYPES:
+    kind = item.get("kty") if isinstance(item, dict) else None
+    if not isinstance(kind, str) or kind not in _KEY_TYPES or item.get("use", "sig") != "sig":
         return None
-    algorithm = _KEY_TYPES[item["kty"]]
+    algorithm = _KEY_TYPES[kind]
     key_id = item.get("kid", "")
     if item.get("alg", algorithm) not in (algorithm, "Ed25519") or not isinstance(key_id, str):
         return None
     try:
         public = {name: value for name, value in item.items() if name not in _PRIVATE}
         return _checked(jwt.PyJWK.from_dict(public, algorithm).key, key_id)
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError):
         return None
 
 
@@ -141,7 +147,7 @@ def _pem_keys(text: str) -> list[TokenKey]:
                 public: Any = load_pem_x509_certificate(block).public_key()
             else:
                 public = load_pem_public_key(block)
-        except (ValueError, TypeError):
+        except (UnsupportedAlgorithm, ValueError, TypeError):
             raise InvalidTokenKeyError("a PEM file holds public keys or certificates") from None
         if (key := _checked(public, "")) is None:
             raise InvalidTokenKeyError(

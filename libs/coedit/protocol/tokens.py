@@ -158,7 +158,9 @@ def _text(claims: dict[str, Any], name: str) -> str:
     claim = claims.get(name, "")
     if not isinstance(claim, str):
         raise UnauthorizedError(f"the token's claim '{name}' is not a text")
-    return claim
+    return claim.encode(
+        "utf-8", "replace"
+    ).decode()  # half a character, as where a name was cut, could not be shown
 
 
 def _expiry(claim: Any) -> float:

@@ -110,12 +110,13 @@ class KeyRing:
         try:
             return self._read(token, now)
         except UnknownTokenKeyError:
-            if not await self._look_now():
+            if not self._sources:
                 raise
+        has_looked = await self._look_now()
         try:
             return self._read(token, now)
         except UnknownTokenKeyError:
-            if self.missing:
+            if self.missing or not has_looked:
                 raise UndecidedError("the keys of who makes the tokens cannot be had now") from None
             raise
 
@@ -132,11 +133,9 @@ class KeyRing:
         return read_token(token, keys, self._issuers, self._audience, now)
 
     async def _look_now(self) -> bool:
-        """Have the keys again, unless that was done a moment ago; return whether there may be others now."""
-        if not self._sources:
-            return False
+        """Have the keys again, and return True; False: that was done a moment ago."""
         if self._looking is None and time.monotonic() - self._looked_at < _PAUSE_SECONDS:
-            return bool(self.missing)
+            return False
         await self._look()
         return True
 

@@ -14,6 +14,7 @@ from services.gateway.metrics import ORDERED
 logger = logging.getLogger(__name__)
 
 _BLOCK_MS = 5_000
+_AGAIN_SECONDS = 5.0
 CLOSE_CODES = frozenset(
     {CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN, CloseCode.ENDED, CloseCode.SHUTTING_DOWN}
 )
@@ -24,14 +25,14 @@ class Visitor(Protocol):
     """A connection, as far as orders are about it."""
 
     @property
-    def author(self) -> AuthorId | None:
-        """Whose it is; None: it is not known yet."""
+    def is_closed(self) -> bool:
+        """Whether it has ended, or is about to."""
 
-    def has_open(self, document_id: DocumentId) -> bool:
-        """Return whether the document is open on it, or being opened."""
+    def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Return whether it has this document open, or is opening it, as this author; None: any."""
 
-    async def settle_rights(self, document_id: DocumentId | None) -> None:
-        """Find out anew what may be done with a document, or with all that are open."""
+    async def settle_rights(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End it."""
@@ -50,40 +51,41 @@ class Orders:
         self._settling: set[asyncio.Task[None]] = set()
 
     async def step(self) -> None:
-        """Wait for orders, and do them; what was ordered before this gateway began is only taken note of.
+        """Wait for orders, and do them; of what was ordered before this gateway began only the rights matter.
 
         Raises:
             RedisError, OSError: Redis cannot be read now.
         """
         is_past = not self._permissions.knows_changes
         found = await self._stream.read(self._place, None if is_past else _BLOCK_MS)
+        if is_past and self._place == "0-0" and found and await self._stream.has_forgotten():
+            self._permissions.forgot_up_to(_seconds_of(found[0][0]))
         for entry_id, order in found:
             self._place = entry_id
             if order is not None:
-                self._obey(order, int(entry_id.partition("-")[0]) / 1000, is_past=is_past)
+                self._obey(order, _seconds_of(entry_id), is_past=is_past)
         if is_past and not found:
             self._permissions.knows_changes = True
 
     def _obey(self, order: Order, at: float, *, is_past: bool) -> None:
         if order.kind == "rights":
             self._permissions.change(Concerned(order.author, order.document_id), at)
-        if is_past:
+        elif is_past:
             return
-        ORDERED.labels(order.kind).inc()
-        concerned = [visitor for visitor in self._visitors() if _concerns(order, visitor)]
-        facts = {
-            "event": "order",
-            "order": order.kind,
-            "author": order.author,
-            "document_id": order.document_id,
-        }
-        logger.info("an application gave an order", extra=facts | {"connections": len(concerned)})
+        concerned = [
+            visitor for visitor in self._visitors() if visitor.is_concerned(order.author, order.document_id)
+        ]
+        if concerned or not is_past:
+            ORDERED.labels(order.kind).inc()
+            facts: dict[str, object] = {"event": "order", "order": order.kind, "author": order.author}
+            facts |= {"document_id": order.document_id, "connections": len(concerned)}
+            logger.info("an application gave an order", extra=facts)
         for visitor in concerned:
             if order.kind == "close":
                 code = CloseCode(order.close_code) if order.close_code in CLOSE_CODES else CloseCode.ENDED
                 visitor.close(code, "the application ended the connection")
             else:
-                task = asyncio.get_running_loop().create_task(visitor.settle_rights(order.document_id))
+                task = asyncio.get_running_loop().create_task(_settle(visitor, order))
                 self._settling.add(task)
                 task.add_done_callback(self._settled)
 
@@ -93,7 +95,11 @@ class Orders:
             logger.error("a defect in settling rights", extra={"event": "defect"}, exc_info=error)
 
 
-def _concerns(order: Order, visitor: Visitor) -> bool:
-    if visitor.author is None or order.author not in (None, visitor.author):
-        return False
-    return order.document_id is None or visitor.has_open(order.document_id)
+async def _settle(visitor: Visitor, order: Order) -> None:
+    """Have a connection settle its rights, again and again while whoever decides about them is away."""
+    while not await visitor.settle_rights(order.author, order.document_id) and not visitor.is_closed:
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _seconds_of(entry_id: str) -> float:
+    return int(entry_id.partition("-")[0]) / 1000

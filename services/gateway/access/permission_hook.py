@@ -1,6 +1,7 @@
 """Asks the application what somebody may do with a document: ``COEDIT_PERMISSION_URL``."""
 
 import asyncio
+import json
 import secrets
 import time
 
@@ -14,12 +15,17 @@ from coedit.protocol.standard_webhooks import secrets_of, signed_headers
 from coedit.protocol.tokens import Identity
 from coedit.runtime.settings import SettingsError
 from coedit.runtime.tracing.active import timed, tracing_calls
+from services.gateway.heavy.places import Places
 from services.gateway.metrics import PERMISSION_SECONDS, PERMISSIONS
 from services.gateway.settings import GatewaySettings
 
 _MOST_BYTES = 16 * 1024
 _AT_ONCE = 50
 """So many questions are under way at a time; the others wait for their turn."""
+_OF_ONE = 12
+"""So many of them for one author."""
+_MOST_OF_ONE = 200
+"""So many for one author may wait for that: whoever comes back opens what was open."""
 
 
 class PermissionHook:
@@ -39,17 +45,24 @@ class PermissionHook:
         if not self._keys:
             raise SettingsError("COEDIT_PERMISSION_URL needs COEDIT_PERMISSION_SECRET, to sign what is asked")
         self._http: aiohttp.ClientSession | None = None
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Places("permission", _AT_ONCE, at_once_of_one=_OF_ONE, most_of_one=_MOST_OF_ONE)
 
     async def ask(self, identity: Identity, document_id: DocumentId) -> Facets:
         """Return what somebody may do with a document.
 
         Raises:
             UndecidedError: the application does not say.
+            OverloadedError: too much is asked for the same author.
         """
-        body = orjson.dumps({"author": identity.author, "document": document_id, "claims": identity.claims})
+        # Whatever a JSON parser took, half a character or a huge number, this writes.
+        question = {"author": identity.author, "document": document_id, "claims": identity.claims}
+        body = json.dumps(question).encode()
+        async with self._turns.taken(identity.author):
+            return await self._answered(body)
+
+    async def _answered(self, body: bytes) -> Facets:
         try:
-            async with self._turns, asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds):
                 with timed(PERMISSION_SECONDS):
                     granted = await self._answer(body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, UnauthorizedError) as error:

@@ -62,8 +62,8 @@ class Desk(Protocol):
     async def leave(self, connection: "Connection", document_id: DocumentId) -> None:
         """Give up an open document."""
 
-    async def settle_rights(self, connection: "Connection", document_id: DocumentId | None) -> None:
-        """Find out anew what a client may do with a document, or with all that it has open."""
+    async def settle_rights(self, connection: "Connection", document_id: DocumentId | None) -> bool:
+        """Find out anew what a client may do with a document, or with all; return whether that could be found out."""
 
     def gone(self, connection: "Connection") -> None:
         """Forget a connection that has ended."""
@@ -136,19 +136,15 @@ class Connection(Wire):
         self.identity = identity
         self.lasts_until(identity.expires_at)
 
-    @property
-    def author(self) -> AuthorId | None:
-        """Whose connection it is; None: it is not known yet."""
-        return None if self.identity is None else self.identity.author
+    def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Return whether this document is open here, or being opened, as this author; None: any."""
+        if self.identity is None or author not in (None, self.identity.author):
+            return False
+        return document_id is None or document_id in self.subscriptions or document_id in self.opens
 
-    def has_open(self, document_id: DocumentId) -> bool:
-        """Return whether a document is open here, or being opened."""
-        return document_id in self.subscriptions or document_id in self.opens
-
-    async def settle_rights(self, document_id: DocumentId | None) -> None:
-        """Find out anew what the client may do with a document, or with all that are open."""
-        if self._desk is not None:
-            await self._desk.settle_rights(self, document_id)
+    async def settle_rights(self, _: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
+        return self._desk is None or await self._desk.settle_rights(self, document_id)
 
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""
@@ -190,6 +186,7 @@ class Connection(Wire):
     def drop(self, subscription: Subscription, error: CoeditError) -> None:
         """End a subscription; its client is told why, and may open the document again."""
         subscription.is_live = False
+        subscription.access = "read"  # a message may be read already
         self.leave_off(subscription)
         if self.subscriptions.get(subscription.document_id) is subscription:
             self.session.closed(subscription.document_id)

@@ -1,7 +1,5 @@
 """Tells apart what clients say, and hands it to whoever answers it."""
 
-from collections.abc import Awaitable
-
 from coedit.errors import CoeditError, UnauthorizedError
 from coedit.identifiers import DocumentId
 from coedit.protocol.messages import ClientMessage, Close, Hello, Offer, Open, Presence, Submit, Token
@@ -36,7 +34,7 @@ class GatewayDesk:
         give_back: GiveBack,
     ) -> None:
         self._clients = Clients(settings, access)
-        self._rights = Rights(access, presences)
+        self._rights = Rights(access, presences, self.leave)
         self._opening = Opening(settings, access, self._rights, self._clients, hub, presences, give_back)
         self._submitting = Submitting(submitter, self._opening.documents)
         self._saying = Saying(presences, settings.gateway_presence_bytes)
@@ -74,22 +72,18 @@ class GatewayDesk:
 
     async def _renew(self, connection: Connection, message: Token) -> None:
         """Take a client's next token; one that does not hold ends its connection."""
-        await self._settle(connection, self._rights.renew(connection, message.token))
-
-    async def settle_rights(self, connection: Connection, document_id: DocumentId | None) -> None:
-        """Find out anew what a client may do with a document, or with all that it has open."""
-        await self._settle(connection, self._rights.look_again(connection, document_id))
-
-    async def _settle(self, connection: Connection, revoking: Awaitable[list[DocumentId]]) -> None:
         try:
-            revoked = await revoking
+            await self._rights.renew(connection, message.token)
         except CoeditError as error:
-            connection.send_error(error)
-            if isinstance(error, UnauthorizedError):
-                connection.close(CloseCode.UNAUTHORIZED, error.code)
-            return
-        for document_id in revoked:
-            await self.leave(connection, document_id)
+            _refuse(connection, error)
+
+    async def settle_rights(self, connection: Connection, document_id: DocumentId | None) -> bool:
+        """Find out anew what a client may do with a document, or with all; return whether that could be found out."""
+        try:
+            return await self._rights.look_again(connection, document_id)
+        except CoeditError as error:
+            _refuse(connection, error)
+            return True
 
     async def leave(self, connection: Connection, document_id: DocumentId) -> None:
         """Give up a document that is open, or being opened."""
@@ -98,3 +92,10 @@ class GatewayDesk:
     def gone(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self._clients.gone(connection)
+
+
+def _refuse(connection: Connection, error: CoeditError) -> None:
+    """Tell a client what is wrong with its token; one that does not hold ends its connection."""
+    connection.send_error(error)
+    if isinstance(error, UnauthorizedError):
+        connection.close(CloseCode.UNAUTHORIZED, error.code)

@@ -5,10 +5,11 @@ import logging
 import time
 from typing import Any
 
-from coedit.errors import CoeditError, DamagedError
+from coedit.errors import CoeditError, DamagedError, StaleTokenError
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.grants import right_in
 from coedit.protocol.messages import Open
+from coedit.protocol.server_session import CloseCode
 from coedit.runtime.said import named
 from coedit.runtime.tracing.active import observe
 from services.gateway.access.access import Access
@@ -94,8 +95,12 @@ class Opening:
                 facts = {"event": "open-error", "document_id": document_id, "error": named(error)}
                 logger.warning("a document could not be opened", extra=facts, exc_info=error)
             connection.session.closed(document_id)
-            connection.send_error(as_answer(error), document_id)
             self._hub.release(document)
+            if isinstance(error, StaleTokenError):  # with another token all that it has open may go on
+                connection.send_error(error)
+                connection.close(CloseCode.UNAUTHORIZED, error.code)
+            else:
+                connection.send_error(as_answer(error), document_id)
             return
         connection.subscriptions[document_id] = subscription
         self.documents[subscription] = document

@@ -19,8 +19,8 @@ class Saying:
     def say(self, connection: Connection, message: Presence) -> None:
         """Pass on where a client is; how it is shown is as its token has it, or else as it said last."""
         document_id = DocumentId(message.document)
-        subscription = connection.subscriptions[document_id]
-        if not subscription.is_seen:
+        subscription = connection.subscriptions.get(document_id)
+        if subscription is None or not subscription.is_seen:
             IGNORED.labels("not-seen").inc()
             return
         identity = connection.identity

@@ -67,9 +67,13 @@ class Submitting:
 
     def _forward(self, connection: Connection, message: Submit, trace: EditTrace | None) -> None:
         document_id = DocumentId(message.document)
-        subscription = connection.subscriptions[document_id]
-        document = self._documents[subscription]
         sequence = message.client_sequence
+        subscription = connection.subscriptions.get(document_id)
+        if subscription is None or subscription not in self._documents:
+            # It was revoked while the message was read.
+            connection.send_error(UnexpectedMessageError("the document is not open"), document_id, sequence)
+            return
+        document = self._documents[subscription]
 
         def on_error(error: CoeditError) -> None:
             subscription.answered(sequence)

@@ -115,6 +115,8 @@ class FormatRoutes:
         self, request: web.Request, document_id: DocumentId, identity: Identity, form: Format, root: str
     ) -> web.Response:
         body = await read_whole(request, self._max_bytes, self._body_seconds)
+        # It may have taken its time, and the right may be gone.
+        await authorize(self._access, request, document_id, "write", author=identity.author)
         wanted = await self._conversions.read(body, form.name, root, identity.author)
         revision = integer_of(request, "base_revision", 0) if "base_revision" in request.query else None
         async with self._moments.replaying("import", identity.author):

@@ -46,7 +46,7 @@ class OrderRoutes:
         body, author, document = await self._read(request)
         code = body.pop("code", int(CloseCode.ENDED))
         _refuse_others(body)
-        if code not in CLOSE_CODES:
+        if type(code) is not int or code not in CLOSE_CODES:
             allowed = ", ".join(str(int(known)) for known in sorted(CLOSE_CODES))
             raise InvalidRequestError(f"code is none of {allowed}")
         if author is None and document is None:
@@ -66,6 +66,7 @@ class OrderRoutes:
         if document is not None:
             granted |= identity.grants.facets(document)
         require(granted, "admin")
+        self._access.permissions.check_fresh(identity, document)
         body.pop("author", None)
         body.pop("document", None)
         return body, author, document

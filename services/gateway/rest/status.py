@@ -32,6 +32,7 @@ class StatusRoute:
     async def _get(self, request: web.Request) -> web.Response:
         identity = await identity_of(self._access, request, request.query.get("author"))
         require(identity.grants.everywhere, "admin")
+        self._access.permissions.check_fresh(identity, None)
         async with self._looks.taken(identity.author):
             status = await self._survey.look()
             return await asyncio.to_thread(lambda: json_response(report_of(status)))

@@ -142,17 +142,13 @@ class Wire:
         except TimeoutError:
             self.abort()
 
-    @property
-    def author(self) -> AuthorId | None:
-        """Whose connection it is; None: it is not known yet."""
-        return None
-
-    def has_open(self, document_id: DocumentId) -> bool:
-        """Return whether a document is open here, or being opened."""
+    def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Return whether this document is open here, or being opened, as this author; None: any."""
         return False
 
-    async def settle_rights(self, document_id: DocumentId | None) -> None:
-        """Find out anew what the client may do with a document, or with all that are open."""
+    async def settle_rights(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
+        return True
 
     def keep_in_touch(self, now: float, ping_seconds: float) -> None:
         """Ping a client that has been silent for so long, and give up one that has not answered in half of that.

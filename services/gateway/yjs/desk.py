@@ -84,19 +84,32 @@ class YjsDesk:
         YJS_SEATS.inc()
         return seat
 
-    async def settle(self, seat: YjsSeat, identity: Identity) -> None:
-        """Settle what a client may do, that has a seat, as whom its next token names.
+    async def renew(self, seat: YjsSeat, identity: Identity) -> None:
+        """Take whom a client's next token names, and settle anew what it may do; raises as `settle` does.
 
         Raises:
-            UnauthorizedError: that is somebody else.
-            ForbiddenError: it may not have the document any more.
+            UnauthorizedError: it names somebody else.
         """
         if identity.author != seat.identity.author:
             raise UnauthorizedError("the token names another author than the one before")
+        seat.identity = identity
+        await self.settle(seat)
+
+    async def settle(self, seat: YjsSeat) -> None:
+        """Settle anew what a client may do that has a seat.
+
+        Raises:
+            ForbiddenError: it may not have the document any more.
+            StaleTokenError, UndecidedError, OverloadedError: see `Permissions.of`.
+        """
         document = self._seats.get(seat)
         if document is None:
             return  # it has left meanwhile
-        seat.grant(identity, await self._access.facets(identity, document.document_id))
+        identity: Identity | None = None
+        while identity is not seat.identity:  # it may bring another token meanwhile
+            identity = seat.identity
+            granted = await self._access.facets(identity, document.document_id)
+        seat.grant(granted)
         if not seat.is_seen:
             await document.people.left(seat.client_id)
 

@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from coedit.errors import CoeditError, ForbiddenError, TooLargeError, UnauthorizedError, UndecidedError
+from coedit.errors import (
+    CoeditError,
+    ForbiddenError,
+    OverloadedError,
+    TooLargeError,
+    UnauthorizedError,
+    UndecidedError,
+)
 from coedit.identifiers import AuthorId, DocumentId, document_id
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
@@ -62,6 +69,8 @@ class HocuspocusDocument:
         self._is_open = False
         """Whether what comes is heard at once."""
         self._is_denied = False
+        self._next_token: str | None = None
+        """One that came while the document was being opened."""
         self._owes_status = False
         """Whether the step 2 that comes next answers the client's own step 1, and is counted by it."""
 
@@ -93,21 +102,26 @@ class HocuspocusDocument:
         """The document's id, as the client says it."""
         return self._name
 
-    async def settle_rights(self) -> None:
-        """Find out anew what the client may do with the document, and tell it where that is something else."""
+    async def settle_rights(self) -> bool:
+        """Find out anew what the client may do with the document, and tell it where that is something else.
+
+        Return whether that could be found out.
+        """
         seat = self._seat
         if seat is None:
-            return  # it is found out when it is open
+            return True  # it is found out when it is open
         before = seat.right
         try:
-            await self._desk.settle(seat, seat.identity)
-        except UndecidedError as error:
+            await self._desk.settle(seat)
+        except (UndecidedError, OverloadedError) as error:
             self._desk.refused(error, error)  # what it may do stays
+            return False
         except CoeditError as error:
             self._deny(error, error)
         else:
             if seat.right != before:
                 self.write(YjsFrame(write_granted(may_write=seat.right == "write")))
+        return True
 
     async def leave(self) -> None:
         """Give up the document."""
@@ -147,13 +161,16 @@ class HocuspocusDocument:
 
     async def _authenticate(self, token: str) -> None:
         if self._opening is not None:
-            return  # the token that it is opened by, once more
+            self._next_token = token
+            return
+        if self._is_denied:
+            await self.leave()  # what it had before it was denied
         try:
             identity = await self._wire.identify(token)
             if self._seat is not None:
-                await self._desk.settle(self._seat, identity)
+                await self._desk.renew(self._seat, identity)
         except CoeditError as error:
-            if self._seat is None or not isinstance(error, UndecidedError):
+            if self._seat is None or not isinstance(error, UndecidedError | OverloadedError):
                 self._deny(error, error)
             return
         self._is_denied = False
@@ -182,6 +199,9 @@ class HocuspocusDocument:
             self._deny(as_answer(error), error)
         finally:
             self._opening = None
+        token, self._next_token = self._next_token, None
+        if token is not None:
+            await self._authenticate(token)
 
     def _deny(self, answer: CoeditError, error: BaseException) -> None:
         for message in self._waiting:
@@ -242,7 +262,8 @@ class HocuspocusSocket(YjsWire):
         self._most_frame_bytes = settings.gateway_yjs_frame_bytes
         self._hello_seconds = settings.gateway_hello_seconds
         self._waiting_bytes = 0
-        self._author: AuthorId | None = None
+        self._authors: dict[str, AuthorId] = {}
+        """Who each document is open as, or was when its last token was good."""
         self._expire_at: dict[str, float] = {}
         """When the token of each document expires; the first of them ends the socket."""
 
@@ -263,26 +284,29 @@ class HocuspocusSocket(YjsWire):
                 await document.leave()
             self._documents.clear()  # each refers to the socket
 
-    @property
-    def author(self) -> AuthorId | None:
-        """Whose connection it is, by the token that was good last; None: none was yet."""
-        return self._author
+    def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Return whether this document is open here, or being opened, as this author; None: any."""
+        return bool(self._concerned(author, document_id))
 
-    def has_open(self, document_id: DocumentId) -> bool:
-        """Return whether a document is open here, or being opened."""
-        return any(document.name == document_id for document in self._documents.values())
+    async def settle_rights(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
+        settled = [await document.settle_rights() for document in self._concerned(author, document_id)]
+        return all(settled)
 
-    async def settle_rights(self, document_id: DocumentId | None) -> None:
-        """Find out anew what the client may do with a document, or with all that are open."""
-        for document in list(self._documents.values()):
-            if document_id in (None, document.name):
-                await document.settle_rights()
+    def _concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> list[HocuspocusDocument]:
+        return [
+            document
+            for key, document in self._documents.items()
+            if key in self._authors
+            and author in (None, self._authors[key])
+            and document_id in (None, document.name)
+        ]
 
     def is_known(self, key: str, identity: Identity) -> None:
         """A document's token was good: the socket may send more, and lasts as long as the first of its tokens."""
         self.trust(self._most_frame_bytes)
         self._most_waiting_bytes = self._most_frame_bytes
-        self._author = identity.author
+        self._authors[key] = identity.author
         self._expire_at[key] = identity.expires_at or float("inf")
         self.lasts_until(min(self._expire_at.values()))
 
@@ -332,7 +356,9 @@ class HocuspocusSocket(YjsWire):
 
     async def _leave(self, key: str) -> None:
         document = self._documents.pop(key, None)
-        self._expire_at.pop(key, None)
+        self._authors.pop(key, None)
+        if self._expire_at.pop(key, None) is not None and self._expire_at:
+            self.lasts_until(min(self._expire_at.values()))
         if document is not None:
             document.write(YjsFrame(write_close("provider_initiated")))
             await document.leave()

@@ -20,7 +20,7 @@ from coedit.ot.commit import Caret, Commit
 from coedit.presence.remote_carets import RemoteCarets
 from coedit.presence.roster import Presence, YjsState, presence_from_fields, shared_fields
 from coedit.protocol.tokens import Identity
-from coedit.protocol.yjs.awareness import AwarenessStates, Entry, check_state, read_entries, write_entries
+from coedit.protocol.yjs.awareness import AwarenessStates, Entry, read_entries, write_entries
 from coedit.protocol.yjs.ids import awareness_id
 from coedit.protocol.yjs.person import read_person, vouched, write_person
 from coedit.protocol.yjs.sync import write_awareness
@@ -127,8 +127,8 @@ class YjsPeople:
         """
         entries = read_entries(update)
         try:
-            shown = [_vouched(entry, seat.identity) for entry in entries]
-            merged = self._states.hear(seat.client_id, shown, time.monotonic())
+            shown = _shown_as(seat.identity)
+            merged = self._states.hear(seat.client_id, entries, time.monotonic(), shown)
         except CoeditError as error:
             ERRORS.labels(error.code).inc()
             YJS_IGNORED.labels("state").inc()
@@ -356,16 +356,11 @@ class YjsPeople:
         task.add_done_callback(self._tasks.discard)
 
 
-def _vouched(entry: Entry, identity: Identity) -> Entry:
-    """Return a client's entry in which it is shown as its token has it, whatever it says itself.
-
-    Raises:
-        CoeditError: nobody may have such a state.
-    """
-    if entry.is_gone or not (identity.name or identity.colour or identity.avatar):
-        return entry
-    check_state(entry.state)
-    return entry._replace(state=vouched(entry.state, identity.name, identity.colour, identity.avatar))
+def _shown_as(identity: Identity) -> Callable[[str], str] | None:
+    """Return what makes of a state one in which its client is shown as its token has it; None: as it says itself."""
+    if not (identity.name or identity.colour or identity.avatar):
+        return None
+    return partial(vouched, name=identity.name, colour=identity.colour, avatar=identity.avatar)
 
 
 async def _guarded(work: Callable[[], Awaitable[None]]) -> None:

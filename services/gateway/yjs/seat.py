@@ -9,7 +9,7 @@ from typing import Protocol
 from coedit.errors import CoeditError, LostItemsError
 from coedit.identifiers import ClientId, DocumentId
 from coedit.protocol.events import Rejected
-from coedit.protocol.grants import Facets, right_in
+from coedit.protocol.grants import Facets, Right, right_in
 from coedit.protocol.server_session import CloseCode
 from coedit.protocol.tokens import Identity
 from coedit.protocol.yjs.gate import Needs
@@ -113,24 +113,39 @@ class YjsSeat:
         self.outlet = outlet
         self.document = document
         self.client_id = client_id
-        self.grant(identity, granted)
+        self.identity = identity
         self.root = root
         self.is_draining = False
         """What comes now is not taken: the client sends it again, to another gateway."""
         self._unanswered = Unanswered()
+        self.grant(granted)
         self._answered = asyncio.Event()
         self._received_ns = 0
         """When what is heard came, since 1970; 0: nothing is traced."""
 
-    def grant(self, identity: Identity, granted: Facets) -> None:
-        """Take note who the client is, and what it may do from now on.
+    def grant(self, granted: Facets) -> None:
+        """Take note what the client may do from now on; what it sent before, and was not submitted, is not taken then.
 
         Raises:
             ForbiddenError: nothing.
         """
-        self.right = right_in(granted)
         self.is_seen = "presence" in granted
-        self.identity = identity
+        try:
+            self.right: Right = "read"
+            self.right = right_in(granted)
+        finally:
+            if not self.may_write():
+                self._let_go_held()
+
+    def _let_go_held(self) -> None:
+        for sent in self._unanswered.held():
+            self._unanswered.take(sent.sequence)
+            if sent.is_counted:
+                self.outlet.confirm(is_taken=False)
+
+    def may_write(self) -> bool:
+        """Whether what the client sends is taken."""
+        return self.right == "write"
 
     @property
     def is_answered(self) -> bool:
@@ -215,6 +230,8 @@ class YjsSeat:
 
     def send_again(self, now: float) -> None:
         """Submit once more what has had no answer for long."""
+        if not self.may_write():
+            return  # of what was submitted once it is known what becomes, as soon as the owner says so
         for sent in self._unanswered.due(now):
             self._unanswered.send_again(sent, now)
             self._submit(sent)
@@ -242,7 +259,7 @@ class YjsSeat:
         self.outlet.write(YjsFrame(write_step_2(lacking)))
 
     async def _take(self, update: bytes, *, is_counted: bool) -> None:
-        if self.right != "write":
+        if not self.may_write():
             YJS_IGNORED.labels("read-only").inc()
             if is_counted:
                 self.outlet.confirm(is_taken=False)
@@ -250,6 +267,9 @@ class YjsSeat:
         received_ns = self._received_ns
         needs = await beside(_read_needs, update)
         if self.is_draining:
+            return
+        if not self.may_write():  # since it was read
+            await self._take(update, is_counted=is_counted)
             return
         if needs is None:
             if is_counted:

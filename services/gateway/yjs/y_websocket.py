@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from coedit.errors import CoeditError, UndecidedError
+from coedit.errors import CoeditError, OverloadedError, UndecidedError
 from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
@@ -71,25 +71,24 @@ class YjsSocket(YjsWire):
         self._document_id = name = document_at(self._raw_path, PATH)
         return await self._desk.open(self, name, identity, root_of(self._query))
 
-    @property
-    def author(self) -> AuthorId | None:
-        """Whose connection it is; None: it is not known yet."""
-        return None if self._identity is None else self._identity.author
+    def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
+        """Return whether this is its document, and author; None: any."""
+        if self._identity is None or author not in (None, self._identity.author):
+            return False
+        return document_id in (None, self._document_id)
 
-    def has_open(self, document_id: DocumentId) -> bool:
-        """Return whether this is its document."""
-        return self._document_id == document_id
-
-    async def settle_rights(self, document_id: DocumentId | None) -> None:
-        """Find out anew what the client may do with its document."""
+    async def settle_rights(self, _: AuthorId | None, __: DocumentId | None) -> bool:
+        """Find out anew what the client may do with its document; return whether that could be found out."""
         if self._seat is None:
-            return  # it is found out when it is open
+            return True  # it is found out when it is open
         try:
-            await self._desk.settle(self._seat, self._seat.identity)
-        except UndecidedError as error:
+            await self._desk.settle(self._seat)
+        except (UndecidedError, OverloadedError) as error:
             self._desk.refused(error, error)  # what it may do stays
+            return False
         except CoeditError as error:
             self._refuse(error, error)
+        return True
 
     def _refuse(self, answer: CoeditError, error: BaseException) -> None:
         """End the connection of a client that may not have, or say, what it wants."""

@@ -113,7 +113,7 @@ class _InDocument:
         told = self.parts.orders.answer(self.document_id, submission)
         if told is not None and working.yjs is not None:
             working.yjs.order_told(told)
-        update = self._decoded(submission)
+        update = self._decoded(submission) if told is None else told.decoded
         if update is None:
             return "put-off"
         is_back = told is not None or is_large(submission)

@@ -8,7 +8,7 @@ word counts while it has not been silent for too long.
 Source: the npm package y-protocols, ``awareness.js``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -106,8 +106,10 @@ class AwarenessStates:
     _ids: dict[str, int] = field(default_factory=dict)
     """The id of each owner."""
 
-    def hear(self, owner: str, entries: Iterable[Entry], now: float) -> Merged:
-        """Merge what ``owner``, somebody outside, says.
+    def hear(
+        self, owner: str, entries: Iterable[Entry], now: float, shown: Callable[[str], str] | None = None
+    ) -> Merged:
+        """Merge what ``owner``, somebody outside, says; ``shown`` makes of its own state what others are shown.
 
         Raises:
             TooLargeError, InvalidUpdateError: `check_state` refuses its own state; what came before it counts.
@@ -118,6 +120,9 @@ class AwarenessStates:
                 merged.foreign += 1
             elif self._is_news(entry):
                 check_state(entry.state)
+                if shown is not None and not entry.is_gone:
+                    entry = entry._replace(state=shown(entry.state))  # noqa: PLW2901 - it is what is merged
+                    check_state(entry.state)
                 self._take(owner, entry, now)
                 if (
                     entry.clock

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from coedit.errors import InvalidUpdateError
 from coedit.identifiers import MAX_SAFE_INTEGER
 from coedit.presence.roster import COLOUR, MAX_SHOWN_NAME
 from coedit.protocol.yjs.update import Id
@@ -53,15 +54,21 @@ def vouched(state: str, name: str, colour: str, avatar: str) -> str:
     """Return a state in which somebody is shown as is known from elsewhere; what is empty stays as the state has it.
 
     Raises:
-        ValueError: the state is not JSON.
+        InvalidUpdateError: the state is not JSON, or deeper than can be written.
     """
-    said = orjson.loads(state)
-    if not isinstance(said, dict):
-        return state
-    known = {"name": name, "color": colour, "avatar": avatar}
-    user = said.get("user")
-    shown = (user if isinstance(user, dict) else {}) | {key: value for key, value in known.items() if value}
-    return orjson.dumps(said | {"user": shown}).decode()
+    try:
+        said = orjson.loads(state)
+        if not isinstance(said, dict):
+            return state
+        known = {"name": name, "color": colour, "avatar": avatar}
+        known = {key: value for key, value in known.items() if value}
+        user = said.get("user")
+        # Some bindings say it of the state itself.
+        beside = {key: value for key, value in known.items() if key in said}
+        shown = (user if isinstance(user, dict) else {}) | known
+        return orjson.dumps(said | beside | {"user": shown}).decode()
+    except (ValueError, TypeError) as error:
+        raise InvalidUpdateError("an awareness state cannot be read, or written") from error
 
 
 def write_person(

@@ -121,7 +121,11 @@ class Tries:
             self._unfinished[key] = shard
             await self._take_back(shard)
             raise
-        await self._nodes.at(shard).delete(key)
+        try:
+            await self._nodes.at(shard).delete(key)
+        except TROUBLE:
+            self._unfinished[key] = shard
+            raise
 
     async def _take_back(self, shard: Shard) -> None:
         """Take back the notes of what failed here; where Redis cannot be reached, when something is begun next.

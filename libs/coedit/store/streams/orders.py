@@ -55,6 +55,14 @@ class OrdersStream:
         packed: Any = {_FIELD: msgpack.packb(fields)}
         await self._nodes.of(ORDERS).xadd(ORDERS, packed, maxlen=_BOUND, approximate=True)
 
+    async def has_forgotten(self) -> bool:
+        """Return whether old orders were let go of, for there were too many.
+
+        Raises:
+            RedisError, OSError: Redis cannot be read now.
+        """
+        return bool(await self._nodes.of(ORDERS).xlen(ORDERS) >= _BOUND)
+
     async def read(self, place: str, block_ms: int | None) -> list[tuple[str, Order | None]]:
         """Return what stands behind a place, with its ids; None for what is no order. Waits at most ``block_ms``.
 

@@ -57,12 +57,14 @@ class EditRoutes:
         path = request.raw_path.partition("?")[0].removesuffix(_EDITS)
         document_id = document_at(path, _DOCUMENTS)
         author = request.query.get("author")
-        identity = await authorize(self._access, request, document_id, "write", author=author)
+        await authorize(self._access, request, document_id, "write", author=author)
         if "If-Match" in request.headers:
             raise InvalidRequestError(
                 "If-Match is not known here: give a base_revision, or replace what stands once"
             )
         body = await read_fields(request, self._body_seconds, self._max_bytes)
+        # It may have taken its time, and the right may be gone.
+        identity = await authorize(self._access, request, document_id, "write", author=author)
         wanted = _wish(body)
         key = _key_of(request, identity)
         if key is None:
