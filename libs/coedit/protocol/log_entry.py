@@ -135,13 +135,17 @@ def decode_commit(packed: bytes, *, may_lack_update: bool = False) -> Commit:
         raise InvalidDeltaError(f"not a commit: {error!r}") from error
 
 
+_FORMATS_TO_COME = 16
+"""What is further above is no format that will be met in a roll-out, but a byte that was altered: damage."""
+
+
 def refuse_newer(what: str, found: object, known: int) -> None:
     """Refuse ``what`` is stored where its format was ``found`` to be above the newest that is ``known`` here.
 
     Raises:
         NewerFormatError: it is for a newer version to read.
     """
-    if type(found) is int and found > known:
+    if type(found) is int and known < found <= known + _FORMATS_TO_COME:
         raise NewerFormatError(
             f"{what} is stored in format {found}, and this version of coedit knows formats up to {known}: "
             "run the version that the other services run"
