@@ -13,7 +13,7 @@ from services.gateway.metrics import ORDERED
 
 logger = logging.getLogger(__name__)
 
-_BLOCK_MS = 5_000
+_BLOCK_MS = 1_000
 _AGAIN_SECONDS = 5.0
 CLOSE_CODES = frozenset(
     {CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN, CloseCode.ENDED, CloseCode.SHUTTING_DOWN}
