@@ -115,8 +115,11 @@ def now_ns() -> int:
 @contextmanager
 def fanning_out(
     traced: Traced, commits: Sequence[tuple[str, int]], document_id: DocumentId, receivers: int
-) -> Iterator[None]:
-    """Cover how commits, named by client and sequence, go out to ``receivers``, with a span of each traced edit."""
+) -> Iterator[str]:
+    """Cover how commits, named by client and sequence, go out to ``receivers``, with a span of each traced edit.
+
+    It gives the id of one of their traces, or nothing.
+    """
     tracer = TRACES.tracer
     contexts = {
         (client_id, sequence): context
@@ -125,7 +128,7 @@ def fanning_out(
     }
     found = [contexts[commit] for commit in commits if commit in contexts]
     if tracer is None or not receivers:
-        yield
+        yield ""
         return
     facts: Facts = {
         "messaging.system": _SYSTEM,
@@ -137,7 +140,9 @@ def fanning_out(
         **tracer.about(document_id),
     }
     with ExitStack() as covered:
+        trace = ""
         for context in found:
             span = tracer.start(f"fan-out {_EVENTS}", context, kind="consumer", facts=facts)
             covered.enter_context(span.covering())
-        yield
+            trace = span.trace_id
+        yield trace

@@ -37,6 +37,7 @@ ON_TWO_GATEWAYS: Tree = (
 _HISTOGRAMS = [
     ("gateway-0", "coedit_gateway_enqueue_seconds"),
     ("gateway-0", "coedit_gateway_receipt_to_ack_seconds"),
+    ("gateway-0", "coedit_gateway_receipt_to_broadcast_seconds"),
     ("transformer-0", "coedit_transformer_commit_seconds"),
     ("transformer-0", "coedit_transformer_batch_seconds"),
     ("transformer-0", "coedit_transformer_receipt_to_commit_seconds"),

@@ -105,7 +105,7 @@ class Feed:
         self._on_gap = on_gap
         self._on_damage = on_damage
         self._recent = RecentCommits()
-        self._told_of = 0
+        self._told_of, self._told_trace = 0, ""
         """When Redis took the oldest of the commits that were told since this was set to 0."""
         self._traced: Traced | None = None
         """Which of the edits that come next are traced."""
@@ -123,12 +123,13 @@ class Feed:
         self._recent.begin(place.mac)
         self.on_stored()
 
-    def on_message(self, packed: bytes) -> int:
+    def on_message(self, packed: bytes) -> tuple[int, str]:
         """Take in a message of the document's channel; an unreadable one is counted and passed over.
 
-        Return when Redis took the oldest of the commits that were told (ms since 1970); 0: none was.
+        Return when Redis took the oldest of the commits that were told (ms since 1970; 0: none was), and the id of a
+        trace that one of them belongs to, if one does.
         """
-        self._told_of = 0
+        self._told_of, self._told_trace = 0, ""
         try:
             for event in decode_events(packed):
                 self._on_event(event)
@@ -136,7 +137,7 @@ class Feed:
             LOOP_ERRORS.labels("feed").inc()
             facts = {"event": "bad-message", "document_id": self.document_id, "error": str(error)}
             logger.warning("a channel's message cannot be read", extra=facts)
-        return self._told_of
+        return self._told_of, self._told_trace
 
     def take(self, commits: list[Logged]) -> None:
         """Take in commits without a gap; known ones are passed over."""
@@ -275,7 +276,7 @@ class Feed:
         self._traced = None
         named = [(commit.fields["client_id"], commit.fields["client_sequence"]) for commit in commits]
         receivers = len(self.subscriptions) + (self.follower.receiver_count if self.follower else 0)
-        with fanning_out(traced, named, self.document_id, receivers):
+        with fanning_out(traced, named, self.document_id, receivers) as self._told_trace:
             self._on_commits(commits)
 
     def _on_bridge(self, commits: list[dict[str, Any]]) -> None:

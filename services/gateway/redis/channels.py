@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from coedit.runtime.lanes import Lanes
+from coedit.runtime.tracing.active import observe
 from coedit.store.redis.clocks import Clocks
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.pubsub_line import PubSubLine
@@ -19,8 +20,9 @@ from services.gateway.metrics import RECEIPT_TO_BROADCAST_SECONDS
 
 logger = logging.getLogger(__name__)
 
-OnMessage = Callable[[bytes], int | None]
-"""May return when Redis took in what the message tells of (ms since 1970), once it was told to all; 0: unknown."""
+OnMessage = Callable[[bytes], tuple[int, str] | None]
+"""May return when Redis took in what the message tells of (ms since 1970; 0: unknown), and a trace's id or nothing, once
+it was told to all."""
 OnSubscribed = Callable[[], None]
 Hear = Callable[["Line", bytes, bytes, bytes], None]
 """As `coedit.store.redis.pubsub_line.Hear`, with the line."""
@@ -229,18 +231,19 @@ class Channels:
     def _hear(self, line: Line, kind: bytes, name: bytes, data: bytes) -> None:
         listener = self._listeners.get(name)
         if kind == b"smessage":
-            if listener is not None and (at_ms := listener.on_message(data)):
-                self._measure(line.redis, at_ms)
+            told = None if listener is None else listener.on_message(data)
+            if told is not None and told[0]:
+                self._measure(line.redis, *told)
         elif kind == b"ssubscribe":
             if listener is not None:
                 _confirm(listener)
         elif not line.was_asked(name):
             self._lose(line, name, listener)
 
-    def _measure(self, redis: Redis, at_ms: int) -> None:
+    def _measure(self, redis: Redis, at_ms: int, trace: str) -> None:
         now_ms = self._clocks.now_ms(redis) if self._clocks is not None else None
         if now_ms is not None:
-            RECEIPT_TO_BROADCAST_SECONDS.observe(max(0.0, now_ms - at_ms) / 1000)
+            observe(RECEIPT_TO_BROADCAST_SECONDS, max(0.0, now_ms - at_ms) / 1000, trace)
 
     def _lose(self, line: Line, name: bytes, listener: _Listener | None) -> None:
         """Take note that a node gave up a channel by itself: its slot is somewhere else now."""
