@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof drills fuzz check bench bench-ot bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
+.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof drills fuzz check bench bench-ot bench-traces bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench: install ## what an edit costs on this machine, beside floors; BENCH="--ru
 
 bench-ot: install ## the OT core beside quill-delta on Node; COEDIT_VECTORS and COEDIT_TRACES name more inputs
 	$(BIN)/python -m bench.ot $(BENCH)
+
+bench-traces: install ## what traces cost: off, 1 % sampled, all; BENCH="--runs 3"
+	$(BIN)/python -m bench.traces $(BENCH)
 
 bench-peers: install ## coedit beside other servers, all loads: ONLY=W1,W2 REPORT=file BENCH="--runs 5"
 	@$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report $(REPORT)) $(BENCH)
