@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from coedit.protocol.codec import Codec, choose_codec
 from coedit.protocol.log_entry import ChainKey
 from coedit.protocol.server_session import MOST_BYTES_BEFORE_WELCOME
-from coedit.runtime.health import add_health_routes, serve_health
+from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
 from coedit.runtime.lifecycle import every, survive
 from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
@@ -62,11 +62,14 @@ from services.gateway.rest.documents import DocumentRoutes
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.editing.programs import EditRoutes
 from services.gateway.rest.formats import FormatRoutes
+from services.gateway.rest.health import health_served
 from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.open_mode import refuse_other_pages
 from services.gateway.rest.orders import OrderRoutes
 from services.gateway.rest.page import add_page
+from services.gateway.rest.routes.route import Served
+from services.gateway.rest.serving import Door
 from services.gateway.rest.status import StatusRoute
 from services.gateway.rest.vouching import note_unchecked
 from services.gateway.settings import GatewaySettings
@@ -139,14 +142,11 @@ class Gateway:
         self._orders = Orders(self._orders_stream, self._access.permissions, self._sockets.wires)
         versions = Versions(objects)
         moments = Moments(history, versions)
-        self._history = HistoryRoutes(
-            self._access, history, versions, moments, edits, self._nodes, settings.gateway_body_seconds
-        )
+        self._history = HistoryRoutes(history, versions, moments, edits, self._nodes)
         asked = Asked(self._nodes, log.shard)
-        self._edits = EditRoutes(self._access, moments, edits, asked, settings)
+        self._edits = EditRoutes(moments, edits, asked, settings)
         self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
         self._status = StatusRoute(
-            self._access,
             Survey(
                 self._nodes,
                 objects,
@@ -215,17 +215,23 @@ class Gateway:
         if self._settings.gateway_open:
             middlewares.append(refuse_other_pages(self._access))
         app = web.Application(middlewares=middlewares)
-        add_health_routes(app, self._ready)
         app.router.add_get("/v1/ws", self._serve_socket)
-        DocumentRoutes(self._access, self._reader, self._quarantine).add_to(app)
-        self._history.add_to(app)
         self._yjs_routes.add_to(app)
-        self._formats.add_to(app)
-        self._edits.add_to(app)
-        OrderRoutes(self._access, self._orders_stream, self._settings.gateway_body_seconds).add_to(app)
-        self._status.add_to(app)
+        Door(self._access, self._settings.gateway_body_seconds).add_to(app, self._served())
         add_page(app, self._settings.gateway_page)
         return app
+
+    def _served(self) -> list[Served]:
+        """Return who serves which route of the table."""
+        return [
+            *DocumentRoutes(self._reader, self._quarantine).served(),
+            *self._edits.served(),
+            *self._history.served(),
+            *self._formats.served(),
+            *self._status.served(),
+            *OrderRoutes(self._orders_stream).served(),
+            *health_served(self._ready),
+        ]
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
         settings = self._settings

@@ -74,7 +74,7 @@ async def _get(
 
 async def refusal_of(answer: aiohttp.ClientResponse) -> DocumentError | UnavailableError:
     """Return the error that an answer is."""
-    if answer.content_type != "application/json":
+    if answer.content_type != "application/problem+json":
         return UnavailableError(f"{answer.url} answers {answer.status}, which is not coedit")
-    fields = await answer.json()
-    return DocumentError(str(fields.get("code", answer.status)), str(fields.get("message", "")))
+    fields = orjson.loads(await answer.read())
+    return DocumentError(str(fields.get("code", answer.status)), str(fields.get("detail", "")))

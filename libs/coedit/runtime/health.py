@@ -33,16 +33,25 @@ def add_health_routes(app: web.Application, ready: Ready) -> None:
     """Serve ``/healthz`` (200 while the process runs) and ``/readyz`` (200 or 503)."""
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
+        return alive_answer()
 
     async def readyz(_: web.Request) -> web.Response:
-        reason = await ready()
-        if reason:
-            return web.json_response({"status": "not ready", "reason": reason}, status=503)
-        return web.json_response({"status": "ready"})
+        return await ready_answer(ready)
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+
+
+def alive_answer() -> web.Response:
+    """Return the answer of a process that runs."""
+    return web.json_response({"status": "alive"})
+
+
+async def ready_answer(ready: Ready) -> web.Response:
+    """Return the answer that says whether a process can serve."""
+    if reason := await ready():
+        return web.json_response({"status": "not ready", "reason": reason}, status=503)
+    return web.json_response({"status": "ready"})
 
 
 async def _metrics(request: web.Request) -> web.Response:

@@ -2,49 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from coedit.errors import ForbiddenError, InternalError, OverloadedError
+from coedit.errors import CoeditError, ForbiddenError, InternalError, OverloadedError, UnauthorizedError
+from coedit.protocol.grants import Facet
+from coedit.runtime.problems import PROBLEM_JSON, problem
 from coedit.runtime.said import named
 from services.gateway.documents.answers import as_answer
 from services.gateway.metrics import ERRORS
+from services.gateway.rest.routes.problems import LATER, OTHER, PROBLEMS
 from services.gateway.rest.vouching import HEADER, counting
 
 logger = logging.getLogger(__name__)
 
-_STATUS = {
-    "unauthorized": 401,
-    "forbidden": 403,
-    "invalid-identifier": 400,
-    "invalid-request": 400,
-    "invalid-format": 400,
-    "invalid-delta": 400,
-    "lone-surrogate": 400,
-    "unsupported-op": 400,
-    "future-revision": 404,
-    "unknown-version": 404,
-    "too-slow": 408,
-    "diverged": 409,
-    "not-text": 409,
-    "sequence": 409,
-    "no-match": 409,
-    "still-running": 409,
-    "version-exists": 409,
-    "revision-too-old": 410,
-    "too-large": 413,
-    "document-too-large": 413,
-    "too-costly": 413,
-    "history-too-long": 422,
-    "another-request": 422,
-}
-_LATER = ("overloaded", "unavailable", "undecided")
 
+def answered(
+    handle: Callable[[web.Request], Awaitable[web.Response]], needs: tuple[Facet, ...] = ()
+) -> Handler:
+    """Return a handler that answers every error with its code, and says how much could not be checked.
 
-def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
-    """Return a handler that answers every error with its code, and says how much could not be checked."""
+    ``needs`` are the facets that whoever has no token is told of.
+    """
 
     async def handler(request: web.Request) -> web.Response:
         try:
@@ -53,31 +36,58 @@ def answered(handle: Callable[[web.Request], Awaitable[web.Response]]) -> Handle
             if unchecked:
                 response.headers[HEADER] = str(len(unchecked))
             return response
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, web.HTTPException):
             raise
         except Exception as error:
             answer = as_answer(error)
             if isinstance(answer, InternalError):
                 facts = {"event": "rest-error", "path": request.path, "error": named(error)}
                 logger.warning("a request ran into a defect", extra=facts, exc_info=error)
-            after_seconds = answer.retry_after_seconds if isinstance(answer, OverloadedError) else 0
-            required = answer.required if isinstance(answer, ForbiddenError) else ""
-            return refusal_response(answer.code, str(answer), after_seconds, required)
+            return error_response(answer, needs)
 
     return handler
 
 
-def refusal_response(code: str, message: str, after_seconds: int = 0, required: str = "") -> web.Response:
-    """Return the answer that an error is; who may succeed later is told after how long, at least a second.
+def error_response(error: CoeditError, needs: tuple[Facet, ...] = ()) -> web.Response:
+    """Return the answer that an error is; ``needs`` are the facets of what was asked for."""
+    after_seconds = error.retry_after_seconds if isinstance(error, OverloadedError) else 0
+    missing: tuple[str, ...] = needs if isinstance(error, UnauthorizedError) else ()
+    if isinstance(error, ForbiddenError) and error.required:
+        missing = (error.required,)
+    return refusal_response(error.code, str(error), after_seconds, missing)
 
-    ``required`` is the facet that was missing, if one was.
+
+def refusal_response(
+    code: str, detail: str, after_seconds: int = 0, missing: tuple[str, ...] = ()
+) -> web.Response:
+    """Return the answer to what is refused; who may succeed later is told after how long, at least a second.
+
+    ``missing`` are the facets that were not granted, the first of them first.
     """
     ERRORS.labels(code).inc()
-    answer: dict[str, str | int] = {"code": code, "message": message}
+    status, title = PROBLEMS.get(code, OTHER)
+    more: dict[str, str | int] = {"required": missing[0]} if missing else {}
     headers = {}
-    if required:
-        answer["required"] = required
-    if code in _LATER:
-        answer["retry_after_seconds"] = max(1, after_seconds)
-        headers["Retry-After"] = str(answer["retry_after_seconds"])
-    return web.json_response(answer, status=_STATUS.get(code, 503), headers=headers)
+    if status in (401, 403) and (missing or status == 401):
+        headers["WWW-Authenticate"] = _challenge(status, missing)
+    if code in LATER:
+        more["retry_after_seconds"] = max(1, after_seconds)
+        headers["Retry-After"] = str(more["retry_after_seconds"])
+    return problem_response(problem(status, code, title, detail, **more), headers)
+
+
+def problem_response(said: dict[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return a problem as an answer."""
+    return web.Response(
+        body=orjson.dumps(said), status=said["status"], content_type=PROBLEM_JSON, headers=headers
+    )
+
+
+def _challenge(status: int, missing: tuple[str, ...]) -> str:
+    """Return what kind of token is needed. Source: RFC 6750, 3."""
+    said = ['realm="coedit"']
+    if missing:
+        said.append(f'scope="{" ".join(missing)}"')
+    if status == 403:
+        said.append('error="insufficient_scope"')
+    return f"Bearer {', '.join(said)}"

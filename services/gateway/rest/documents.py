@@ -9,13 +9,11 @@ from coedit.errors import NotTextError
 from coedit.identifiers import DocumentId
 from coedit.store.documents.quarantine import Quarantine
 from coedit.store.documents.reader import DocumentReader
-from services.gateway.access.access import Access
-from services.gateway.access.addresses import DOCUMENT
 from services.gateway.heavy.places import Places
-from services.gateway.rest.answers import answered
-from services.gateway.rest.requests import authorize, document_of, wants_text
+from services.gateway.rest.routes.call import Call
+from services.gateway.rest.routes.documents import READ
+from services.gateway.rest.routes.route import Body, Query, Served
 
-_DOCUMENTS = "/v1/documents/"
 _READ_AT_ONCE = 16
 """So many documents are read at a time, whole and for one request each; most of that time they wait for the stores."""
 _READ_AT_ONCE_OF_ONE = 12
@@ -25,33 +23,29 @@ _MOST_OF_ONE = 64
 
 
 class DocumentRoutes:
-    """``GET /v1/documents/{id}``; the id is percent-encoded, slashes and all."""
+    """Reads documents, few at a time."""
 
-    def __init__(self, access: Access, reader: DocumentReader, quarantine: Quarantine) -> None:
-        self._access = access
+    def __init__(self, reader: DocumentReader, quarantine: Quarantine) -> None:
         self._reader = reader
         self._quarantine = quarantine
         self._reads = Places(
             "document", _READ_AT_ONCE, at_once_of_one=_READ_AT_ONCE_OF_ONE, most_of_one=_MOST_OF_ONE
         )
 
-    def add_to(self, app: web.Application) -> None:
-        """Serve the routes."""
-        app.router.add_get(_DOCUMENTS + DOCUMENT, answered(self._get))
+    def served(self) -> list[Served]:
+        """Return what is served here."""
+        return [READ.by(self._get)]
 
-    async def _get(self, request: web.Request) -> web.Response:
-        document_id = document_of(request, _DOCUMENTS)
-        author = request.query.get("author")
-        identity = await authorize(self._access, request, document_id, "read", author=author)
-        async with self._reads.taken(identity.author):
-            return await self._read(request, document_id)
+    async def _get(self, call: Call[Query, Body]) -> web.Response:
+        async with self._reads.taken(call.identity.author):
+            return await self._read(call, call.document_id)
 
-    async def _read(self, request: web.Request, document_id: DocumentId) -> web.Response:
+    async def _read(self, call: Call[Query, Body], document_id: DocumentId) -> web.Response:
         loaded, damage = await self._reader.load_readable(document_id)
         if not loaded.is_text:
             raise NotTextError
         is_damaged = damage is not None or await self._quarantine.of(document_id) is not None
-        if wants_text(request):
+        if call.wants_text:
             headers = {"Coedit-Revision": str(loaded.revision)}
             if is_damaged:
                 headers["Coedit-Damaged"] = "true"

@@ -1,208 +1,164 @@
 """A document's past over plain HTTP: its changes, any moment of it, who wrote it, versions, and going back to it.
 
-The id is the whole rest of the path, percent-encoded, slashes and all: so each question has a path of its own.
+A document's id is the whole rest of the path, percent-encoded, slashes and all: so each question has a path of its own.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from coedit.errors import InvalidRequestError
-from coedit.identifiers import DocumentId, version_name
+from coedit.identifiers import AuthorId, DocumentId, VersionName, version_name
 from coedit.ot.diff import diff
-from coedit.protocol.moments import read_moment
-from coedit.protocol.tokens import Identity
+from coedit.ot.past.retract import Selection
 from coedit.store.documents.history import History, Past
 from coedit.store.objects.versions import Version, Versions
 from coedit.store.redis.topology import Nodes
-from services.gateway.access.access import Access
-from services.gateway.access.addresses import DOCUMENT
 from services.gateway.heavy.places import Places
-from services.gateway.rest.answers import answered
-from services.gateway.rest.asked import (
-    integer_of,
-    read_fields,
-    refuse_unknown_fields,
-    seconds_of,
-    selection_of,
-    text_of,
-)
-from services.gateway.rest.bodies import continue_later
 from services.gateway.rest.editing.edit_response import edit_response, json_response
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.moments import Moments
-from services.gateway.rest.requests import authorize, document_of, wants_text
+from services.gateway.rest.routes.call import Call
+from services.gateway.rest.routes.history import (
+    AT,
+    BLAME,
+    CHANGES,
+    DIFF,
+    NAME,
+    RESTORE,
+    UNDO,
+    VERSIONS,
+    AtQuery,
+    ChangesQuery,
+    DiffQuery,
+    NameBody,
+    RestoreBody,
+    UndoBody,
+    VersionsQuery,
+)
+from services.gateway.rest.routes.route import Body, Query, Served
 
 logger = logging.getLogger(__name__)
 
-_GAP_SECONDS = 60.0
-_LIMIT = 100
-_MAX_LIMIT = 1000
 _LISTS = 4
 """So many lists of versions are put together at a time; each may read a thousand objects."""
 _LISTS_OF_ONE = 3
 """So many of them for one author."""
 
-_Question = Callable[[web.Request, DocumentId, Identity], Awaitable[web.Response]]
-_Order = Callable[[dict[str, Any], DocumentId, Identity], Awaitable[web.Response]]
-
 
 class HistoryRoutes:
-    """Everything under ``/v1/history/``, ``/v1/at/``, ``/v1/diff/``, ``/v1/blame/``, ``/v1/versions/``,
-    ``/v1/restore/`` and ``/v1/undo/``.
-    """
+    """Tells the past, and goes back to it."""
 
     def __init__(
         self,
-        access: Access,
         history: History,
         versions: Versions,
         moments: Moments,
         edits: OneEdits,
         nodes: Nodes,
-        body_seconds: float,
     ) -> None:
-        self._access = access
         self._history = history
         self._moments = moments
         self._versions = versions
         self._edits = edits
         self._nodes = nodes
-        self._body_seconds = body_seconds
         self._lists = Places("versions", _LISTS, at_once_of_one=_LISTS_OF_ONE)
 
-    def add_to(self, app: web.Application) -> None:
-        """Serve the routes."""
-        self._answer(app, "/v1/history/", self._changes)
-        self._answer(app, "/v1/at/", self._at)
-        self._answer(app, "/v1/diff/", self._diff)
-        self._answer(app, "/v1/blame/", self._blame)
-        self._answer(app, "/v1/versions/", self._list_versions)
-        self._obey(app, "/v1/versions/", self._name_version)
-        self._obey(app, "/v1/restore/", self._restore)
-        self._obey(app, "/v1/undo/", self._undo)
+    def served(self) -> list[Served]:
+        """Return what is served here."""
+        return [
+            CHANGES.by(self._changes),
+            AT.by(self._at),
+            DIFF.by(self._diff),
+            BLAME.by(self._blame),
+            VERSIONS.by(self._list_versions),
+            NAME.by(self._name_version),
+            RESTORE.by(self._restore),
+            UNDO.by(self._undo),
+        ]
 
-    def _answer(self, app: web.Application, path: str, question: _Question) -> None:
-        async def handle(request: web.Request) -> web.Response:
-            document_id = document_of(request, path)
-            author = request.query.get("author")
-            identity = await authorize(self._access, request, document_id, "read", "history", author=author)
-            return await question(request, document_id, identity)
-
-        app.router.add_get(path + DOCUMENT, answered(handle))
-
-    def _obey(self, app: web.Application, path: str, order: _Order) -> None:
-        async def handle(request: web.Request) -> web.Response:
-            document_id = document_of(request, path)
-            await authorize(self._access, request, document_id, "write", "history")
-            body = await read_fields(request, self._body_seconds)
-            author = text_of(body, "author", default="")
-            identity = await authorize(self._access, request, document_id, "write", "history", author=author)
-            return await order(body, document_id, identity)
-
-        app.router.add_post(path + DOCUMENT, answered(handle), expect_handler=continue_later)
-
-    async def _changes(
-        self, request: web.Request, document_id: DocumentId, identity: Identity
-    ) -> web.Response:
-        limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))
-        gap_ms = int(seconds_of(request, "gap_seconds", _GAP_SECONDS) * 1000)
-        async with self._moments.replaying("changes", identity.author):
+    async def _changes(self, call: Call[ChangesQuery, Body]) -> web.Response:
+        document_id, query = call.document_id, call.query
+        async with self._moments.replaying("changes", call.identity.author):
             head = await self._history.head(document_id)
-            before = min(integer_of(request, "before", head.revision + 1), head.revision + 1)
-            listed = await self._history.changes(document_id, before, limit, gap_ms)
+            end = head.revision + 1
+            before = end if query.before is None else min(query.before, end)
+            gap_ms = int(query.gap_seconds * 1000)
+            listed = await self._history.changes(document_id, before, query.limit, gap_ms)
         answer = {"document": document_id, "epoch": head.epoch, "head": head.revision}
         return json_response(answer | {"changes": list(map(asdict, listed.changes)), "before": listed.before})
 
-    async def _at(self, request: web.Request, document_id: DocumentId, identity: Identity) -> web.Response:
-        async with self._moments.replaying("at", identity.author):
-            past = await self._moments.past(document_id, read_moment(request.query.get("at", "head")))
-        if wants_text(request):
+    async def _at(self, call: Call[AtQuery, Body]) -> web.Response:
+        async with self._moments.replaying("at", call.identity.author):
+            past = await self._moments.past(call.document_id, call.query.at)
+        if call.wants_text:
             return web.Response(text=past.document.text, headers={"Coedit-Revision": str(past.revision)})
-        return await asyncio.to_thread(
-            lambda: json_response(_about(document_id, past) | {"content": past.document.to_json()})
-        )
+        about = _about(call.document_id, past)
+        return await asyncio.to_thread(lambda: json_response(about | {"content": past.document.to_json()}))
 
-    async def _diff(self, request: web.Request, document_id: DocumentId, identity: Identity) -> web.Response:
-        if "from" not in request.query:
-            raise InvalidRequestError("from= is missing: a moment")
-        async with self._moments.replaying("diff", identity.author):
-            before = await self._moments.past(document_id, read_moment(request.query["from"]))
-            after = await self._moments.past(document_id, read_moment(request.query.get("to", "head")))
+    async def _diff(self, call: Call[DiffQuery, Body]) -> web.Response:
+        document_id = call.document_id
+        async with self._moments.replaying("diff", call.identity.author):
+            before = await self._moments.past(document_id, call.query.since)
+            after = await self._moments.past(document_id, call.query.until)
             delta = await asyncio.to_thread(diff, before.document, after.document)
         answer = {"document": document_id, "from": before.revision, "to": after.revision}
         return await asyncio.to_thread(lambda: json_response(answer | {"delta": delta.to_json()}))
 
-    async def _blame(self, request: web.Request, document_id: DocumentId, identity: Identity) -> web.Response:
-        async with self._moments.replaying("blame", identity.author):
-            revision = await self._moments.revision(document_id, read_moment(request.query.get("at", "head")))
-            runs = await self._history.blame(document_id, revision)
-        answer = {"document": document_id, "revision": revision, "runs": [run._asdict() for run in runs]}
+    async def _blame(self, call: Call[AtQuery, Body]) -> web.Response:
+        async with self._moments.replaying("blame", call.identity.author):
+            revision = await self._moments.revision(call.document_id, call.query.at)
+            runs = await self._history.blame(call.document_id, revision)
+        answer = {"document": call.document_id, "revision": revision, "runs": [run._asdict() for run in runs]}
         return await asyncio.to_thread(lambda: json_response(answer))
 
-    async def _list_versions(
-        self, request: web.Request, document_id: DocumentId, identity: Identity
-    ) -> web.Response:
-        async with self._lists.taken(identity.author):
-            return await self._listed_versions(request, document_id)
+    async def _list_versions(self, call: Call[VersionsQuery, Body]) -> web.Response:
+        async with self._lists.taken(call.identity.author):
+            return await self._listed_versions(call.document_id, call.query)
 
-    async def _listed_versions(self, request: web.Request, document_id: DocumentId) -> web.Response:
-        limit = min(_MAX_LIMIT, max(1, integer_of(request, "limit", _LIMIT)))
-        after_name = request.query.get("after")
-        names = await self._versions.names(document_id, version_name(after_name) if after_name else "")
+    async def _listed_versions(self, document_id: DocumentId, query: VersionsQuery) -> web.Response:
+        limit = query.limit
+        names = await self._versions.names(document_id, version_name(query.after) if query.after else "")
         shown = await self._versions.read_all(document_id, names[:limit])
         after = shown[-1].name if len(names) > limit else None
         return json_response({"document": document_id, "versions": list(map(asdict, shown)), "after": after})
 
-    async def _name_version(
-        self, body: dict[str, Any], document_id: DocumentId, identity: Identity
-    ) -> web.Response:
-        refuse_unknown_fields(body, "name", "at")
-        name = version_name(text_of(body, "name"))
-        async with self._moments.replaying("version", identity.author):
-            past = await self._moments.past(document_id, read_moment(text_of(body, "at", default="head")))
-        version = Version(
-            name, past.revision, past.epoch, past.mac, identity.author, await self._now(document_id)
-        )
+    async def _name_version(self, call: Call[Query, NameBody]) -> web.Response:
+        body = await call.read()
+        document_id, author = call.document_id, call.identity.author
+        async with self._moments.replaying("version", author):
+            past = await self._moments.past(document_id, body.at)
+        name = VersionName(body.name)
+        version = Version(name, past.revision, past.epoch, past.mac, author, await self._now(document_id))
         stored = await self._versions.create(document_id, version)
-        _tell("version named", "version", document_id, identity, revision=stored.revision)
+        facts = {"event": "version", "document_id": document_id, "author": author}
+        logger.info("version named", extra=facts | {"revision": stored.revision})
         return json_response({"document": document_id} | asdict(stored), status=201)
 
-    async def _restore(
-        self, body: dict[str, Any], document_id: DocumentId, identity: Identity
-    ) -> web.Response:
-        refuse_unknown_fields(body, "at", "base_revision")
-        moment = read_moment(text_of(body, "at"))
-        async with self._moments.replaying("restore", identity.author):
-            base = await self._base(document_id, body)
-            wanted = await self._moments.past(document_id, moment)
+    async def _restore(self, call: Call[Query, RestoreBody]) -> web.Response:
+        body = await call.read()
+        document_id = call.document_id
+        async with self._moments.replaying("restore", call.identity.author):
+            base = await self._moments.base(document_id, body.base_revision)
+            wanted = await self._moments.past(document_id, body.at)
             delta = await asyncio.to_thread(diff, base.document, wanted.document)
         what = ["restore", wanted.revision, wanted.mac]
-        return await edit_response(
-            self._edits, document_id, base, identity, what, delta, {"restored": wanted.revision}
-        )
+        facts = {"restored": wanted.revision}
+        return await edit_response(self._edits, document_id, base, call.identity, what, delta, facts)
 
-    async def _undo(self, body: dict[str, Any], document_id: DocumentId, identity: Identity) -> web.Response:
-        refuse_unknown_fields(body, "of", "since", "until", "base_revision")
-        selection = selection_of(body)
-        async with self._moments.replaying("undo", identity.author):
-            base = await self._base(document_id, body)
+    async def _undo(self, call: Call[Query, UndoBody]) -> web.Response:
+        body = await call.read()
+        document_id, selection = call.document_id, _selection_of(body)
+        async with self._moments.replaying("undo", call.identity.author):
+            base = await self._moments.base(document_id, body.base_revision)
             retraction = await self._history.retraction(document_id, base.revision, selection)
             delta = await asyncio.to_thread(lambda: retraction.delta)
         what = ["undo", *(asdict(selection).values())]
-        return await edit_response(
-            self._edits, document_id, base, identity, what, delta, {"commits": retraction.count}
-        )
-
-    async def _base(self, document_id: DocumentId, body: dict[str, Any]) -> Past:
-        revision = body.get("base_revision")
-        if revision is not None and (type(revision) is not int or revision < 0):
-            raise InvalidRequestError("base_revision is not a revision")
-        return await self._moments.base(document_id, revision)
+        facts = {"commits": retraction.count}
+        return await edit_response(self._edits, document_id, base, call.identity, what, delta, facts)
 
     async def _now(self, document_id: DocumentId) -> int:
         """Return the milliseconds since 1970 by the clock that stamps the document's commits."""
@@ -221,6 +177,7 @@ def _about(document_id: DocumentId, past: Past) -> dict[str, Any]:
     }
 
 
-def _tell(sentence: str, what: str, document_id: DocumentId, identity: Identity, **facts: Any) -> None:
-    about = {"event": what, "document_id": document_id, "author": identity.author}
-    logger.info(sentence, extra=about | facts)
+def _selection_of(body: UndoBody) -> Selection:
+    if body.of is None and body.since is None and body.until is None:
+        raise InvalidRequestError("say whose edits (of), or of which time (since, until)")
+    return Selection(None if body.of is None else AuthorId(body.of), body.since, body.until)

@@ -1,4 +1,4 @@
-"""Who asks over plain HTTP, for which document, and in what form."""
+"""Who asks over plain HTTP, and for which document."""
 
 from aiohttp import web
 
@@ -6,7 +6,6 @@ from coedit.identifiers import DocumentId
 from coedit.protocol.grants import Facet, require
 from coedit.protocol.tokens import Identity
 from services.gateway.access.access import Access
-from services.gateway.access.addresses import document_at
 
 
 async def authorize(
@@ -35,14 +34,3 @@ async def identity_of(access: Access, request: web.Request, author: str | None =
     access.check_origin(request.headers.get("Origin"), request.host)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return await access.identify(token.strip() if scheme.lower() == "bearer" else None, author)
-
-
-def document_of(request: web.Request, prefix: str) -> DocumentId:
-    """Return the document that a request's path names."""
-    return document_at(request.raw_path, prefix)
-
-
-def wants_text(request: web.Request) -> bool:
-    """Return whether plain text is asked for."""
-    accepted = request.headers.get("Accept", "")
-    return "text/plain" in accepted and "application/json" not in accepted
