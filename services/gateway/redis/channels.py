@@ -21,8 +21,8 @@ from services.gateway.metrics import RECEIPT_TO_BROADCAST_SECONDS
 logger = logging.getLogger(__name__)
 
 OnMessage = Callable[[bytes], tuple[int, str] | None]
-"""May return when Redis took in what the message tells of (ms since 1970; 0: unknown), and a trace's id or nothing, once
-it was told to all."""
+"""May return when Redis took in what the message tells of (ms since 1970; 0: unknown), and a trace's id or nothing,
+once it was told to all."""
 OnSubscribed = Callable[[], None]
 Hear = Callable[["Line", bytes, bytes, bytes], None]
 """As `coedit.store.redis.pubsub_line.Hear`, with the line."""

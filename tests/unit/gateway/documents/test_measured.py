@@ -90,14 +90,14 @@ async def test_caret_that_was_never_told_is_forgotten(clock: Clock) -> None:
 
 async def test_channel_learns_when_redis_took_what_was_told() -> None:
     store, document, _ = await joined_at_5("ada")
-    assert document.feed.on_message(encode_events([PresenceChanged((), ())])) == 0
+    assert document.feed.on_message(encode_events([PresenceChanged((), ())])) == (0, "")
     told_of = []
     on_message = store.on_message
     store.on_message = lambda packed: told_of.append(on_message(packed))
     store.taken_at = 1234
     store.commit(2)
-    assert told_of == [1234]
+    assert told_of == [(1234, "")]
     for one in document.feed.subscriptions:
         one.is_live = False  # there is nobody to be told
     store.commit()
-    assert told_of == [1234, 0]
+    assert told_of == [(1234, ""), (0, "")]
