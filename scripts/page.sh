@@ -3,7 +3,7 @@
 # build: bundle the page into clients/js/dist; does nothing when no source is newer.
 # test: types and tests of the TypeScript client.
 # yjs: install the Yjs clients that tests/yjs drives.
-# crd: install the schemas that tests/unit/deploy checks the manifests against.
+# crd: install the schemas that tests/unit checks the manifests and asyncapi.json against.
 # All use the Node on PATH, or the locked one of requirements/page.txt in .venv.
 set -eu
 cd "$(dirname "$0")/.."

@@ -58,6 +58,7 @@ from services.gateway.ot.give_back import GiveBack
 from services.gateway.redis.channels import Channels
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
+from services.gateway.rest.answers import refuse_as_problems
 from services.gateway.rest.documents import DocumentRoutes
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.editing.programs import EditRoutes
@@ -65,9 +66,11 @@ from services.gateway.rest.formats import FormatRoutes
 from services.gateway.rest.health import health_served
 from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
-from services.gateway.rest.open_mode import refuse_other_pages
 from services.gateway.rest.orders import OrderRoutes
-from services.gateway.rest.page import add_page
+from services.gateway.rest.pages.descriptions import described
+from services.gateway.rest.pages.open_mode import refuse_other_pages
+from services.gateway.rest.pages.other_pages import share_with_named_pages
+from services.gateway.rest.pages.page import add_page
 from services.gateway.rest.routes.route import Served
 from services.gateway.rest.serving import Door
 from services.gateway.rest.status import StatusRoute
@@ -214,6 +217,7 @@ class Gateway:
         middlewares = [] if TRACES.tracer is None else [TRACES.tracer.http.requests]
         if self._settings.gateway_open:
             middlewares.append(refuse_other_pages(self._access))
+        middlewares += [share_with_named_pages(self._access), refuse_as_problems]
         app = web.Application(middlewares=middlewares)
         app.router.add_get("/v1/ws", self._serve_socket)
         self._yjs_routes.add_to(app)
@@ -231,6 +235,7 @@ class Gateway:
             *self._status.served(),
             *OrderRoutes(self._orders_stream).served(),
             *health_served(self._ready),
+            *described(VERSION),
         ]
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     InstanceOf,
     ValidationError,
+    WithJsonSchema,
 )
 
 from coedit.errors import CoeditError, ProtocolError, UnknownMessageError
@@ -55,7 +56,31 @@ def _committed_delta(value: object) -> Delta:
     return Delta.from_json(value, is_bounded=False)
 
 
-OptionalCaret = Annotated[InstanceOf[Caret] | None, BeforeValidator(_caret)]
+CARET: dict[str, Any] = {
+    "type": ["object", "null"],
+    "required": ["anchor", "head"],
+    "properties": {end: {"type": "integer", "minimum": 0} for end in ("anchor", "head")},
+    "description": "A selection, in UTF-16 code units; null: none.",
+}
+"""How a caret is described."""
+_OPS = ("insert", "retain", "delete")
+DELTA: dict[str, Any] = {
+    "type": "array",
+    "description": "A delta, as Quill has it; lengths are UTF-16 code units, an embed is one.",
+    "items": {
+        "type": "object",
+        "properties": {
+            "insert": {"type": ["string", "object"], "minLength": 1},
+            "retain": {"type": "integer", "minimum": 1},
+            "delete": {"type": "integer", "minimum": 1},
+            "attributes": {"type": "object"},
+        },
+        "oneOf": [{"required": [op]} for op in _OPS],
+        "additionalProperties": False,
+    },
+}
+"""How a delta is described: it is read by `Delta.from_json`."""
+OptionalCaret = Annotated[InstanceOf[Caret] | None, BeforeValidator(_caret), WithJsonSchema(CARET)]
 
 
 class _Message(BaseModel):
@@ -136,7 +161,7 @@ class Submit(_Message):
     client_sequence: Positive
     epoch: Positive
     base_revision: Count
-    delta: Annotated[InstanceOf[Delta], BeforeValidator(Delta.from_json)]
+    delta: Annotated[InstanceOf[Delta], BeforeValidator(Delta.from_json), WithJsonSchema(DELTA)]
     caret: OptionalCaret = None
     traceparent: Annotated[str, AfterValidator(checked_traceparent)] | None = None
 
@@ -145,7 +170,7 @@ class OfferedCommit(_Message):
     """A commit as its donor received it; of one's own, as it was acknowledged."""
 
     revision: Positive
-    delta: Annotated[InstanceOf[Delta], BeforeValidator(_committed_delta)]
+    delta: Annotated[InstanceOf[Delta], BeforeValidator(_committed_delta), WithJsonSchema(DELTA)]
     author: Author
     client_id: Client
     client_sequence: Positive

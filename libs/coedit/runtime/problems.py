@@ -7,6 +7,22 @@ from http import HTTPStatus
 from typing import Any
 
 PROBLEM_JSON = "application/problem+json"
+TITLES = {
+    "invalid-request": "The request is not said as it should be",
+    "not-found": "There is nothing here",
+    "method-not-allowed": "This cannot be asked for here",
+    "too-large": "This is larger than it may be",
+    "internal": "A defect of the server",
+}
+"""What each code means that HTTP itself has a status for."""
+_CODES = {
+    400: "invalid-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    417: "invalid-request",
+    500: "internal",
+}
 
 
 def problem(status: int, code: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -16,6 +32,7 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> dic
 
 
 def plain_problem(status: int, detail: str = "") -> dict[str, Any]:
-    """Return the members of a problem that HTTP itself has a name for."""
-    title = HTTPStatus(status).phrase
-    return problem(status, title.lower().replace(" ", "-"), title, detail or title)
+    """Return the members of a problem of which no more is known than its status."""
+    phrase = HTTPStatus(status).phrase
+    code = _CODES.get(status, phrase.lower().replace(" ", "-"))
+    return problem(status, code, TITLES.get(code, phrase), detail or phrase)

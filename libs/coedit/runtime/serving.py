@@ -5,6 +5,7 @@ server takes none in before it is asked for, beyond a small buffer.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import Counter
+
+from coedit.runtime.problems import PROBLEM_JSON, plain_problem
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +102,9 @@ class _Handler(RequestHandler):
     ) -> web.StreamResponse:
         """Return the answer to what did not become a request of the application."""
         response = super().handle_error(request, status, exc, message)
+        if isinstance(response, web.Response):
+            response.body = json.dumps(plain_problem(status)).encode()
+            response.headers[hdrs.CONTENT_TYPE] = PROBLEM_JSON
         response.headers.update(HEADERS)
         return response
 
@@ -157,8 +163,8 @@ def _behind_expectations(handle: Callable[..., Awaitable[web.StreamResponse]]) -
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get(hdrs.EXPECT, "100-continue").lower() == "100-continue":
             return await handle(request)
-        refusal = {"code": "invalid-request", "message": "only 100-continue can be expected"}
-        return web.json_response(refusal, status=417, headers=HEADERS)
+        refusal = plain_problem(417, "only 100-continue can be expected")
+        return web.json_response(refusal, status=417, headers=HEADERS, content_type=PROBLEM_JSON)
 
     return answer
 

@@ -90,6 +90,10 @@ class Access:
                 return check_resume_token(old, client_id, author, token)
         return check_resume_token(self._secrets[0], client_id, author, token)
 
+    def is_named(self, origin: str) -> bool:
+        """Return whether the settings name the origin as one whose pages may use what is here."""
+        return "*" in self._origins or origin in self._origins
+
     def check_origin(self, origin: str | None, host: str) -> None:
         """Refuse a page of somebody else's; ``host`` is the address that was asked for. Programs send no origin.
 
@@ -99,7 +103,7 @@ class Access:
         """
         if self._is_open and not is_loopback(_split(f"//{host}").hostname or ""):
             raise ForbiddenError("in open mode this server answers only to a loopback address")
-        if origin is None or "*" in self._origins or origin in self._origins:
+        if origin is None or self.is_named(origin):
             return
         if self._origins or _split(origin).netloc != host:
             raise ForbiddenError("the page's origin is not allowed")

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from coedit.errors import CoeditError, ForbiddenError, InternalError, OverloadedError, UnauthorizedError
 from coedit.protocol.grants import Facet
-from coedit.runtime.problems import PROBLEM_JSON, problem
+from coedit.runtime.problems import PROBLEM_JSON, plain_problem, problem
 from coedit.runtime.said import named
 from services.gateway.documents.answers import as_answer
 from services.gateway.metrics import ERRORS
@@ -46,6 +46,20 @@ def answered(
             return error_response(answer, needs)
 
     return handler
+
+
+@web.middleware
+async def refuse_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer as a problem what the router refuses: a path that is none, a method that is none of the path's."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        said = plain_problem(error.status)
+        ERRORS.labels(said["code"]).inc()
+        allow = {name: text for name, text in error.headers.items() if name == hdrs.ALLOW}
+        return problem_response(said, allow)
 
 
 def error_response(error: CoeditError, needs: tuple[Facet, ...] = ()) -> web.Response:

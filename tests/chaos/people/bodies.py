@@ -61,7 +61,7 @@ async def _post(
 ) -> None:
     async with session.post(url, data=body, headers=headers) as answer:
         scene.answers[str(answer.status)] += 1
-        if answer.content_type == "application/json":
+        if answer.content_type in ("application/json", "application/problem+json"):
             scene.answers[(await answer.json())["code"] if answer.status >= 400 else "ok"] += 1
 
 

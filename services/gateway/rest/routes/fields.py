@@ -13,6 +13,7 @@ from coedit.identifiers import (
     version_name,
 )
 from coedit.protocol import moments
+from coedit.protocol.messages import DELTA
 from coedit.protocol.moments import read_moment, read_time
 
 _TEN_YEARS_SECONDS = 10 * 365 * 86400
@@ -109,14 +110,5 @@ VersionLabel = Annotated[
 ]
 RevisionNumber = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
 """A revision, in a body."""
-Opaque = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "type": "array",
-            "items": {"type": "object"},
-            "description": "A delta, as Quill has it: a list of ops",
-        }
-    ),
-]
+Opaque = Annotated[Any, WithJsonSchema(DELTA)]
 """A delta or content: what is wrong in it is found by whoever reads it, in time linear in its size."""

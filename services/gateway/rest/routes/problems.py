@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from coedit.runtime.problems import TITLES
+
 
 class Meaning(NamedTuple):
     """What a code is over HTTP."""
@@ -11,7 +13,7 @@ class Meaning(NamedTuple):
 
 
 PROBLEMS = {
-    "invalid-request": Meaning(400, "The request is not said as it should be"),
+    "invalid-request": Meaning(400, TITLES["invalid-request"]),
     "invalid-identifier": Meaning(400, "No document, author or version can have this name"),
     "invalid-format": Meaning(400, "The file is not of the format that it is said to be"),
     "invalid-delta": Meaning(400, "This is not a delta"),
@@ -23,10 +25,10 @@ PROBLEMS = {
     "wrong-root": Meaning(400, "The shared text has another name"),
     "unauthorized": Meaning(401, "A token is needed that holds"),
     "forbidden": Meaning(403, "This is not granted"),
-    "not-found": Meaning(404, "There is nothing here"),
+    "not-found": Meaning(404, TITLES["not-found"]),
     "future-revision": Meaning(404, "There is no such revision yet"),
     "unknown-version": Meaning(404, "No version has this name"),
-    "method-not-allowed": Meaning(405, "This cannot be asked for here"),
+    "method-not-allowed": Meaning(405, TITLES["method-not-allowed"]),
     "too-slow": Meaning(408, "The body did not come in time"),
     "diverged": Meaning(409, "The document has another history"),
     "not-text": Meaning(409, "The document is not text"),
@@ -35,12 +37,12 @@ PROBLEMS = {
     "still-running": Meaning(409, "The same request is being dealt with"),
     "version-exists": Meaning(409, "The name stands for another revision"),
     "revision-too-old": Meaning(410, "No history back to there is kept"),
-    "too-large": Meaning(413, "This is larger than it may be"),
+    "too-large": Meaning(413, TITLES["too-large"]),
     "document-too-large": Meaning(413, "The document would grow beyond its bound"),
     "too-costly": Meaning(413, "To decide about this takes too long"),
     "history-too-long": Meaning(422, "Going through the history takes too long"),
     "another-request": Meaning(422, "Another request was made under the same key"),
-    "internal": Meaning(500, "A defect of the server"),
+    "internal": Meaning(500, TITLES["internal"]),
     "quarantined": Meaning(503, "The document is damaged"),
     "overloaded": Meaning(503, "Too much is being asked for"),
     "unavailable": Meaning(503, "This cannot be done now"),

@@ -34,8 +34,8 @@ or nothing is needed."""
 
 BASIC = frozenset({"forbidden", "invalid-request", "internal"})
 """Refusals of every route: a page of another origin, a request that is none, a defect."""
-ASKING = BASIC | {"unauthorized", "undecided", "unavailable", "overloaded"}
-"""Refusals of every route that needs a facet."""
+ASKING = BASIC | {"unauthorized", "undecided", "unavailable", "overloaded", "invalid-identifier"}
+"""Refusals of every route that needs a facet; in open mode whoever asks has a name, which may be none."""
 BODY = frozenset({"too-large", "too-slow"})
 """Refusals of every route with a body."""
 READING = frozenset({"quarantined", "not-text", "future-revision"})
@@ -125,8 +125,6 @@ class Route(Generic[Q, B]):
     def codes(self) -> frozenset[str]:
         """Return all codes that it may be refused with."""
         codes = self.refusals | (BASIC if self.on == "anyone" else ASKING)
-        if "document" in self.names or self.on == "named":
-            codes |= {"invalid-identifier"}
         return codes | BODY if self.has_body else codes
 
     @property

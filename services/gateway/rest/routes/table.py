@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.gateway.rest.routes import documents, edits, formats, history, operations
+from services.gateway.rest.routes import descriptions, documents, edits, formats, history, operations
 from services.gateway.rest.routes.route import Route
 
 TABLE: tuple[Route[Any, Any], ...] = (
@@ -11,4 +11,5 @@ TABLE: tuple[Route[Any, Any], ...] = (
     *history.ROUTES,
     *formats.ROUTES,
     *operations.ROUTES,
+    *descriptions.ROUTES,
 )

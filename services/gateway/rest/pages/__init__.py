@@ -1,0 +1,1 @@
+"""What browsers are given, and what pages may do that are somebody else's."""
