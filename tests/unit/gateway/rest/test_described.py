@@ -99,7 +99,8 @@ def test_a_described_message_is_told_from_others() -> None:
     submit = {"type": "submit", "document": "d", "client_sequence": 1, "epoch": 1, "base_revision": 0}
     validator = Draft202012Validator(schema)
     assert validator.is_valid(submit | {"delta": [{"insert": "x"}]})
-    for wrong in ([{"insert": 1}], [{"insert": "x", "retain": 1}], {"insert": "x"}, [{}]):
+    odd: list[Any] = [[{"insert": 1}], [{"insert": "x", "retain": 1}], {"insert": "x"}, [{}]]
+    for wrong in odd:
         assert not validator.is_valid(submit | {"delta": wrong})
 
 
