@@ -8,7 +8,6 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from coedit.crdt.neighbours import OrderQuestion
 from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lanes import Lanes
@@ -40,9 +39,11 @@ from services.transformer.deciding.aside import Aside
 from services.transformer.deciding.batch import BatchDecider
 from services.transformer.deciding.bridging import Bridging
 from services.transformer.deciding.large_updates import LargeUpdates, decode
-from services.transformer.deciding.yjs import Orders, YjsDecider
+from services.transformer.deciding.orders import Orders, told_by
+from services.transformer.deciding.yjs import YjsDecider
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
+from services.transformer.heavy.beside import Beside
 from services.transformer.loop.consume import Consumer
 from services.transformer.loop.lanes import ConsumerLanes
 from services.transformer.loop.queues import Queues
@@ -90,7 +91,8 @@ class Transformer:
         maker = SnapshotMaker(self._reader, snapshots, keeper, self._chain_key, lambda *_: None)
         scripts = self._scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         self._large = LargeUpdates("update", decode, ops, self._log.shard, tries)
-        self._orders = Orders("order", OrderQuestion.answer, ops, self._log.shard, tries)
+        self._beside = Beside()
+        self._orders = Orders("order", told_by(self._beside), ops, self._log.shard, tries)
         self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard, tries)
         self._yjs = YjsDecider(
             self._chain_key, self._bridging, self._large, self._orders, settings.transformer_document_units
@@ -190,6 +192,7 @@ class Transformer:
             consumers.close()
             for task in loops:
                 task.cancel()
+        await self._beside.aclose()
 
     async def _note(self) -> None:
         """Say how this process is."""

@@ -22,7 +22,7 @@ GIVEN_UP = Counter(
     "Work beside the batches, or on what comes from there, that ended whoever began it; refused, by what it was.",
     ["work"],
 )
-for work in ("rebase", "update", "decide", "bridge"):
+for work in ("rebase", "update", "decide", "bridge", "beside"):
     GIVEN_UP.labels(work)  # an increase from nothing shows only where there was a zero
 MISFITS = Counter(
     "coedit_transformer_misfits_total", "Batches that did not fit what Redis held, by reason.", ["reason"]

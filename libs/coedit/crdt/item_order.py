@@ -18,12 +18,14 @@ class ItemOrder:
         self._lengths = array("Q", (item.length for item in items))
         self._left_clients = array("Q", (item.left.client if item.left else 0 for item in items))
         self._left_clocks = array("q", (item.left.clock if item.left else _NO_CLOCK for item in items))
-        self._clocks: dict[int, array[int]] = defaultdict(lambda: array("Q"))
-        self._indexes: dict[int, array[int]] = defaultdict(lambda: array("Q"))
+        by_client = defaultdict[int, list[int]](list)
         for index in sorted(range(len(items)), key=lambda index: items[index].clock):
-            item = items[index]
-            self._clocks[item.client].append(item.clock)
-            self._indexes[item.client].append(index)
+            by_client[items[index].client].append(index)
+        self._indexes = {client: array("Q", indexes) for client, indexes in by_client.items()}
+        self._clocks = {
+            client: array("Q", (items[index].clock for index in indexes))
+            for client, indexes in by_client.items()
+        }
 
     def allows(self, left: Id | None, right: Id | None) -> bool:
         """Tell whether an item may be put between two: what ``right`` was written behind does not stand between them.

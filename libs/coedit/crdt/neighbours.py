@@ -37,7 +37,7 @@ _KEPT_FOR = 1000
 """After so many updates by which it was not asked, the order is let go of."""
 
 
-class _Gap(NamedTuple):
+class Gap(NamedTuple):
     """Between which two items one was written."""
 
     left: Id | None
@@ -50,30 +50,28 @@ class OrderQuestion(NamedTuple):
     items: bytes
     """The document, as one update."""
     update: bytes
-    decoded: Update
-    """What ``update`` holds."""
     root: str
-    gaps: tuple[_Gap, ...]
+    gaps: tuple[Gap, ...]
 
-    def answer(self) -> "OrderAnswer":
-        """Return in which order items stand, which is so for ever.
+    def answer(self) -> ItemOrder | None:
+        """Return in which order items stand, which is so for ever; None: it is allowed without.
 
         Raises:
             InvalidUpdateError: an item stands between two that nobody saw side by side.
         """
-        gaps: Sequence[_Gap] = self.gaps
+        gaps: Sequence[Gap] = self.gaps
         if len(gaps) > _SEVERAL_PLACES:
             here = _Structs(decode_update(self.items), {})
             gaps = [gap for gap in gaps if not here.are_beside(*gap)]
         if not gaps:
-            return OrderAnswer(None, self.gaps, self.decoded)
+            return None
         try:
             order = self._order()
         except DamagedError as error:
             raise InvalidUpdateError("its items come in no one order") from error
         if not all(order.allows(*gap) for gap in gaps):
             raise InvalidUpdateError("an item stands beside what has no place, or between no neighbours")
-        return OrderAnswer(order, self.gaps, self.decoded)
+        return order
 
     def _order(self) -> ItemOrder:
         """Return all items in order: as they would be if the update were applied."""
@@ -84,14 +82,6 @@ class OrderQuestion(NamedTuple):
             return ItemOrder(items_in_order(doc.get_update(), self.root))
 
 
-class OrderAnswer(NamedTuple):
-    """That all items of an update stand where they may: the order, if it was needed, and between which they are put."""
-
-    order: ItemOrder | None
-    gaps: tuple[_Gap, ...]
-    decoded: Update
-
-
 class Neighbours:
     """Of a text: what was written last by whom, and where."""
 
@@ -100,11 +90,11 @@ class Neighbours:
         self._root = root
         self._last: dict[int, tuple[int, Id | None]] = {}
         """Of a client the clock of its newest item, and before which one it was written; of some clients nothing."""
-        self._doubted: tuple[Update, list[_Gap]] | None = None
+        self._doubted: tuple[Update, list[Gap]] | None = None
         """What `is_plain` found last."""
-        self._allowed: dict[_Gap, None] = {}
+        self._allowed: dict[Gap, None] = {}
         """What the order of all items said of gaps, those last that were asked for last."""
-        self._told: frozenset[_Gap] = frozenset()
+        self._told: frozenset[Gap] = frozenset()
         """What was told last."""
         self._kept: ItemOrder | None = None
         """The order of the items that were here when it was made last, and that stand so for ever."""
@@ -132,7 +122,7 @@ class Neighbours:
         """
         question = self.question(data, update, known)
         if question is not None:
-            self.told(question.answer())
+            self.told(question.gaps, question.answer())
 
     def question(self, data: bytes, update: Update, known: Mapping[int, int]) -> OrderQuestion | None:
         """Return what is to be asked before an update may be applied; None: nothing, as far as is quickly seen."""
@@ -145,16 +135,16 @@ class Neighbours:
             gaps = self._looked_up(gaps, known)
         if not gaps:
             return None
-        return OrderQuestion(self._yjs.update(), data, update, self._root, tuple(gaps))
+        return OrderQuestion(self._yjs.update(), data, self._root, tuple(gaps))
 
-    def told(self, answer: OrderAnswer) -> None:
-        """Take note of an answer: it holds for all who write there from now on."""
-        if answer.order is not None:
-            self._kept, self._unasked = answer.order, 0
-        for gap in answer.gaps:
+    def told(self, gaps: Sequence[Gap], order: ItemOrder | None) -> None:
+        """Take note of an answer to a question about ``gaps``: it holds for all who write there from now on."""
+        if order is not None:
+            self._kept, self._unasked = order, 0
+        for gap in gaps:
             self._remember(gap)
         # However many they are: what was asked for them is applied next.
-        self._told = frozenset(answer.gaps)
+        self._told = frozenset(gaps)
 
     def note(self, update: Update, known: Mapping[int, int]) -> None:
         """Take note of an update that was applied where so much was ``known``."""
@@ -166,9 +156,9 @@ class Neighbours:
         if self._unasked > _KEPT_FOR:
             self._kept = None
 
-    def _doubtful(self, update: Update, known: Mapping[int, int]) -> list[_Gap]:
+    def _doubtful(self, update: Update, known: Mapping[int, int]) -> list[Gap]:
         """Return between which items new ones are put that were not written beside each other, as far as is seen."""
-        gaps: list[_Gap] = []
+        gaps: list[Gap] = []
         own: _Structs | None = None
         for placed in update.placed:
             client, first = placed.at
@@ -179,8 +169,8 @@ class Neighbours:
             if self._goes_on(left, right):
                 continue
             own = own or _Structs(update, known)
-            if not own.are_beside(left, right) and not self._was_asked_for(_Gap(left, right)):
-                gaps.append(_Gap(left, right))
+            if not own.are_beside(left, right) and not self._was_asked_for(Gap(left, right)):
+                gaps.append(Gap(left, right))
         return gaps
 
     def _goes_on(self, left: Id | None, right: Id | None) -> bool:
@@ -190,7 +180,7 @@ class Neighbours:
         clock, before = self._last.get(left.client, (-1, None))
         return clock == left.clock and right in (None, before)
 
-    def _was_asked_for(self, gap: _Gap) -> bool:
+    def _was_asked_for(self, gap: Gap) -> bool:
         """Tell whether a gap is allowed by an order that was made before."""
         if gap in self._told:
             return True
@@ -201,16 +191,16 @@ class Neighbours:
         self._remember(gap)
         return True
 
-    def _remember(self, gap: _Gap) -> None:
+    def _remember(self, gap: Gap) -> None:
         self._allowed.pop(gap, None)
         self._allowed[gap] = None
         if len(self._allowed) > _ALLOWED:
             del self._allowed[next(iter(self._allowed))]
 
-    def _looked_up(self, gaps: list[_Gap], known: Mapping[int, int]) -> list[_Gap]:
+    def _looked_up(self, gaps: list[Gap], known: Mapping[int, int]) -> list[Gap]:
         return [gap for gap in gaps if not self._are_beside(gap, known)]
 
-    def _are_beside(self, gap: _Gap, known: Mapping[int, int]) -> bool:
+    def _are_beside(self, gap: Gap, known: Mapping[int, int]) -> bool:
         """Tell whether one of the two was written beside the other, as yrs has them."""
         left, right = gap
         if right is not None:

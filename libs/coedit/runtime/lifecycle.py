@@ -28,6 +28,8 @@ Service = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then ends in its own order."""
 
 
+_SWITCH_SECONDS = 0.0005
+"""So long a thread beside the loop runs while the loop waits for its turn, which it does after each answer of Redis."""
 S = TypeVar("S", bound=SharedSettings)
 
 
@@ -41,6 +43,7 @@ def run_service(name: str, settings_type: type[S], build: Callable[[S], Service]
         settings = settings_type()
         configure_logs(name, settings.log_level, MalformedRequests(Sparse(_LOG_SECONDS, time.monotonic)))
         describe_process(name)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         end_traces = begin_traces(name, names_documents=settings.trace_documents)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:

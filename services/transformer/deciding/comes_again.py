@@ -1,13 +1,13 @@
 """Work on what Yjs clients send, beside the batches: nobody else's edit waits for it.
 
-A submission is taken out of its batch, worked on in a thread, and added to its shard's stream again; the batch that it
-comes in finds the answer. Documents have their turns, so that one has all others wait for one piece of work at most.
+A submission is taken out of its batch, worked on, and added to its shard's stream again; the batch that it comes in
+finds the answer. Documents have their turns, so that one has all others wait for one piece of work at most.
 Whoever dies in between leaves a submission without an answer, and its gateway sends it again.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from typing import Generic, NamedTuple, TypeVar
@@ -40,7 +40,7 @@ class ComesAgain(Generic[Question, Answer]):
     def __init__(
         self,
         kind: str,
-        work: Callable[[Question], Answer],
+        work: Callable[[Question], Awaitable[Answer]],
         ops: OpsStream,
         shard_of: Callable[[DocumentId], Shard],
         tries: Tries,
@@ -111,7 +111,7 @@ class ComesAgain(Generic[Question, Answer]):
         outcome: Answer | CoeditError
         try:
             async with self._tries.noted(self._kind, document_id, _which(waiting.submission)):
-                outcome = await asyncio.to_thread(self._work, waiting.question)
+                outcome = await self._work(waiting.question)
         except CoeditError as error:
             outcome = error
         finally:

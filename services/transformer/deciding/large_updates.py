@@ -3,6 +3,8 @@
 A third of a second per megabyte is usual, and a client that was away may send a whole document.
 """
 
+import asyncio
+
 from coedit.protocol.yjs.update import Update, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.deciding.comes_again import ComesAgain
@@ -18,10 +20,12 @@ def is_large(submission: YjsSubmission) -> bool:
     return len(submission.update) > LARGE_BYTES
 
 
-def decode(data: bytes) -> Update:
+async def decode(data: bytes) -> Update:
     """Return what an update holds.
+
+    In a thread: what it holds takes about as long to bring over from another process as to decode here.
 
     Raises:
         InvalidUpdateError: it is none.
     """
-    return decode_update(data)
+    return await asyncio.to_thread(decode_update, data)

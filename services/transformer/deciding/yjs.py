@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from coedit.crdt.neighbours import OrderAnswer, OrderQuestion
+from coedit.crdt.neighbours import OrderQuestion
 from coedit.crdt.whole_characters import Step
 from coedit.errors import CoeditError, DamagedError, NotTextError, TooCostlyError
 from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision
@@ -16,9 +16,9 @@ from coedit.protocol.log_entry import ChainKey, with_update
 from coedit.protocol.yjs.update import Update, decode_update
 from coedit.protocol.yjs_submission import YjsSubmission
 from services.transformer.deciding.bridging import Bridging
-from services.transformer.deciding.comes_again import ComesAgain
 from services.transformer.deciding.early_updates import Early, EarlyUpdates
 from services.transformer.deciding.large_updates import LargeUpdates, is_large
+from services.transformer.deciding.orders import Asked, Orders
 from services.transformer.deciding.outcome import Outcome
 from services.transformer.deciding.pace import HEAVY_WEIGHT, at_its_pace
 from services.transformer.documents.working import WorkingDocument
@@ -27,8 +27,6 @@ from services.transformer.metrics import CUT_CHARACTERS, YJS
 
 DECLARER = ClientId("coedit-bridge")
 """By whom a declaration is committed: it is no client's edit."""
-Orders = ComesAgain[OrderQuestion, OrderAnswer]
-"""Finds out beside the batches in which order the items of large documents stand."""
 MENDER = ClientId("coedit-whole")
 """By whom characters that a Yjs client cut are put right, beside what that client did."""
 
@@ -112,7 +110,7 @@ class _InDocument:
             return self._taken(submission)
         told = self.parts.orders.answer(self.document_id, submission)
         if told is not None and working.yjs is not None:
-            working.yjs.order_told(told)
+            working.yjs.order_told(told.gaps, told.order)
         update = self._decoded(submission) if told is None else told.decoded
         if update is None:
             return "put-off"
@@ -162,7 +160,8 @@ class _InDocument:
             return self._held(arrived.submission)
         if isinstance(became, OrderQuestion):
             size_bytes = len(became.items) + len(became.update)
-            self.parts.orders.ask(self.document_id, arrived.submission, became, size_bytes)
+            asked = Asked(became, update)
+            self.parts.orders.ask(self.document_id, arrived.submission, asked, size_bytes)
             return "put-off"
         return became
 

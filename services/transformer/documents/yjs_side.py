@@ -1,11 +1,12 @@
 """A bridged document as Yjs clients have it: its items, and the updates that wait for others."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from coedit.crdt.document import YjsDocument, yjs_client_id
-from coedit.crdt.neighbours import Neighbours, OrderAnswer, OrderQuestion
+from coedit.crdt.item_order import ItemOrder
+from coedit.crdt.neighbours import Gap, Neighbours, OrderQuestion
 from coedit.crdt.whole_characters import Step, WholeCharacters
 from coedit.errors import (
     CoeditError,
@@ -175,10 +176,10 @@ class YjsSide:
             return None
         return self._neighbours.question(submission.update, update, self._known())
 
-    def order_told(self, answer: OrderAnswer) -> None:
+    def order_told(self, gaps: Sequence[Gap], order: ItemOrder | None) -> None:
         """Take note of the answer to such a question."""
         if self._neighbours is not None:
-            self._neighbours.told(answer)
+            self._neighbours.told(gaps, order)
 
     def order_weight(self, update: Update) -> int:
         """Return what it weighs to see whether the items of an update are in order: nothing, or the document."""

@@ -17,8 +17,9 @@ from services.transformer.deciding.aside import Aside
 from services.transformer.deciding.batch import BatchDecider
 from services.transformer.deciding.bridging import Bridging
 from services.transformer.deciding.large_updates import LargeUpdates
+from services.transformer.deciding.orders import Orders
 from services.transformer.deciding.pace import HEAVY_WEIGHT
-from services.transformer.deciding.yjs import Orders, YjsDecider
+from services.transformer.deciding.yjs import YjsDecider
 from services.transformer.documents.working import WorkingDocument, WorkingDocuments
 
 DOCUMENT = DocumentId("notes")

@@ -31,7 +31,7 @@ class Stream:
         yield
 
 
-def doubled(question: int) -> int:
+async def doubled(question: int) -> int:
     if question < 0:
         raise InvalidUpdateError("there is no such number")
     return 2 * question

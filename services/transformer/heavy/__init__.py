@@ -1,0 +1,1 @@
+"""What takes a processor for long, in a process beside this one."""
