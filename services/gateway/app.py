@@ -21,7 +21,7 @@ from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.runtime.serving import serve
 from coedit.runtime.tracing.active import TRACES
 from coedit.store.deployment.deployment import Deployment
-from coedit.store.deployment.notes import NOTE_SECONDS, Notes
+from coedit.store.deployment.notes import NOTE_SECONDS, Notes, living
 from coedit.store.deployment.status import Survey
 from coedit.store.documents.asked import Asked
 from coedit.store.documents.history import History
@@ -36,10 +36,12 @@ from coedit.store.presence.store import PresenceStore
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
+from coedit.store.streams.looks import Looks
 from coedit.store.streams.offers import OffersStream
 from coedit.store.streams.ops import OpsStream
 from coedit.store.streams.orders import OrdersStream
 from services.gateway.access.access import Access
+from services.gateway.access.looks import Connected
 from services.gateway.access.orders import Orders
 from services.gateway.documents.heal import Healer
 from services.gateway.documents.hub import Hub
@@ -59,6 +61,7 @@ from services.gateway.redis.channels import Channels
 from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
 from services.gateway.rest.answers import refuse_as_problems
+from services.gateway.rest.connections import ConnectionRoutes
 from services.gateway.rest.documents import DocumentRoutes
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.editing.programs import EditRoutes
@@ -97,7 +100,8 @@ class Gateway:
         self._settings = settings
         self._durability = Durability(settings.durability, settings.replica_count)
         self._nodes = connect_nodes(settings.redis_url)
-        self._notes = Notes(self._nodes, "gateway", secrets.token_urlsafe(12), VERSION, self._about)
+        token = secrets.token_urlsafe(12)
+        self._notes = Notes(self._nodes, "gateway", token, VERSION, self._about)
         self._access = Access(settings, self._notes.clocks.seconds)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(
@@ -143,6 +147,8 @@ class Gateway:
         )
         self._orders_stream = OrdersStream(self._nodes)
         self._orders = Orders(self._orders_stream, self._access.permissions, self._sockets.wires)
+        gateways = partial(living, self._nodes, "gateway")
+        self._connected = Connected(Looks(self._nodes), token, self._sockets.wires, gateways)
         versions = Versions(objects)
         moments = Moments(history, versions)
         self._history = HistoryRoutes(history, versions, moments, edits, self._nodes)
@@ -189,6 +195,7 @@ class Gateway:
             "ping": self._sockets.ping_step,
             "token-keys": self._access.ring.step,
             "orders": self._orders.step,
+            "looks": self._connected.step,
             "note": every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), drained),
         }
         async with asyncio.TaskGroup() as tasks:
@@ -233,6 +240,7 @@ class Gateway:
             *self._history.served(),
             *self._formats.served(),
             *self._status.served(),
+            *ConnectionRoutes(self._connected).served(),
             *OrderRoutes(self._orders_stream).served(),
             *health_served(self._ready),
             *described(VERSION),

@@ -68,6 +68,7 @@ PERMISSION_SECONDS = Histogram("coedit_gateway_permission_seconds", "How long CO
 ORDERED = Counter(
     "coedit_gateway_orders_total", "Orders of applications about connections, by what.", ["order"]
 )
+LOOKED = Counter("coedit_gateway_looks_total", "Times that this gateway told of its connections.")
 TOKEN_KEY_READS = Counter(
     "coedit_gateway_token_key_reads_total",
     "Times that the keys of COEDIT_TOKEN_KEYS were fetched or read, by outcome.",

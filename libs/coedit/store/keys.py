@@ -35,6 +35,8 @@ members:ROLE            sorted set  the living processes of a role, by the time 
 process:{0}:ROLE:TOKEN  string      what a process says of itself, for people to look at; expires
 deployment:{0}          hash        id, shard_count, format, key_id: what the deployment was begun with
 orders:{0}              stream      what all gateways are to do: look at rights again, end connections; bounded
+looks:{0}               stream      what one gateway asks all of them, for a moment; bounded, expires
+look:{0}:LOOK:TOKEN     string      what the gateway with this token answered; expires
 moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
 ======================  ==========  ====================================================================
 
@@ -59,6 +61,13 @@ DEPLOYMENT = "deployment:{0}"
 
 ORDERS = "orders:{0}"
 """Lies there, too."""
+LOOKS = "looks:{0}"
+"""As well."""
+
+
+def look_answer(look_id: str, token: str) -> str:
+    """What a gateway answered to what was asked; neither holds a colon."""
+    return f"look:{{0}}:{look_id}:{token}"
 
 
 @dataclass(frozen=True, slots=True)

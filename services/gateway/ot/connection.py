@@ -88,6 +88,8 @@ class Connection(Wire):
         "subscriptions",
     )
 
+    door = "v1"
+
     def __init__(self, socket: ServerSocket, codec: Codec, settings: GatewaySettings):
         super().__init__(socket, settings.gateway_buffer_bytes)
         self.codec = codec
@@ -141,6 +143,11 @@ class Connection(Wire):
         if self.identity is None or author not in (None, self.identity.author):
             return False
         return document_id is None or document_id in self.subscriptions or document_id in self.opens
+
+    def who(self) -> tuple[list[str], list[str]]:
+        """Return as whom the client is here, and what it has open or is opening."""
+        authors = [] if self.identity is None else [str(self.identity.author)]
+        return authors, [*map(str, self.subscriptions.keys() | self.opens.keys())]
 
     async def settle_rights(self, _: AuthorId | None, document_id: DocumentId | None) -> bool:
         """Find out anew what may be done with what is open; return whether that could be found out for all of it."""

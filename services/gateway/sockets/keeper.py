@@ -35,6 +35,7 @@ class Sockets:
         self._budget = HalfReceived(half_received_bytes)
         self._arrivals = Turns()
         self._wires: dict[asyncio.Task[None], Wire] = {}
+        self._taken = 0
         self._is_leaving = False
         self._on_end = self._ended
 
@@ -60,10 +61,13 @@ class Sockets:
         except Exception:
             logger.exception("a defect in beginning a connection", extra={"event": "defect"})
             wire, serving = _refused(socket, InternalError("a defect of the server; it is logged there"))
+        wire.address = request.remote or ""
         return self._serve(wire, serving)
 
     def _serve(self, wire: Wire, serving: Coroutine[Any, Any, None]) -> HandedOver:
         task = asyncio.get_running_loop().create_task(serving)
+        self._taken += 1
+        wire.number = self._taken
         self._wires[task] = wire
         task.add_done_callback(self._on_end)
         CONNECTIONS.inc()
@@ -72,7 +76,7 @@ class Sockets:
         return HandedOver()
 
     def wires(self) -> list[Wire]:
-        """Return the connections that there are."""
+        """Return the connections that there are, in the order of their numbers."""
         return list(self._wires.values())
 
     async def ping_step(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from typing import Any, ClassVar
 
 from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.protocol.server_session import CloseCode
@@ -14,6 +15,8 @@ logger = logging.getLogger(__name__)
 _LONGEST_SECONDS = 30 * 86400.0
 _CLOSE_SECONDS = 2.0
 _SLOW_CLOSE_SECONDS = 5.0
+_MOST_SHOWN = 100
+"""So many of its documents are named of a connection."""
 _HARD_BUFFER_FACTOR = 16
 """Small answers go out up to this many times the buffer; whoever still does not read is dropped."""
 
@@ -22,16 +25,25 @@ class Wire:
     """One client's WebSocket; a client that reads too slowly is dropped."""
 
     __slots__ = (
+        "_began_at",
         "_buffer_bytes",
         "_end",
         "_goodbye",
         "_is_closing",
         "_most_bytes",
+        "_received",
+        "_received_bytes",
         "_receiver",
+        "_sent",
+        "_sent_bytes",
         "_socket",
         "_transport",
+        "address",
         "client_id",
+        "number",
     )
+    door: ClassVar[str] = "none"
+    """Which protocol its client speaks."""
 
     def __init__(self, socket: ServerSocket, buffer_bytes: int) -> None:
         self.client_id: ClientId | None = None
@@ -44,6 +56,12 @@ class Wire:
         self._end: asyncio.TimerHandle | None = None
         self._receiver: asyncio.Task[None] | None = None
         """The task that receives, while it waits for a frame."""
+        self.number = 0
+        """Its own in this gateway, in the order in which connections were taken in."""
+        self.address = ""
+        """From where its client is seen to come."""
+        self._began_at = time.time()
+        self._sent = self._sent_bytes = self._received = self._received_bytes = 0
 
     def write_frame(self, frame: bytes) -> bool:
         """Write a whole frame; never waits. A client that has not read for long is dropped.
@@ -58,8 +76,11 @@ class Wire:
             self.drop_slow()
             return False
         transport.write(frame)
-        TRAFFIC.out_bytes += len(frame)
-        return buffered + len(frame) <= self._buffer_bytes
+        size = len(frame)
+        TRAFFIC.out_bytes += size
+        self._sent += 1
+        self._sent_bytes += size
+        return buffered + size <= self._buffer_bytes
 
     def takes_more(self) -> bool:
         """Return whether the connection has drained enough to be written to."""
@@ -116,7 +137,11 @@ class Wire:
             return None
         self._receiver = asyncio.current_task()
         try:
-            return await self._socket.receive()
+            frame = await self._socket.receive()
+            if frame is not None:
+                self._received += 1
+                self._received_bytes += len(frame)
+            return frame
         except asyncio.CancelledError:
             # Cancelled by `close` alone, or by somebody else as well?
             if self._goodbye is None or self._receiver is None or self._receiver.uncancel():
@@ -149,6 +174,24 @@ class Wire:
     async def settle_rights(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
         """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
         return True
+
+    def about(self) -> dict[str, Any]:
+        """Return what is told of the connection to who looks after the deployment, in plain JSON."""
+        authors, documents = self.who()
+        return {
+            "door": self.door,
+            "authors": authors,
+            "address": self.address,
+            "since": int(self._began_at * 1000),
+            "document_count": len(documents),
+            "documents": documents[:_MOST_SHOWN],
+            "received": {"messages": self._received, "bytes": self._received_bytes},
+            "sent": {"messages": self._sent, "bytes": self._sent_bytes},
+        }
+
+    def who(self) -> tuple[list[str], list[str]]:
+        """Return as which authors the client is here, and the documents that it has open."""
+        return [], []
 
     def keep_in_touch(self, now: float, ping_seconds: float) -> None:
         """Ping a client that has been silent for so long, and give up one that has not answered in half of that.

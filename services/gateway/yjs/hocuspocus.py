@@ -243,6 +243,8 @@ class HocuspocusDocument:
 class HocuspocusSocket(YjsWire):
     """The socket."""
 
+    door = "hocuspocus"
+
     def __init__(
         self,
         socket: ServerSocket,
@@ -287,6 +289,11 @@ class HocuspocusSocket(YjsWire):
     def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
         """Return whether this document is open here, or being opened, as this author; None: any."""
         return bool(self._concerned(author, document_id))
+
+    def who(self) -> tuple[list[str], list[str]]:
+        """Return as whom the client is in which documents."""
+        authors = sorted({str(author) for author in self._authors.values()})
+        return authors, [document.name for document in self._documents.values()]
 
     async def settle_rights(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
         """Find out anew what may be done with what is open; return whether that could be found out for all of it."""

@@ -28,6 +28,8 @@ _NOBODY = YjsFrame(write_awareness(b"\x00"))
 class YjsSocket(YjsWire):
     """Satisfies `services.gateway.yjs.seat.YjsOutlet`."""
 
+    door = "y-websocket"
+
     def __init__(
         self,
         socket: ServerSocket,
@@ -76,6 +78,11 @@ class YjsSocket(YjsWire):
         if self._identity is None or author not in (None, self._identity.author):
             return False
         return document_id in (None, self._document_id)
+
+    def who(self) -> tuple[list[str], list[str]]:
+        """Return as whom the client is here, and its document."""
+        authors = [] if self._identity is None else [str(self._identity.author)]
+        return authors, [] if self._document_id is None else [str(self._document_id)]
 
     async def settle_rights(self, _: AuthorId | None, __: DocumentId | None) -> bool:
         """Find out anew what the client may do with its document; return whether that could be found out."""

@@ -102,6 +102,15 @@ class Notes:
             await pipe.execute()
 
 
+async def living(nodes: Nodes, role: Role) -> list[str]:
+    """Return the tokens of a role's processes that gave a sign of life lately.
+
+    Raises:
+        RedisError, OSError: Redis cannot be asked now.
+    """
+    return [token for token, silent_ms in (await _members(nodes, role)).items() if silent_ms < _TTL_MS]
+
+
 async def read_notes(nodes: Nodes) -> list[ProcessNote]:
     """Return what all processes that live say of themselves, by role.
 

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from coedit.protocol.server_session import CloseCode
 from services.gateway.access.orders import CLOSE_CODES
-from services.gateway.rest.routes.fields import AuthorName, DocumentName
+from services.gateway.rest.routes.fields import AuthorName, DocumentName, Limit
 from services.gateway.rest.routes.route import Answer, Body, Query, Route, Said
 
 
@@ -59,6 +59,55 @@ class CloseBody(ChangedBody):
         return schema
 
 
+class ConnectionsQuery(Query):
+    """Which connections."""
+
+    of: AuthorName | None = None
+    """Only this author's."""
+    document: DocumentName | None = None
+    """Only those that have this document open."""
+    limit: Limit = 100
+    after: str = ""
+    """Only connections behind this one: the `after` of the answer so far."""
+
+
+class TrafficSaid(Said):
+    """What went one way."""
+
+    messages: int
+    bytes: int
+
+
+class ConnectionSaid(Said):
+    """A connection."""
+
+    id: str
+    door: Literal["v1", "y-websocket", "hocuspocus", "none"]
+    authors: list[str]
+    """As whom it has its documents open; nobody's, before it has said who it is."""
+    address: str
+    """From where it is seen to come."""
+    since: int
+    """Milliseconds since 1970."""
+    document_count: int
+    documents: list[str]
+    """A hundred of them at most."""
+    received: TrafficSaid
+    sent: TrafficSaid
+
+
+class ConnectionsSaid(Said):
+    """Connections, in an order that stays."""
+
+    connections: list[ConnectionSaid]
+    after: str | None
+    """Where to go on; null: there are no more."""
+    gateways: int
+    """So many were asked."""
+    silent: int
+    """So many of them did not answer: of theirs nothing is told."""
+
+
 class OrderedSaid(Said):
     """The order cannot be lost any more; all gateways obey within a second."""
 
@@ -73,6 +122,16 @@ STATUS = Route[Query, Body](
     {200: Answer("The status", StatusSaid)},
     needs=("admin",),
     on="everything",
+)
+CONNECTIONS = Route[ConnectionsQuery, Body](
+    "GET",
+    "/v1/connections",
+    "listConnections",
+    "Who is connected, on all gateways",
+    {200: Answer("Connections", ConnectionsSaid)},
+    needs=("admin",),
+    on="everything",
+    query=ConnectionsQuery,
 )
 CHANGED = Route[Query, ChangedBody](
     "POST",
@@ -111,4 +170,4 @@ READYZ = Route[Query, Body](
     on="anyone",
 )
 
-ROUTES = (STATUS, CHANGED, CLOSE, HEALTHZ, READYZ)
+ROUTES = (STATUS, CONNECTIONS, CHANGED, CLOSE, HEALTHZ, READYZ)
