@@ -1,4 +1,4 @@
-"""One gateway asks all of them what they have: the question goes into ``looks:{0}``, and each answers under its own key.
+"""One gateway asks all of them what they have: the question is in ``looks:{0}``, and each answers under its own key.
 
 Nothing of this is kept: questions and answers expire within seconds, and idle gateways write nothing.
 """
