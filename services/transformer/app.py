@@ -39,7 +39,7 @@ from services.transformer.deciding.aside import Aside
 from services.transformer.deciding.batch import BatchDecider
 from services.transformer.deciding.bridging import Bridging
 from services.transformer.deciding.large_updates import LargeUpdates, decode
-from services.transformer.deciding.orders import Orders, told_by
+from services.transformer.deciding.orders import Orders, answered_by, told_by
 from services.transformer.deciding.yjs import YjsDecider
 from services.transformer.documents.working import WorkingDocuments
 from services.transformer.heads import HeadAnnouncer
@@ -92,7 +92,7 @@ class Transformer:
         scripts = self._scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         self._large = LargeUpdates("update", decode, ops, self._log.shard, tries)
         self._beside = Beside()
-        self._orders = Orders("order", told_by(self._beside), ops, self._log.shard, tries)
+        self._orders = Orders("order", told_by(self._beside), ops, self._log.shard, tries, answered_by)
         self._bridging = Bridging(self._log, maker, scripts, ops, self._log.shard, tries)
         self._yjs = YjsDecider(
             self._chain_key, self._bridging, self._large, self._orders, settings.transformer_document_units

@@ -7,7 +7,7 @@ Whoever dies in between leaves a submission without an answer, and its gateway s
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from typing import Generic, NamedTuple, TypeVar
@@ -44,12 +44,15 @@ class ComesAgain(Generic[Question, Answer]):
         ops: OpsStream,
         shard_of: Callable[[DocumentId], Shard],
         tries: Tries,
+        answered_by: Callable[[Question, Answer], Answer | None] = lambda *_: None,
     ) -> None:
+        """``answered_by`` tells what a question of the same document is answered by another's answer, if it is."""
         self._kind = kind
         self._work = work
         self._ops = ops
         self._shard_of = shard_of
         self._tries = tries
+        self._answered_by = answered_by
         self._waiting: OrderedDict[DocumentId, OrderedDict[_Key, _Waiting[Question]]] = OrderedDict()
         """By document, whose turn is next first."""
         self._count = 0
@@ -68,6 +71,10 @@ class ComesAgain(Generic[Question, Answer]):
             raise done
         return done
 
+    def is_asked(self, document_id: DocumentId, submission: YjsSubmission) -> bool:
+        """Return whether a submission is waiting here: it was sent again meanwhile."""
+        return _key(document_id, submission) in self._waiting.get(document_id, {})
+
     def ask(
         self, document_id: DocumentId, submission: YjsSubmission, question: Question, size_bytes: int
     ) -> None:
@@ -77,8 +84,8 @@ class ComesAgain(Generic[Question, Answer]):
             OverloadedError: too much waits.
         """
         key = _key(document_id, submission)
-        if key in self._waiting.get(document_id, {}):
-            return  # it was sent again meanwhile
+        if self.is_asked(document_id, submission):
+            return
         if self._count >= _MAX_WAITING or self._bytes > _MAX_WAITING_BYTES:
             raise OverloadedError("too much work on updates comes at once; send again in a while")
         of_document = self._waiting.setdefault(document_id, OrderedDict())
@@ -116,11 +123,32 @@ class ComesAgain(Generic[Question, Answer]):
             outcome = error
         finally:
             self._forget(document_id, key)
-        self._done[key] = outcome
-        if len(self._done) > _MAX_WAITING:
+        done = [(waiting.submission, outcome)]
+        if not isinstance(outcome, CoeditError):
+            done += self._answered_too(document_id, outcome)
+        await self._tell(document_id, done)
+
+    def _answered_too(
+        self, document_id: DocumentId, answer: Answer
+    ) -> list[tuple[YjsSubmission, Answer | CoeditError]]:
+        """Return what else of a document an answer answers; it waits no more."""
+        found: list[tuple[YjsSubmission, Answer | CoeditError]] = []
+        for key, other in list(self._waiting.get(document_id, {}).items()):
+            its_own = self._answered_by(other.question, answer)
+            if its_own is not None:
+                self._forget(document_id, key)
+                found.append((other.submission, its_own))
+        return found
+
+    async def _tell(
+        self, document_id: DocumentId, done: Sequence[tuple[YjsSubmission, Answer | CoeditError]]
+    ) -> None:
+        for submission, outcome in done:
+            self._done[_key(document_id, submission)] = outcome
+        while len(self._done) > _MAX_WAITING:
             self._done.popitem(last=False)
         shard = self._shard_of(document_id)
-        failed = await self._ops.add({shard: [Addressed(document_id, waiting.submission)]})
+        failed = await self._ops.add({shard: [Addressed(document_id, submission) for submission, _ in done]})
         if failed:
             raise failed[shard]
 

@@ -28,6 +28,17 @@ class Told(NamedTuple):
 Orders = ComesAgain[Asked, Told]
 
 
+def answered_by(asked: Asked, told: Told) -> Told | None:
+    """Return the answer to a question that another one's tells as well; None: its order does not know of its items.
+
+    So one question is enough for all that somebody goes on to write, and sends again, while it is found out.
+    """
+    gaps = asked.question.gaps
+    if told.order is None or not all(told.order.allows(*gap) for gap in gaps):
+        return None
+    return Told(told.order, gaps, asked.decoded)
+
+
 def told_by(beside: Beside) -> Callable[[Asked], Awaitable[Told]]:
     """Return what finds out what is asked."""
 

@@ -108,6 +108,8 @@ class _InDocument:
             return "put-off"
         if not submission.update:
             return self._taken(submission)
+        if self.parts.orders.is_asked(self.document_id, submission):
+            return "put-off"
         told = self.parts.orders.answer(self.document_id, submission)
         if told is not None and working.yjs is not None:
             working.yjs.order_told(told.gaps, told.order)

@@ -83,3 +83,30 @@ async def test_what_waits_is_bounded(count: int, size_bytes: int) -> None:
     for _ in range(count):
         await work.step()
     work.ask(B, submission(1), 1, 1)
+
+
+async def test_one_answer_answers_what_else_of_its_document_it_does() -> None:
+    stream = Stream()
+    asked: list[int] = []
+
+    async def noted(question: int) -> int:
+        asked.append(question)
+        return await doubled(question)
+
+    def answered_by(question: int, answer: int) -> int | None:
+        return question if question < answer else None
+
+    ops, tries = cast("OpsStream", stream), cast("Tries", stream)
+    work = ComesAgain("order", noted, ops, lambda _: Shard(0), tries, answered_by)
+    for number, question in ((1, 5), (2, 9), (3, 11)):
+        work.ask(A, submission(number), question, 1)
+    work.ask(B, submission(1), 7, 1)
+    await work.step()
+    assert stream.added == [(A, 1), (A, 2)]
+    assert [work.answer(A, submission(number)) for number in (1, 2)] == [10, 9]
+    assert not work.is_asked(A, submission(2))
+    assert work.is_asked(A, submission(3)), "its answer is another one"
+    assert work.is_asked(B, submission(1)), "it is of another document"
+    await work.step()
+    await work.step()
+    assert asked == [5, 7, 11]
