@@ -81,6 +81,10 @@ class Changes:
     """Who only has a later deadline: nothing to announce."""
     left: tuple[ClientId, ...] = ()
     """Who left or expired: to be announced."""
+    came: tuple[Presence, ...] = ()
+    """Of `present`, who was not there before."""
+    gone: tuple[Presence, ...] = ()
+    """Of `left`, who they were, where that is known."""
 
     def __bool__(self) -> bool:
         return bool(self.present or self.renewed or self.left)
@@ -94,6 +98,10 @@ class Roster:
         self._here: dict[ClientId, Stay] = {}
         self._told: dict[ClientId, Presence | None] = {}
         self._touched: dict[ClientId, None] = {}  # in order of first touch
+        self._joined: set[ClientId] = set()
+        """Who was said to be here, and not to have left since."""
+        self._given_back: dict[ClientId, Presence] = {}
+        """Of who left and may not have been announced so: who they were."""
 
     def __len__(self) -> int:
         return len(self._here)
@@ -107,6 +115,7 @@ class Roster:
     def restore(self, client: ClientId, stay: Stay | None) -> None:
         """Take over what an earlier keeper announced; None: it announced the client, who is gone since."""
         self._told[client] = stay.presence if stay else None
+        self._joined.add(client)
         if stay:
             self._here[client] = stay
         else:
@@ -142,24 +151,35 @@ class Roster:
         present: list[Stay] = []
         renewed: list[Stay] = []
         left: list[ClientId] = []
+        came: list[Presence] = []
+        gone: list[Presence] = []
         for client in self._touched:
             stay = self._here.get(client)
             if stay is None:
                 # Who came and went between two calls was never announced, and is not now.
                 if client in self._told:
                     left.append(client)
-                    del self._told[client]
+                    self._joined.discard(client)
+                    who = self._told.pop(client) or self._given_back.pop(client, None)
+                    gone += [who] if who else []
             elif self._told.get(client) == stay.presence:
                 renewed.append(stay)
             else:
                 present.append(stay)
+                if client not in self._joined:
+                    came.append(stay.presence)
+                self._joined.add(client)
+                self._given_back.pop(client, None)
                 self._told[client] = stay.presence
         self._touched.clear()
-        return Changes(tuple(present), tuple(renewed), tuple(left))
+        return Changes(tuple(present), tuple(renewed), tuple(left), tuple(came), tuple(gone))
 
     def give_back(self, changes: Changes) -> None:
         """Take back changes that may not have been announced; `take_changes` returns them again."""
         clients = [stay.presence.client_id for stay in (*changes.present, *changes.renewed)]
+        self._joined -= {presence.client_id for presence in changes.came}
+        self._joined |= set(changes.left)
+        self._given_back |= {presence.client_id: presence for presence in changes.gone}
         for client in (*clients, *changes.left):
             self._told[client] = None
             self._touched[client] = None

@@ -144,6 +144,35 @@ def test_changes_given_back_come_again() -> None:
     assert not roster.take_changes()
 
 
+def test_who_comes_is_told_from_who_moves() -> None:
+    """For applications: of a move, of a sign of life, and of a change of name they are told nothing."""
+    roster = Roster(TTL_MS)
+    roster.restore(B, Stay(presence("b"), 50_000))
+    roster.report(presence(), 0)
+    assert roster.take_changes().came == (presence(),)
+    roster.report(presence(at=3), 1)
+    roster.report(presence("b", at=3), 1)
+    roster.alive(A, 2)
+    moved = roster.take_changes()
+    assert (len(moved.present), moved.came, moved.gone) == (2, (), ())
+    roster.give_back(moved)
+    assert roster.take_changes().came == ()
+    roster.leave(A, "g1")
+    assert roster.take_changes().gone == (presence(at=3),)
+    roster.report(presence(), 3)
+    came = roster.take_changes()
+    assert came.came == (presence(),)
+    roster.give_back(came)
+    assert roster.take_changes().came == (presence(),)
+
+
+def test_of_who_is_found_gone_only_the_client_is_known() -> None:
+    roster = Roster(TTL_MS)
+    roster.restore(A, None)
+    changes = roster.take_changes()
+    assert (changes.left, changes.gone) == ((A,), ())
+
+
 def test_presence_survives_the_wire() -> None:
     for here in (presence(), presence(at=None, name="", colour="")):
         assert presence_from_fields(presence_fields(here) | {"later": 1}) == here
