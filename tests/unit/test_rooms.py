@@ -14,6 +14,7 @@ _ROOMS = {
         "objects": set(),
         "streams": {"keys", "scripts", "redis"},
         "presence": {"keys", "scripts", "redis"},
+        "webhooks": {"keys", "scripts", "redis"},
         "deployment": {"keys", "scripts", "redis", "objects", "streams"},
         "documents": {"keys", "scripts", "redis", "objects"},
         "writes": {"keys", "scripts", "redis", "objects", "documents"},

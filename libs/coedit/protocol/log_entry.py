@@ -115,6 +115,15 @@ def _packed(fields: dict[str, Any], update: bytes) -> bytes:
     return packed
 
 
+def author_of(packed: bytes) -> str | None:
+    """Return who wrote a commit, of an entry that nobody checks; None: it is none."""
+    try:
+        author = msgpack.unpackb(packed)["author"]
+    except Exception:  # noqa: BLE001 - msgpack raises whatever its content provokes
+        return None
+    return author if isinstance(author, str) else None
+
+
 def decode_commit(packed: bytes, *, may_lack_update: bool = False) -> Commit:
     """Return the commit that `encode_commit` wrote; ``may_lack_update`` takes one that an OT client kept as well.
 

@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "COEDIT_"
 SERVICES = ("GATEWAY", "TRANSFORMER", "PRESENCE", "SNAPSHOTTER")
-_OF_THE_GATEWAY = ("COEDIT_TOKEN_", "COEDIT_PERMISSION_")
+_OF_ONE_SERVICE = {"GATEWAY": ("COEDIT_TOKEN_", "COEDIT_PERMISSION_"), "SNAPSHOTTER": ("COEDIT_WEBHOOK_",)}
+"""Prefixes of settings that a service has beside its own."""
 _OTHERS = frozenset(
     # what Makefile, compose and the tests read, and no service does
     {
@@ -107,7 +108,8 @@ def refuse_unknown(
     """
     known = {PREFIX + name.upper() for name in settings.model_fields} | _OTHERS
     others = tuple(f"{PREFIX}{other}_" for other in SERVICES if other != service.upper())
-    others += () if service.upper() == "GATEWAY" else _OF_THE_GATEWAY
+    for owner, prefixes in _OF_ONE_SERVICE.items():
+        others += () if service.upper() == owner else prefixes
     found = [
         name
         for name in (os.environ if environment is None else environment)

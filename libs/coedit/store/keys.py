@@ -37,6 +37,13 @@ deployment:{0}          hash        id, shard_count, format, key_id: what the de
 orders:{0}              stream      what all gateways are to do: look at rights again, end connections; bounded
 looks:{0}               stream      what one gateway asks all of them, for a moment; bounded, expires
 look:{0}:LOOK:TOKEN     string      what the gateway with this token answered; expires
+happened:{s}            stream      what applications are to be told; there only while there are webhooks; bounded
+taken:{s}               string      how many entries of happened:{s} went elsewhere: what else is missing was dropped
+deliveries:{s}:NAME     stream      what the endpoint NAME has not been told yet
+due:{s}:NAME            sorted set  each of these, with how often it was tried, by when it is tried next (ms)
+failed:{s}              stream      what could not be delivered to an endpoint; bounded
+endpoints:{s}           set         the names of endpoints for which the shard may have deliveries
+webhooks:{0}            hash        an endpoint's address (a digest), events, and since when it is disabled, by name
 moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
 ======================  ==========  ====================================================================
 
@@ -47,6 +54,7 @@ The fields of document:{s}:ID:
 - ``snapshot``: the newest revision that a stored snapshot covers, and ``number``: that snapshot's number,
 - ``incarnation``: that of the shard in which the document was last compared with the object store,
 - ``lost``: the revisions whose loss began the epoch, ``first-last``; empty or absent: none,
+- ``told``: the newest revision of which applications have been told; absent where the snapshot's is,
 - ``log_bytes``: about what the log takes in memory; only a hint, for the snapshotter.
 - ``wanted``: the revision at which somebody asked for a snapshot, who has too much to keep until there is one.
 """
@@ -64,11 +72,13 @@ ORDERS = "orders:{0}"
 LOOKS = "looks:{0}"
 """As well."""
 
+WEBHOOKS = "webhooks:{0}"
+"""And this."""
+
 
 def look_answer(look_id: str, token: str) -> str:
     """What a gateway answered to what was asked; neither holds a colon."""
     return f"look:{{0}}:{look_id}:{token}"
-
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -168,6 +178,34 @@ class Shard:
     def deadlines(self) -> str:
         """When each presence expires."""
         return f"deadlines:{self.tag}"
+
+    @property
+    def happened(self) -> str:
+        """The stream of what applications are to be told."""
+        return f"happened:{self.tag}"
+
+    @property
+    def taken(self) -> str:
+        """How many entries of `happened` went elsewhere."""
+        return f"taken:{self.tag}"
+
+    @property
+    def failed(self) -> str:
+        """The stream of what could not be delivered."""
+        return f"failed:{self.tag}"
+
+    @property
+    def endpoints(self) -> str:
+        """The endpoints for which there may be deliveries."""
+        return f"endpoints:{self.tag}"
+
+    def deliveries(self, endpoint: str) -> str:
+        """The stream of what an endpoint has not been told yet."""
+        return f"deliveries:{self.tag}:{endpoint}"
+
+    def due(self, endpoint: str) -> str:
+        """When each of these is tried next."""
+        return f"due:{self.tag}:{endpoint}"
 
     def document(self, document_id: DocumentId) -> str:
         """The hash that says where a document stands."""

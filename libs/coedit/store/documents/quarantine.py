@@ -14,6 +14,7 @@ import msgpack
 from coedit.errors import DamagedError, DamageReason
 from coedit.identifiers import DocumentId
 from coedit.protocol.events import DamageFound, DamageRepaired, encode_events
+from coedit.protocol.webhooks.events import DocumentQuarantined, packed
 from coedit.store.keys import Shard, shard_of
 from coedit.store.redis.topology import Nodes
 from coedit.store.scripts import Script
@@ -59,10 +60,12 @@ class Quarantine:
         seconds, microseconds = await redis.time()
         at = int(seconds) * 1000 + int(microseconds) // 1000
         damage = Damage(error.reason, str(error), error.revision, self._role, at)
+        message = encode_events([DamageFound(str(error))])
+        event = DocumentQuarantined(document=document_id, reason=error.reason, message=str(error))
         entered = await self._mark.run(
             redis,
-            [shard.damaged, shard.events(document_id)],
-            [document_id, pack_damage(damage), int(anew), encode_events([DamageFound(str(error))])],
+            [shard.damaged, shard.events(document_id), shard.happened],
+            [document_id, pack_damage(damage), int(anew), message, packed(event)],
         )
         if entered:
             facts = {"event": "quarantine", "document_id": document_id, "reason": error.reason}

@@ -1,7 +1,7 @@
 """Presence as its service sees it: read reports, keep the rosters, announce what changed."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -11,6 +11,7 @@ from coedit.errors import ProtocolError
 from coedit.identifiers import ClientId, DocumentId
 from coedit.presence.roster import Changes, Stay, shared_fields
 from coedit.protocol.events import PresenceChanged, encode_events
+from coedit.protocol.webhooks.events import DocumentEvent, DocumentJoined, DocumentLeft, packed
 from coedit.store.keys import Shard
 from coedit.store.presence.reports import REPORT_FIELD, Place, decode_presence, encode_presence
 from coedit.store.redis.stream_reader import StreamReader
@@ -160,7 +161,7 @@ def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
 
 def _keep_arguments(item: Work) -> tuple[list[str], list[str | bytes | int]]:
     shard, document_id, changes = item.shard, item.document_id, item.changes
-    keys = [shard.keeper, shard.position, shard.deadlines, shard.roster(document_id)]
+    keys = [shard.keeper, shard.position, shard.deadlines, shard.roster(document_id), shard.happened]
     arguments: list[str | bytes | int] = [item.position, shard.events(document_id), _announcement(changes)]
     for stay in (*changes.present, *changes.renewed):
         client = stay.presence.client_id
@@ -169,7 +170,19 @@ def _keep_arguments(item: Work) -> tuple[list[str], list[str | bytes | int]]:
     for client in changes.left:
         keys.append(shard.presence(client, document_id))
         arguments += [client, f"{client}:{document_id}", 0, b""]
+    arguments += map(packed, _events(document_id, changes))
     return keys, arguments
+
+
+def _events(document_id: DocumentId, changes: Changes) -> Iterator[DocumentEvent]:
+    """Yield what applications are told; of carets that moved, nothing."""
+    for came in changes.came:
+        yield DocumentJoined(
+            document=document_id, client_id=came.client_id, author=came.author, name=came.name
+        )
+    authors = {gone.client_id: gone.author for gone in changes.gone}
+    for client in changes.left:
+        yield DocumentLeft(document=document_id, client_id=client, author=authors.get(client))
 
 
 def _announcement(changes: Changes) -> bytes:

@@ -1,8 +1,8 @@
 -- Begin another epoch of a document where it stands, be it written meanwhile or not.
 --
--- KEYS  owner, changed, document, events, damaged, idle
+-- KEYS  owner, changed, document, events, damaged, idle, happened
 -- ARGV  token, expected epoch (0: not there), id, epoch, incarnation, lost (may be empty), message to publish (may be empty), then what
---       is set where it is not there: head, mac, floor, snapshot, number, bridge (may be empty)
+--       is set where it is not there: head, mac, floor, snapshot, number, bridge (may be empty); event for applications (may be empty)
 -- Returns 'begun', or what did not fit: 'fenced', 'stale', 'broken' (it is quarantined: then an operator sees to it).
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
@@ -14,8 +14,10 @@ if not now[1] then
     redis.call('HSET', KEYS[3], 'head', ARGV[8], 'mac', ARGV[9], 'floor', ARGV[10], 'snapshot', ARGV[11], 'number', ARGV[12], 'bridge', ARGV[13])
 end
 redis.call('HSET', KEYS[3], 'epoch', ARGV[4], 'incarnation', ARGV[5], 'lost', ARGV[6])
+redis.call('HDEL', KEYS[3], 'told')
 local time = redis.call('TIME')
 local waits_for = now[2] ~= now[3] and KEYS[2] or KEYS[6]
 redis.call('ZADD', waits_for, string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[3])
+if ARGV[14] ~= '' then redis.call('XADD', KEYS[7], 'NOMKSTREAM', 'MAXLEN', '~', 10000, '*', 'event', ARGV[14]) end
 if ARGV[7] ~= '' then redis.call('SPUBLISH', KEYS[4], ARGV[7]) end
 return 'begun'

@@ -4,6 +4,7 @@ from typing import Literal
 
 from coedit.identifiers import DocumentId, Revision
 from coedit.protocol.events import SnapshotStored, encode_events
+from coedit.protocol.webhooks.events import DocumentSnapshotted, packed
 from coedit.store.documents.log import Position
 from coedit.store.keys import shard_of
 from coedit.store.objects.snapshots import Snapshot
@@ -36,14 +37,16 @@ class FoldScripts:
         """
         shard = shard_of(snapshot.document_id, self._shard_count)
         message = encode_events([SnapshotStored(snapshot.revision)])
+        event = DocumentSnapshotted(document=snapshot.document_id, epoch=epoch, revision=snapshot.revision)
         answer = await self._note.run(
             self._nodes.at(shard),
             [
                 shard.document(snapshot.document_id),
                 shard.events(snapshot.document_id),
                 shard.log(snapshot.document_id),
+                shard.happened,
             ],
-            [epoch, snapshot.revision, snapshot.number, message],
+            [epoch, snapshot.revision, snapshot.number, message, packed(event)],
         )
         noted: Noted = answer.decode()
         return noted
@@ -75,15 +78,17 @@ class FoldScripts:
         trimmed: Trimmed = answer.decode()
         return trimmed
 
-    async def settle(self, document_id: DocumentId) -> bool:
+    async def settle(self, document_id: DocumentId, *, is_told: bool = False) -> bool:
         """Take a document off the list of changed ones, unless there are commits above its snapshot.
+
+        With ``is_told`` it also stays until applications have been told of all of them.
 
         Raises:
             RedisError: Redis may or may not have done it; doing it again is harmless.
         """
         shard = shard_of(document_id, self._shard_count)
         keys = [shard.document(document_id), shard.changed, shard.idle]
-        answer = await self._settle.run(self._nodes.at(shard), keys, [document_id])
+        answer = await self._settle.run(self._nodes.at(shard), keys, [document_id, int(is_told)])
         return bool(answer)
 
     async def evict(self, document_id: DocumentId, position: Position, idle_before_ms: int) -> Evicted:

@@ -7,7 +7,8 @@ from typing import Literal
 from redis.asyncio import Redis
 
 from coedit.identifiers import DocumentId
-from coedit.protocol.events import Event, encode_events
+from coedit.protocol.events import EpochBegun, Event, encode_events
+from coedit.protocol.webhooks.events import DocumentLost, packed
 from coedit.store.documents.log import Position
 from coedit.store.keys import Shard
 from coedit.store.redis.durability import Durability
@@ -87,7 +88,7 @@ class RestoreScript:
         return restored
 
     async def begin_epoch(
-        self, shard: Shard, document_id: DocumentId, ended: int, after: Position, event: Event | None
+        self, shard: Shard, document_id: DocumentId, ended: int, after: Position, event: EpochBegun | None
     ) -> Begun:
         """Begin the epoch of ``after``, with its incarnation and loss, wherever the document stands in Redis.
 
@@ -103,6 +104,7 @@ class RestoreScript:
             shard.events(document_id),
             shard.damaged,
             shard.idle,
+            shard.happened,
         ]
         message = encode_events([event]) if event is not None else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait
@@ -121,6 +123,7 @@ class RestoreScript:
             after.snapshot,
             after.number,
             after.bridge.stored() if after.bridge else "",
+            b"" if event is None else packed(_lost(document_id, event)),
         ]
         begun: Begun = (await self._begin_epoch.run(redis, keys, arguments)).decode()
         if must_wait and message and begun == "begun":
@@ -132,3 +135,12 @@ class RestoreScript:
     ) -> None:
         await self._durability.wait(redis, shard)
         await redis.spublish(shard.events(document_id), message)
+
+
+def _lost(document_id: DocumentId, event: EpochBegun) -> DocumentLost:
+    return DocumentLost(
+        document=document_id,
+        epoch=event.epoch,
+        first_revision=event.revision + 1,
+        last_revision=event.last_lost,
+    )

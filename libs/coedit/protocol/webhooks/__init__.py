@@ -1,0 +1,1 @@
+"""What applications are told over HTTP, whom of them, and when again: as Standard Webhooks says, and without I/O."""
