@@ -78,6 +78,7 @@ from services.gateway.rest.routes.route import Served
 from services.gateway.rest.serving import Door
 from services.gateway.rest.status import StatusRoute
 from services.gateway.rest.vouching import note_unchecked
+from services.gateway.rest.webhooks import WebhookRoutes
 from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.keeper import Begun, Sockets
 from services.gateway.sockets.server_socket import ServerSocket
@@ -242,6 +243,7 @@ class Gateway:
             *self._status.served(),
             *ConnectionRoutes(self._connected).served(),
             *OrderRoutes(self._orders_stream).served(),
+            *WebhookRoutes(self._nodes, self._settings.shard_count).served(),
             *health_served(self._ready),
             *described(VERSION),
         ]

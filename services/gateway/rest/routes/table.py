@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from services.gateway.rest.routes import descriptions, documents, edits, formats, history, operations
+from services.gateway.rest.routes import (
+    descriptions,
+    documents,
+    edits,
+    formats,
+    history,
+    operations,
+    webhooks,
+)
 from services.gateway.rest.routes.route import Route
 
 TABLE: tuple[Route[Any, Any], ...] = (
@@ -11,5 +19,6 @@ TABLE: tuple[Route[Any, Any], ...] = (
     *history.ROUTES,
     *formats.ROUTES,
     *operations.ROUTES,
+    *webhooks.ROUTES,
     *descriptions.ROUTES,
 )
