@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +148,16 @@ class Process:
 @asynccontextmanager
 async def snapshotter(redis_url: str, objects_url: str, **settings: object) -> AsyncIterator[Process]:
     """Run ``python -m services.snapshotter``; ``settings`` without the prefix COEDIT_SNAPSHOTTER_."""
+    variables = {f"COEDIT_SNAPSHOTTER_{name.upper()}": str(value) for name, value in settings.items()}
+    async with snapshotter_with(redis_url, objects_url, variables) as process:
+        yield process
+
+
+@asynccontextmanager
+async def snapshotter_with(
+    redis_url: str, objects_url: str, variables: Mapping[str, str]
+) -> AsyncIterator[Process]:
+    """Run one with these variables."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COEDIT_")}
     environment |= {
@@ -160,7 +170,7 @@ async def snapshotter(redis_url: str, objects_url: str, **settings: object) -> A
         "COEDIT_SNAPSHOTTER_SCAN_SECONDS": "0.05",
         "COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.2",
     }
-    environment |= {f"COEDIT_SNAPSHOTTER_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= variables
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

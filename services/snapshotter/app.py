@@ -35,6 +35,7 @@ from services.snapshotter.room import Room
 from services.snapshotter.schedule import Schedule
 from services.snapshotter.settings import SnapshotterSettings
 from services.snapshotter.trim import Trimmer
+from services.snapshotter.webhooks.webhooks import Webhooks
 from services.snapshotter.work import Worker
 
 logger = logging.getLogger(__name__)
@@ -64,19 +65,17 @@ class Snapshotter:
             max_bytes=settings.snapshotter_bytes,
             quiet_seconds=settings.snapshotter_quiet_seconds,
         )
-        self._worker, self._evictor = self._build_worker()
+        log = DocumentLog(self._nodes, settings.shard_count, self._durability)
+        self._webhooks = Webhooks(settings, self._nodes, log, self._schedule, lambda: self._leases.held)
+        self._worker, self._evictor = self._build_worker(log)
         self._notes = Notes(self._nodes, "snapshotter", self._leases.token, VERSION, self._about)
 
-    def _build_worker(self) -> tuple[Worker, Evictor]:
+    def _build_worker(self, log: DocumentLog) -> tuple[Worker, Evictor]:
         settings = self._settings
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
         )
-        log, snapshots, archive = (
-            DocumentLog(self._nodes, settings.shard_count, self._durability),
-            Snapshots(objects),
-            Archive(objects),
-        )
+        snapshots, archive = Snapshots(objects), Archive(objects)
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
         chain_key = ChainKey.derive(*settings.chain_secrets())
         self._deployment = Deployment(self._nodes, objects, settings.shard_count, chain_key)
@@ -104,6 +103,7 @@ class Snapshotter:
         # What is refused is counted with the other failures.
         tries = Tries(self._nodes, self._leases.token, log.shard, lambda _: None)
         worker = Worker(log, scripts, maker, trimmer, quarantine, tries, keep=settings.snapshotter_keep)
+        worker.changes = self._webhooks.changes
         return worker, evictor
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,6 +127,7 @@ class Snapshotter:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keep_leases(stop))
                     tasks.create_task(self._scan(stop))
+                    tasks.create_task(self._webhooks.run(stop))
                     room = Room(self._nodes, stop)
                     tasks.create_task(survive("room", room.step, stop, ERRORS.labels("room").inc))
                     note = every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), stop)

@@ -35,3 +35,34 @@ SECONDS = Histogram(
     "From reading a document's position to the end of its trimming.",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+WEBHOOK_EVENTS = Counter(
+    "coedit_snapshotter_webhook_events_total", "Events taken to be delivered, by type.", ["type"]
+)
+WEBHOOK_ATTEMPTS = Counter(
+    "coedit_snapshotter_webhook_attempts_total",
+    "Attempts to deliver an event to an endpoint, by outcome; failed: the last one, or the endpoint is gone.",
+    ["outcome"],
+)
+for _outcome in ("delivered", "postponed", "failed"):
+    WEBHOOK_ATTEMPTS.labels(_outcome)
+WEBHOOK_DROPPED = Counter(
+    "coedit_snapshotter_webhook_dropped_total",
+    "Events that were let go of: too many happened before they were taken, too many waited (they are among the "
+    "failures), too many failures were kept, or nobody wants them any more.",
+    ["reason"],
+)
+for _reason in ("happened", "waiting", "failures", "unwanted"):
+    WEBHOOK_DROPPED.labels(_reason)
+WEBHOOK_WAITING = Gauge(
+    "coedit_snapshotter_webhook_waiting", "Deliveries of these shards that have not been made yet."
+)
+WEBHOOK_OLDEST_SECONDS = Gauge(
+    "coedit_snapshotter_webhook_oldest_seconds",
+    "For how long the oldest delivery of these shards has been waiting; 0: none waits.",
+)
+WEBHOOK_DISABLED = Gauge("coedit_snapshotter_webhook_disabled", "Endpoints that said that they are gone.")
+WEBHOOK_SECONDS = Histogram(
+    "coedit_snapshotter_webhook_seconds",
+    "How long an endpoint takes to answer, or to fail.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
+)

@@ -54,7 +54,7 @@ class Schedule:
         Raises:
             RedisError: Redis cannot be asked.
         """
-        now_ms, changed = await self._changed(list(shards))
+        now_ms, changed = await self.changed(shards)
         quiet = [item for item in changed if item.quiet_ms >= self._quiet_ms]
         edited = [item for item in changed if item.quiet_ms < self._quiet_ms]
         due = [*quiet, *await self._long(edited)]
@@ -65,7 +65,12 @@ class Schedule:
         longest_ms = max((item.quiet_ms for item in changed), default=0.0)
         return Scan(now_ms, len(changed), longest_ms, [item.document_id for item in due])
 
-    async def _changed(self, shards: list[Shard]) -> tuple[int, list[Changed]]:
+    async def changed(self, shards: Collection[Shard]) -> tuple[int, list[Changed]]:
+        """Return the documents of ``shards`` with commits above their snapshots, and the time by Redis's clock.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+        """
         found = await asyncio.gather(
             *(_changed_on(redis, some) for redis, some in self._nodes.by_node(shards).items())
         )

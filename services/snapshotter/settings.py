@@ -1,7 +1,8 @@
 """The snapshotter's settings."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
+from coedit.protocol.webhooks.retries import DELAYS_SECONDS
 from coedit.runtime.settings import SharedSettings
 
 
@@ -30,3 +31,30 @@ class SnapshotterSettings(SharedSettings):
     """How many documents are worked on at once; more than one only helps where the object store is slow."""
     snapshotter_idle_seconds: float = Field(default=86400.0, gt=0)
     """A document leaves Redis when there was no commit for so long; it opens from the object store then."""
+    webhook_endpoints: SecretStr = SecretStr("")
+    """Whom to tell what happens: a JSON map of names to ``{"url", "secret", "events"}``. ``secret`` is ``whsec_`` and
+    base64, two while one takes over; without ``events`` all are told. Empty: nobody (docs/how-to/webhooks.md)."""
+    webhook_private: bool = False
+    """Whether those addresses may be private ones, and plain http; otherwise only public ones are connected to."""
+    webhook_seconds: float = Field(default=15.0, gt=0)
+    """How long an endpoint may take to answer."""
+    webhook_retry_seconds: str = ",".join(f"{seconds:g}" for seconds in DELAYS_SECONDS)
+    """How long after each attempt that failed the next is made, up to a tenth longer by chance; after the last one the
+    event is among the failures."""
+    webhook_quiet_seconds: float = Field(default=2.0, ge=0)
+    """``document.changed`` comes when there was no commit for so long, and at the latest with the snapshot."""
+    webhook_latest_seconds: float = Field(default=10.0, ge=0)
+    """It also comes so long after the first commit of which it tells."""
+    webhook_waiting: int = Field(default=1000, ge=1)
+    """How many events of a shard wait for one endpoint; of more the oldest are put among the failures."""
+
+    def retry_delays(self) -> list[float]:
+        """Return the delays between attempts.
+
+        Raises:
+            ValueError: they are no numbers from 0 up.
+        """
+        delays = [float(text) for text in self.webhook_retry_seconds.split(",") if text.strip()]
+        if not all(0 <= delay < 10**7 for delay in delays):
+            raise ValueError("a delay is not from 0 up")
+        return delays

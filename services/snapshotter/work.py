@@ -16,6 +16,7 @@ from coedit.store.redis.connection import TROUBLE
 from coedit.store.writes.folds import FoldScripts
 from services.snapshotter.metrics import FAILURES, SECONDS
 from services.snapshotter.trim import Trimmer
+from services.snapshotter.webhooks.changes import ChangeTeller
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Worker:
         self._trimmer = trimmer
         self._quarantine = quarantine
         self._tries = tries
+        self.changes: ChangeTeller | None = None
+        """Tells applications what changed in a document, before it is settled; None: nobody wants to be told."""
         self.pauses = Pauses()
 
     async def work(self, document_id: DocumentId, now_ms: int) -> None:
@@ -92,8 +95,10 @@ class Worker:
         if position is not None:
             with step("trim"):
                 await self._trimmer.trim(document_id, position)
+        if self.changes is not None:
+            await self.changes.tell(document_id)
         # Last of all, so that whoever dies before has left the document on the list.
-        await self._scripts.settle(document_id)
+        await self._scripts.settle(document_id, is_told=self.changes is not None)
 
     async def _lift(self, document_id: DocumentId) -> None:
         """Let a document take writes again that was found damaged here, and is not any more."""

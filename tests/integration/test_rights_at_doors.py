@@ -41,6 +41,10 @@ _NEEDS = {
     "listConnections": {"admin"},
     "changePermissions": {"admin"},
     "closeConnections": {"admin"},
+    "listWebhookEndpoints": {"admin"},
+    "enableWebhookEndpoint": {"admin"},
+    "listWebhookFailures": {"admin"},
+    "retryWebhookFailure": {"admin"},
     **dict.fromkeys(
         (
             "isAlive",

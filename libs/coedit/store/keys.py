@@ -80,6 +80,7 @@ def look_answer(look_id: str, token: str) -> str:
     """What a gateway answered to what was asked; neither holds a colon."""
     return f"look:{{0}}:{look_id}:{token}"
 
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """One of a deployment's shards, and the names of its keys."""
