@@ -7,7 +7,7 @@ LEVEL ?= fsync
 SERVER ?= valkey
 OVERLAY ?= deploy/k8s/overlays/self-contained
 
-.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof drills fuzz check bench bench-ot bench-traces bench-peers clean deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
+.PHONY: help install run page test test-seaweedfs test-compose laws yjs-sessions chaos chaos-proof drills fuzz check bench bench-ot bench-traces bench-peers clean api-cases deploy deploy-compose deploy-k8s rollback rotate-secret backup restore health logs
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-seaweedfs: install ## the object store's tests against a real SeaweedFS, wh
 chaos: install ## faults and attackers under load, judged from outside: SEED=n DURATION=s LEVEL=fsync SERVER=valkey FAULTS=people,machines REPORT=file
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --level $(LEVEL) --server $(SERVER) --faults "$(FAULTS)" \
 		$(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
+
+api-cases: install ## requests that schemathesis makes up of /openapi.json, in open mode and with tokens: EXAMPLES=n of each, SEED=n
+	COEDIT_API_EXAMPLES=$(or $(EXAMPLES),500) $(if $(SEED),COEDIT_SEED=$(SEED)) $(BIN)/python -m pytest -s --timeout 3600 tests/integration/test_requests_as_described.py
 
 fuzz: install ## frames at all four doors and requests to REST that nobody would send: SEED=n DURATION=s REPORT=file
 	@$(BIN)/python -m tests.fuzz --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report $(REPORT))
