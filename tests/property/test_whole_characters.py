@@ -5,6 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coedit.crdt.neighbours import Neighbours
 from coedit.errors import InvalidUpdateError
 from coedit.ot.delta import Delta
 from coedit.protocol.yjs.gate import check_text, lacks
@@ -68,16 +69,20 @@ def random_update(rng: random.Random, known: dict[int, int]) -> bytes:
 def test_everybody_has_one_text_whatever_clocks_an_update_names(seed: int) -> None:
     rng = random.Random(seed)
     everybody = Everybody()
+    neighbours = Neighbours(everybody.server, "content")
     for _ in range(rng.randrange(2, 12)):
         known = decode_state_vector(everybody.server.state_vector())
         update = random_update(rng, known)
         try:
             decoded = decode_update(update)
             check_text(decoded, "content")
+            if lacks(decoded, known):
+                continue
+            neighbours.check(update, decoded, known)
         except InvalidUpdateError:
-            continue  # it rests on what comes later, say
-        if not lacks(decoded, known):
-            everybody.take(update)
+            continue  # it stands between two that nobody saw side by side, say
+        everybody.take(update)
+        neighbours.note(decoded, known)
         if rng.random() < 0.2:
             everybody.derive(Delta().insert(rng.choice(["😀", "a"])))
         everybody.content()

@@ -29,7 +29,7 @@ from coedit.ot.parts.writer import OpWriter
 from coedit.ot.wire import checked_op
 from coedit.protocol.yjs.delete_set import with_cheap_deletes
 from coedit.protocol.yjs.ids import server_id
-from coedit.protocol.yjs.update import Id, decode_state_vector, decode_update, encode_state_vector
+from coedit.protocol.yjs.update import Id, Update, decode_state_vector, decode_update, encode_state_vector
 
 ROOT = "content"
 """The name of the shared text that holds the document."""
@@ -153,10 +153,11 @@ class YjsDocument:
             apply_update(self._doc, update)
         self._content = after
 
-    def take(self, update: bytes, parts: Sequence[bytes] = ()) -> Taken | None:
+    def take(self, update: bytes, decoded: Update | None = None, parts: Sequence[bytes] = ()) -> Taken | None:
         """Apply what a Yjs client did, which was checked before (`coedit.protocol.yjs.gate`); None: nothing new.
 
-        ``parts`` are the same as ``update`` one by one, between which other threads have their turn.
+        ``decoded`` is what is in it, where that is known; ``parts`` are the same as ``update`` one by one, between
+        which other threads have their turn.
 
         Raises:
             DamagedError: Yjs failed on it, or the text has something now that no delta can hold.
@@ -172,7 +173,7 @@ class YjsDocument:
             )
             try:
                 for part in parts or (update,):
-                    apply_update(self._doc, part)
+                    apply_update(self._doc, part, decoded)
             finally:
                 if heard is not None and self._text is not None:
                     self._text.unobserve(heard)

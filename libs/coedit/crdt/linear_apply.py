@@ -12,7 +12,7 @@ from typing import Any
 from pycrdt import Doc
 
 from coedit.protocol.yjs.delete_set import write_splits
-from coedit.protocol.yjs.update import decode_state_vector, decode_update
+from coedit.protocol.yjs.update import Update, decode_state_vector, decode_update
 
 _SMALL_BYTES = 128
 """The items that fit into so few bytes split a string some ten times."""
@@ -24,14 +24,14 @@ _NO_ITEMS = 0
 """What an update begins with that only deletes."""
 
 
-def apply_update(doc: Doc[Any], update: bytes) -> None:
-    """Apply an update whose deletes are in an order that costs little.
+def apply_update(doc: Doc[Any], update: bytes, decoded: Update | None = None) -> None:
+    """Apply an update whose deletes are in an order that costs little; ``decoded``, where it is known, are its items.
 
     Raises:
         InvalidUpdateError: it is none.
         BaseException: whatever yrs raises or panics with.
     """
-    splits = None if len(update) <= _SMALL_BYTES or update[0] == _NO_ITEMS else _splits(doc, update)
+    splits = None if len(update) <= _SMALL_BYTES or update[0] == _NO_ITEMS else _splits(doc, update, decoded)
     if splits is None:
         doc.apply_update(update)
         return
@@ -40,7 +40,7 @@ def apply_update(doc: Doc[Any], update: bytes) -> None:
         doc.apply_update(update)
 
 
-def _splits(doc: Doc[Any], update: bytes) -> bytes | None:
+def _splits(doc: Doc[Any], update: bytes, decoded: Update | None) -> bytes | None:
     """Return the update that splits what is here wherever an item of ``update`` finds its place.
 
     None: nowhere, or it would not be worth it.
@@ -49,7 +49,7 @@ def _splits(doc: Doc[Any], update: bytes) -> bytes | None:
     if len(update) // _ITEM_BYTES * sum(known.values()) <= _FEW_COPIES:
         return None
     at: dict[int, set[int]] = defaultdict(set)
-    for client, clock in decode_update(update).cuts:
+    for client, clock in (decoded or decode_update(update)).cuts:
         if 0 < clock < known.get(client, 0):
             at[client].add(clock)
     return write_splits({client: sorted(clocks) for client, clocks in at.items()}) if at else None

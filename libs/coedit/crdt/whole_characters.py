@@ -68,7 +68,7 @@ class WholeCharacters:
         plan = whole(data, update, self._pairs, known, self._halves)
         steps = [Step(taken, is_clients=False) for taken in self._before(plan, known)]
         cheap = with_cheap_deletes(plan.data, plan.update)
-        taken = self._yjs.take(cheap, in_parts(cheap, plan.update))
+        taken = self._yjs.take(cheap, plan.update, in_parts(cheap, plan.update))
         if taken is None:
             return steps
         self._pairs.add(plan.data, plan.update, known)
@@ -97,9 +97,10 @@ class WholeCharacters:
 
     def _add(self, data: bytes) -> Iterator[Taken]:
         """Apply what the server adds."""
-        taken = self._yjs.take(data)
+        update = decode_update(data)
+        taken = self._yjs.take(data, update)
         if taken is not None:
-            self._pairs.add(data, decode_update(data), {})
+            self._pairs.add(data, update, {})
             yield taken
 
 
