@@ -108,6 +108,10 @@ def known_traceparent(value: Any) -> str:
     return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else ""
 
 
+BEHIND = "\u00ff"
+"""Sorts behind all that is in an escaped name, and behind the slashes between such names."""
+
+
 def escape(name: str) -> str:
     """Return ``name`` percent-encoded as one path segment of a URL or an object key; ``.`` is encoded too."""
     return quote(name, safe="").replace(".", "%2E")

@@ -15,6 +15,7 @@ tried:{s}:WORK:ID       hash        by a process's token: how it began a piece o
 asked:{s}:KEY:ID        hash        a request that was made under a key: fingerprint, until, base, answer; expires
 changed:{s}             sorted set  documents with commits above their snapshot, by time of the last commit (ms)
 idle:{s}                sorted set  documents that their snapshots cover, by time of the last commit (ms), or later
+fresh:{s}               sorted set  documents without a snapshot, by the names of their folders in the object store
 document:{s}:ID         hash        epoch, head, mac, floor, snapshot, number, incarnation, log_bytes, wanted
 log:{s}:ID              stream      the commits; the entry of revision r has the id r-0
 ended:{s}:ID            sorted set  clients that were definitely rejected in a document, by when (ms); bounded, expires
@@ -134,6 +135,11 @@ class Shard:
     def idle(self) -> str:
         """The documents that want nothing, and may be evicted one day."""
         return f"idle:{self.tag}"
+
+    @property
+    def fresh(self) -> str:
+        """The documents that the object store may have nothing of."""
+        return f"fresh:{self.tag}"
 
     @property
     def damaged(self) -> str:

@@ -8,7 +8,10 @@ names above 255 bytes, which an escaped document id reaches.
 import asyncio
 import os
 import tempfile
+import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -21,6 +24,8 @@ _NAME_LENGTH = 200
 """A longer name becomes several nested folders; file systems stop at 255 bytes."""
 _CONTINUED = "+"
 """Ends the name of a folder whose name goes on inside it; no key holds this character."""
+_SETTLED_NS = 2_000_000_000
+"""A change that long ago is told apart from the next one, by any file system's clock."""
 _STAGED = ".staged-"
 """Begins the name of a file that is being written; no key holds a dot."""
 
@@ -35,6 +40,7 @@ class LocalFolder:
     def __init__(self, folder: str) -> None:
         self._root = Path(folder)
         self._root.mkdir(parents=True, exist_ok=True)
+        self._sorted = _SortedFolders(self._root)
 
     async def create(self, key: str, body: bytes) -> bool:
         """Store ``body`` under a free key; see `ObjectStore`."""
@@ -51,6 +57,13 @@ class LocalFolder:
     async def folders(self) -> Sequence[str]:
         """Return the first names of all keys; see `ObjectStore`."""
         return await asyncio.to_thread(_reporting, lambda: sorted(_folders(self._root)))
+
+    async def first_keys(self, begin: str, count: int) -> Sequence[str]:
+        """Return the first key of each folder from one on; see `ObjectStore`.
+
+        A file system has no order: the names of all folders are read once after each change of their number, and kept.
+        """
+        return await asyncio.to_thread(_reporting, self._first_keys, begin, count)
 
     async def delete(self, key: str) -> None:
         """Take an object away; see `ObjectStore`."""
@@ -91,6 +104,16 @@ class LocalFolder:
         keys = (prefix + name for name in _names(folder))
         return sorted(key for key in keys if key > after)
 
+    def _first_keys(self, begin: str, count: int) -> Sequence[str]:
+        found: list[str] = []
+        for folder in self._sorted.beginning(begin):
+            if len(found) >= count:
+                break
+            names = _names(self._path(folder.removesuffix("/")))
+            if (first := min(names, default=None)) is not None:
+                found.append(folder + first)
+        return found
+
     def _refuse_missing(self) -> None:
         """A folder that is away, such as a disk that is not mounted, is not an empty one."""
         if not self._root.is_dir():
@@ -106,6 +129,32 @@ class LocalFolder:
         self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
+
+
+class _SortedFolders:
+    """The names of the folders in a folder, each with its ``/``, in order; about 100 bytes a name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: list[str] = []
+        self._changed_ns = 0
+        """When the folder was changed last, as it was read; 0: it has to be read."""
+
+    def beginning(self, begin: str) -> Iterator[str]:
+        """Yield those that do not sort before ``begin``."""
+        names = self._current()
+        return islice(names, bisect_left(names, begin), None)
+
+    def _current(self) -> list[str]:
+        changed_ns = self._root.stat().st_mtime_ns
+        if changed_ns != self._changed_ns:
+            entries = [entry for entry in os.scandir(self._root) if entry.is_dir()]
+            is_nested = any(entry.name.endswith(_CONTINUED) for entry in entries)
+            self._names = sorted(f"{name}/" for name in _folders(self._root))
+            # What changes within the same moment as it is told would not show, nor what does in a nested folder.
+            is_settled = time.time_ns() - changed_ns > _SETTLED_NS and not is_nested
+            self._changed_ns = changed_ns if is_settled else 0
+        return self._names
 
 
 def _pieces(name: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import MemoryStore, from_url
 
 from coedit.errors import ObjectStoreError
+from coedit.identifiers import BEHIND
 from coedit.store.objects.local_folder import LocalFolder
 
 __all__ = ["ObjectStore", "ObjectStoreError", "RemoteObjects", "open_object_store"]
@@ -21,6 +22,10 @@ __all__ = ["ObjectStore", "ObjectStoreError", "RemoteObjects", "open_object_stor
 _REQUEST_SECONDS = timedelta(seconds=20)
 _RETRY_SECONDS = timedelta(seconds=40)
 _TROUBLE = (BaseError, OSError)
+_PAGE_KEYS = 1000
+"""What S3 answers at once."""
+_BEFORE_SLASH = "."
+"""Is in no key, and sorts right before the slash."""
 
 
 class ObjectStore(Protocol):
@@ -54,6 +59,17 @@ class ObjectStore(Protocol):
 
     async def folders(self) -> Sequence[str]:
         """Return the first names of all keys, in order; an empty folder may be among them.
+
+        Raises:
+            ObjectStoreError: the store cannot answer.
+        """
+        ...
+
+    async def first_keys(self, begin: str, count: int) -> Sequence[str]:
+        """Return the first key of each folder that does not sort before ``begin``, in order, at most ``count`` of them.
+
+        Folders sort as their keys do: by the name with its ``/``. ``BEHIND`` sorts behind all that may follow. What is
+        not asked for is not gone through.
 
         Raises:
             ObjectStoreError: the store cannot answer.
@@ -110,6 +126,11 @@ def _options(scheme: str, endpoint: str, region: str) -> dict[str, Any]:
     return options
 
 
+def folder_of(key: str) -> str:
+    """Return the folder that a key begins with, and its ``/``."""
+    return key[: key.index("/") + 1]
+
+
 class RemoteObjects:
     """Objects in whatever `obstore` speaks to; relies on its conditional put (``If-None-Match: *``)."""
 
@@ -154,6 +175,18 @@ class RemoteObjects:
             raise ObjectStoreError(f"the object store did not list its folders: {error!r}") from error
         return sorted(prefix.rstrip("/") for prefix in found["common_prefixes"])
 
+    async def first_keys(self, begin: str, count: int) -> Sequence[str]:
+        """Return the first key of each folder from one on; see `ObjectStore`."""
+        found: list[str] = []
+        try:
+            while await _read_on(self._store, found, begin, count):
+                begin = folder_of(found[-1]) + BEHIND
+        except _TROUBLE as error:
+            raise ObjectStoreError(
+                f"the object store did not list folders from {begin} on: {error!r}"
+            ) from error
+        return found
+
     async def delete(self, key: str) -> None:
         """Take an object away; see `ObjectStore`."""
         try:
@@ -162,3 +195,20 @@ class RemoteObjects:
             return
         except _TROUBLE as error:
             raise ObjectStoreError(f"the object store did not delete {key}: {error!r}") from error
+
+
+async def _read_on(store: obstore.store.ObjectStore, found: list[str], begin: str, count: int) -> bool:
+    """Add first keys of folders; return whether the last of them is so large that it is to be passed over."""
+    # An offset is exclusive, and loses a slash at its end.
+    offset = begin[:-1] + _BEFORE_SLASH if begin.endswith("/") else begin
+    async for page in obstore.list(store, offset=offset or None, chunk_size=_PAGE_KEYS):
+        is_new = False
+        for key in [str(item["path"]) for item in page]:
+            if not found or folder_of(key) != folder_of(found[-1]):
+                if len(found) >= count:
+                    return False
+                found.append(key)
+                is_new = True
+        if not is_new:
+            return True
+    return False

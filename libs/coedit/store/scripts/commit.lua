@@ -2,10 +2,10 @@
 --
 -- A script that fails halfway keeps what it wrote, so everything is compared before the first write.
 --
--- KEYS  owner, cursor, ops, changed, refused, damaged, then per document: document, log, events, ended
+-- KEYS  owner, cursor, ops, changed, refused, damaged, fresh, then per document: document, log, events, ended
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
 --       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
---       bridge (may be empty), message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
+--       bridge (may be empty), what it is listed as if it is not there (may be empty), message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
 -- Returns {'committed', when by Redis's clock (ms)}, or what did not fit: {'fenced'}, {'moved', cursor}, {'stale', index...}, {'broken', index...};
 -- an index counts documents from 0.
 
@@ -23,9 +23,9 @@ while at <= #ARGV do
     local index = #documents
     local document = {
         id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
-        snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], bridge = ARGV[at + 10], message = ARGV[at + 11],
-        count = tonumber(ARGV[at + 12]), first = at + 13, key = KEYS[7 + index * 4], log = KEYS[8 + index * 4], events = KEYS[9 + index * 4],
-        ended = KEYS[10 + index * 4],
+        snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], bridge = ARGV[at + 10], listed = ARGV[at + 11],
+        message = ARGV[at + 12], count = tonumber(ARGV[at + 13]), first = at + 14, key = KEYS[8 + index * 4], log = KEYS[9 + index * 4],
+        events = KEYS[10 + index * 4], ended = KEYS[11 + index * 4],
     }
     document.first_ended = document.first + document.count + 1
     document.ended_count = tonumber(ARGV[document.first_ended - 1])
@@ -70,6 +70,7 @@ for _, document in ipairs(documents) do
         if document.new then
             redis.call('HSET', document.key, 'epoch', document.epoch, 'floor', document.floor,
                 'snapshot', document.snapshot, 'number', document.number, 'incarnation', document.incarnation)
+            if document.listed ~= '' then redis.call('ZADD', KEYS[7], 0, document.listed) end
         end
         redis.call('HSET', document.key, 'head', document.head, 'mac', document.mac)
         if document.bridge ~= '' then redis.call('HSET', document.key, 'bridge', document.bridge) end

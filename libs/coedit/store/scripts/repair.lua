@@ -2,10 +2,10 @@
 --
 -- While it is quarantined nobody commits to it; a snapshot may be noted and the log be trimmed, which its position shows.
 --
--- KEYS  document, log, staged, damaged, events, changed
+-- KEYS  document, log, staged, damaged, events, changed, fresh
 -- ARGV  id, the quarantine as we entered it, 1 if the position is a hash, its fields as we read them (epoch, head, mac, floor,
 --       snapshot, number, incarnation, lost, bridge; absent: empty), what they become, 1 to put the staged log in the place of the log,
---       message to publish
+--       message to publish, what it is listed as (may be empty)
 -- Returns 'repaired', or what did not fit: 'moved' (the position), 'quarantine' (somebody else found or repaired something).
 
 local names = {'epoch', 'head', 'mac', 'floor', 'snapshot', 'number', 'incarnation', 'lost', 'bridge'}
@@ -31,5 +31,6 @@ end
 redis.call('HDEL', KEYS[4], ARGV[1])
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[6], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[1])
+if ARGV[24] ~= '' then redis.call('ZADD', KEYS[7], 0, ARGV[24]) end
 redis.call('SPUBLISH', KEYS[5], ARGV[23])
 return 'repaired'

@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError
 from coedit.identifiers import ClientId, DocumentId
 from coedit.store.documents.log import Position
 from coedit.store.keys import Shard
+from coedit.store.objects.spans import folder
 from coedit.store.redis.durability import Durability
 from coedit.store.redis.quick_connection import QuickConnection
 from coedit.store.redis.resp import pack
@@ -147,7 +148,7 @@ class CommitScript:
             after = write.after
             arguments += [write.document_id, write.expected.epoch, write.expected.head]
             arguments += [after.epoch, after.head, after.mac, after.floor, after.snapshot, after.number]
-            arguments += [after.incarnation, _new_bridge(write)]
+            arguments += [after.incarnation, _new_bridge(write), _listed_as(write)]
             arguments += [write.message, len(write.commits), *write.commits]
             arguments += [len(write.ended), *write.ended]
         return arguments
@@ -160,6 +161,15 @@ class CommitScript:
             await pipe.execute()
 
 
+def listed_as(document_id: DocumentId, number: int) -> str:
+    """Return as what Redis lists a document whose newest snapshot is of this number: not at all if it has one."""
+    return "" if number else folder(document_id)
+
+
+def _listed_as(write: DocumentWrite) -> str:
+    return "" if write.expected.epoch else listed_as(write.document_id, write.after.number)
+
+
 def _new_bridge(write: DocumentWrite) -> str:
     """Return what is to be noted of the document's bridge, if that is not noted already."""
     bridge = write.after.bridge
@@ -169,7 +179,7 @@ def _new_bridge(write: DocumentWrite) -> str:
 
 def _keys(batch: BatchWrite) -> list[str]:
     shard = batch.shard
-    keys = [shard.owner, shard.cursor, shard.ops, shard.changed, shard.refused, shard.damaged]
+    keys = [shard.owner, shard.cursor, shard.ops, shard.changed, shard.refused, shard.damaged, shard.fresh]
     for write in batch.documents:
         keys += [
             shard.document(write.document_id),

@@ -8,6 +8,7 @@ from coedit.protocol.webhooks.events import DocumentSnapshotted, packed
 from coedit.store.documents.log import Position
 from coedit.store.keys import shard_of
 from coedit.store.objects.snapshots import Snapshot
+from coedit.store.objects.spans import folder
 from coedit.store.redis.topology import Nodes
 from coedit.store.scripts import Script
 
@@ -45,8 +46,9 @@ class FoldScripts:
                 shard.events(snapshot.document_id),
                 shard.log(snapshot.document_id),
                 shard.happened,
+                shard.fresh,
             ],
-            [epoch, snapshot.revision, snapshot.number, message, packed(event)],
+            [epoch, snapshot.revision, snapshot.number, message, packed(event), folder(snapshot.document_id)],
         )
         noted: Noted = answer.decode()
         return noted

@@ -11,6 +11,7 @@ from coedit.store.documents.quarantine import Damage, pack_damage
 from coedit.store.keys import shard_of
 from coedit.store.redis.topology import Nodes
 from coedit.store.scripts import Script
+from coedit.store.writes.commit import listed_as
 
 Repaired = Literal["repaired", "moved", "quarantine"]
 
@@ -59,6 +60,7 @@ class RepairScript:
                 shard.damaged,
                 shard.events(document_id),
                 shard.changed,
+                shard.fresh,
             ],
             [
                 document_id,
@@ -69,6 +71,7 @@ class RepairScript:
                 *(after.incarnation, after.lost, after.bridge.stored() if after.bridge else ""),
                 int(repair.log is not None),
                 encode_events(list(repair.events)),
+                listed_as(document_id, after.number),
             ],
         )
         repaired: Repaired = answer.decode()

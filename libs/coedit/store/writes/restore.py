@@ -14,6 +14,7 @@ from coedit.store.keys import Shard
 from coedit.store.redis.durability import Durability
 from coedit.store.redis.topology import Nodes
 from coedit.store.scripts import Script
+from coedit.store.writes.commit import listed_as
 
 Restored = Literal["restored", "fenced", "stale", "broken"]
 Begun = Literal["begun", "fenced", "stale", "broken"]
@@ -57,6 +58,7 @@ class RestoreScript:
             shard.events(document_id),
             shard.damaged,
             shard.idle,
+            shard.fresh,
         ]
         message = encode_events(list(restoration.events)) if restoration.events else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait
@@ -79,6 +81,7 @@ class RestoreScript:
                 after.bridge.stored() if after.bridge else "",
                 int(restoration.drops_log),
                 b"" if must_wait else message,
+                listed_as(document_id, after.number),
                 *restoration.commits,
             ],
         )
@@ -105,6 +108,7 @@ class RestoreScript:
             shard.damaged,
             shard.idle,
             shard.happened,
+            shard.fresh,
         ]
         message = encode_events([event]) if event is not None else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait
@@ -124,6 +128,7 @@ class RestoreScript:
             after.number,
             after.bridge.stored() if after.bridge else "",
             b"" if event is None else packed(_lost(document_id, event)),
+            listed_as(document_id, after.number),
         ]
         begun: Begun = (await self._begin_epoch.run(redis, keys, arguments)).decode()
         if must_wait and message and begun == "begun":

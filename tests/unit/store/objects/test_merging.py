@@ -61,6 +61,9 @@ class FailingObjects:
     async def folders(self) -> Sequence[str]:
         return await self._objects.folders()
 
+    async def first_keys(self, begin: str, count: int) -> Sequence[str]:
+        return await self._objects.first_keys(begin, count)
+
 
 async def test_short_segments_become_one() -> None:
     archive = await stored(open_object_store("memory://"), [(1, 60), *singles(9, 61)])

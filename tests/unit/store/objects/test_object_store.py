@@ -10,7 +10,8 @@ import pytest
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from coedit.errors import ObjectStoreError
-from coedit.identifiers import MAX_NAME_BYTES, document_id, escape
+from coedit.identifiers import BEHIND, MAX_NAME_BYTES, document_id, escape
+from coedit.store.objects import object_store
 from coedit.store.objects.local_folder import LocalFolder
 from coedit.store.objects.object_store import ObjectStore, RemoteObjects, open_object_store
 from tests.ports import free_port
@@ -116,6 +117,52 @@ async def test_first_names_are_listed_however_long_they_are(objects: ObjectStore
         await objects.create(f"{escape(document_id(name))}/snapshot/1", b"x")
         await objects.create(f"{escape(document_id(name))}/history/1-2", b"x")
     assert await objects.folders() == sorted(map(escape, IDS))
+
+
+async def test_folders_are_listed_from_any_place_on_by_their_first_keys(objects: ObjectStore) -> None:
+    """In the order of the keys, where a name's end counts as a slash; however many keys a folder has."""
+    names = [*map(escape, (*map(document_id, IDS), "a", "a-b", "a b", "team/1", "team/2", "team-"))]
+    for name in names:
+        for rest in ("snapshot/000000000001", "history/1-2", "version/zeta"):
+            await objects.create(f"{name}/{rest}", b"x")
+    in_order = sorted(f"{name}/" for name in names)
+    assert await objects.first_keys("", 100) == [f"{folder}history/1-2" for folder in in_order]
+    for place, folder in enumerate(in_order):
+        expected = [f"{one}history/1-2" for one in in_order[place : place + 3]]
+        assert await objects.first_keys(folder, 2) == expected[:2]
+        assert await objects.first_keys(folder + BEHIND, 2) == expected[1:]
+    assert await objects.first_keys(escape("team/"), 2) == ["team%2F1/history/1-2", "team%2F2/history/1-2"]
+    await objects.create("team%2F3/snapshot/000000000001", b"x")
+    behind = "team%2F2/" + BEHIND
+    assert await objects.first_keys(behind, 1) == ["team%2F3/snapshot/000000000001"]
+    await objects.delete("team%2F3/snapshot/000000000001")
+    assert await objects.first_keys(behind, 1) != ["team%2F3/snapshot/000000000001"]
+
+
+async def test_folder_with_many_keys_is_passed_over(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "_PAGE_KEYS", 8)
+    for number in range(50):
+        await objects.create(f"large/history/{number:016d}", b"")
+    for folder in ("a", "m", "z"):
+        await objects.create(f"{folder}/snapshot/1", b"x")
+    expected = ["a/snapshot/1", f"large/history/{0:016d}", "m/snapshot/1", "z/snapshot/1"]
+    assert await objects.first_keys("", 10) == expected
+    assert await objects.first_keys("", 2) == expected[:2]
+
+
+async def test_what_is_known_of_a_folder_of_folders_is_read_again_after_a_change(tmp_path: Path) -> None:
+    objects = LocalFolder(str(tmp_path))
+    await objects.create("a/snapshot/1", b"x")
+    os.utime(tmp_path, (1, 1))  # changed long ago
+    assert await objects.first_keys("", 9) == ["a/snapshot/1"]
+    (tmp_path / "b").mkdir()  # empty: of something that was deleted
+    os.utime(tmp_path, (1, 1))
+    await objects.create("b/snapshot/1", b"x")
+    assert await objects.first_keys("", 9) == ["a/snapshot/1"], "by the clock nothing has changed"
+    await objects.create("c/snapshot/1", b"x")
+    assert await objects.first_keys("", 9) == ["a/snapshot/1", "b/snapshot/1", "c/snapshot/1"]
 
 
 async def test_folder_is_listed_in_order_and_without_its_neighbours(objects: ObjectStore) -> None:
