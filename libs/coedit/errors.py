@@ -41,6 +41,7 @@ client does about each stand in ``docs/protocol.md``::
         NewerFormatError           unavailable
       InvalidRequestError          invalid-request
       NoMatchError                 no-match
+      PreconditionError            precondition-failed
       StillRunningError            still-running
       AnotherRequestError          another-request
       SlowBodyError                too-slow
@@ -323,6 +324,13 @@ class NoMatchError(CoeditError):
     """What is to be replaced does not stand in the document, or several times."""
 
     code = "no-match"
+    definite = True
+
+
+class PreconditionError(CoeditError):
+    """The document is not at the revision that the edit is wanted on, and on no other."""
+
+    code = "precondition-failed"
     definite = True
 
 

@@ -85,7 +85,7 @@ class DocumentHistory:
         """Return changes below a revision, the newest first, and the revision below which there are more."""
         query: dict[str, Any] = {"limit": limit, "gap_seconds": gap_seconds}
         answer = await self._get("history", query | ({} if before is None else {"before": before}))
-        return [Change(**fields) for fields in answer["changes"]], answer["before"]
+        return [Change(**_with_metadata(fields)) for fields in answer["changes"]], answer["before"]
 
     async def all_changes(self, *, gap_seconds: float = 60.0) -> AsyncIterator[Change]:
         """Yield every change, the newest first."""
@@ -111,7 +111,9 @@ class DocumentHistory:
 
     async def blame(self, moment: str | int = "head") -> list[Run]:
         """Return who wrote which part, from the document's beginning to its end."""
-        return [Run(**fields) for fields in (await self._get("blame", {"at": moment}))["runs"]]
+        return [
+            Run(**_with_metadata(fields)) for fields in (await self._get("blame", {"at": moment}))["runs"]
+        ]
 
     async def versions(self) -> list[NamedVersion]:
         """Return all named versions."""
@@ -190,3 +192,7 @@ class DocumentHistory:
 
 def _edit(answer: dict[str, Any]) -> PastEdit:
     return PastEdit(Revision(answer["revision"]), answer["changed"])
+
+
+def _with_metadata(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"metadata": tuple(sorted(fields.get("metadata", {}).items()))}

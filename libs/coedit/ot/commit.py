@@ -7,6 +7,9 @@ from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot.delta import Delta
 from coedit.ot.position import transform_position
 
+Metadata = tuple[tuple[str, str], ...]
+"""What a program says of an edit, such as which model made it: names and texts, by name."""
+
 
 class Caret(NamedTuple):
     """A selection, in UTF-16 code units of the document it belongs to; a bare caret has both ends equal."""
@@ -42,6 +45,9 @@ class Submission:
     caret: Caret | None = None
     traceparent: str = field(default="", compare=False)
     """What its trace goes on from; most edits have none."""
+    is_exact: bool = False
+    """Wanted on ``base_revision`` or not at all: it is carried over nothing."""
+    metadata: Metadata = ()
 
     @property
     def weight(self) -> int:
@@ -72,6 +78,8 @@ class Commit:
     """Hex; the digest of ``update``, which the mac covers. A commit that came from a client has this alone."""
     bridge: str = ""
     """What the commit declares (see `coedit.ot.bridge`); of most commits nothing."""
+    metadata: Metadata = ()
+    """Only of a commit whose client id names it, which the mac covers (see `coedit.protocol.metadata`)."""
 
     @property
     def lacks_update(self) -> bool:
@@ -94,4 +102,5 @@ class Commit:
             self.update,
             self.yjs,
             self.bridge,
+            self.metadata,
         )

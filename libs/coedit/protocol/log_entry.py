@@ -16,6 +16,7 @@ from coedit.errors import InvalidDeltaError, NewerFormatError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot.commit import Caret, Commit
 from coedit.ot.delta import Delta
+from coedit.protocol.metadata import named_metadata
 
 FORMAT = 1
 """Of a commit in the log. One of this format does not say so; a later one has a field ``format``, under its mac."""
@@ -47,7 +48,7 @@ class ChainKey:
         fields = commit_fields(commit)
         mac = _mac_of_fields(self, document_id, fields, before)
         fields["mac"], fields["key_id"] = mac, self.key_id
-        return commit.sealed(mac, self.key_id), _packed(fields, commit.update)
+        return commit.sealed(mac, self.key_id), _packed(fields, commit)
 
     def holds(self, document_id: DocumentId, commit: Commit, before: str) -> bool:
         """Return whether ``commit`` continues the history named by ``before``, unaltered."""
@@ -106,12 +107,16 @@ def update_digest(update: bytes) -> str:
 
 
 def encode_commit(commit: Commit) -> bytes:
-    """Return the commit as it stands in the log, with its Yjs update, which its fields only name."""
-    return _packed(commit_fields(commit), commit.update)
+    """Return the commit as it stands in the log, with its Yjs update and its metadata, which its fields only name."""
+    return _packed(commit_fields(commit), commit)
 
 
-def _packed(fields: dict[str, Any], update: bytes) -> bytes:
-    packed: bytes = msgpack.packb(fields | {"update": update} if update else fields)
+def _packed(fields: dict[str, Any], commit: Commit) -> bytes:
+    if commit.update:
+        fields = fields | {"update": commit.update}
+    if commit.metadata:
+        fields = fields | {"metadata": dict(commit.metadata)}
+    packed: bytes = msgpack.packb(fields)
     return packed
 
 
@@ -128,7 +133,7 @@ def decode_commit(packed: bytes, *, may_lack_update: bool = False) -> Commit:
     """Return the commit that `encode_commit` wrote; ``may_lack_update`` takes one that an OT client kept as well.
 
     Raises:
-        InvalidDeltaError: the bytes are not a commit, or its Yjs update is not the one that it names.
+        InvalidDeltaError: the bytes are not a commit, or its Yjs update or metadata is not what it names.
         NewerFormatError: a newer version wrote it.
     """
     try:
@@ -165,7 +170,7 @@ def commit_from_fields(fields: dict[str, Any]) -> Commit:
     """Return the commit whose `commit_fields` these are; unknown fields are passed over.
 
     Raises:
-        InvalidDeltaError: the delta is not one.
+        InvalidDeltaError: the delta is not one, or the metadata is not that of the commit.
         KeyError, TypeError: a field is missing or of a wrong shape.
     """
     return Commit(
@@ -181,6 +186,7 @@ def commit_from_fields(fields: dict[str, Any]) -> Commit:
         caret=caret_from_fields(fields.get("caret")),
         yjs=fields.get("yjs", ""),
         bridge=fields.get("bridge", ""),
+        metadata=named_metadata(fields["client_id"], fields.get("metadata")),
     )
 
 

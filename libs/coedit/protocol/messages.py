@@ -181,6 +181,8 @@ class OfferedCommit(_Message):
     caret: OptionalCaret = None
     yjs: Annotated[str, Field(max_length=64)] = ""
     bridge: Annotated[str, Field(max_length=1024)] = ""
+    metadata: Any = None
+    """Of one that came by a gateway of an earlier version, which tells of it; passed over."""
 
     def commit(self) -> Commit:
         """Return it as the log has it."""

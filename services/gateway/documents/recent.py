@@ -25,6 +25,8 @@ class Logged:
     size_bytes: int
     update: bytes = b""
     """What the commit is to Yjs clients, who alone are told it; of a document that is not bridged, nothing."""
+    metadata: Any = None
+    """What a program said of its edit, which whoever may see the history is told."""
 
     @classmethod
     def read(cls, entry: bytes) -> "Logged":
@@ -36,10 +38,10 @@ class Logged:
         try:
             fields = msgpack.unpackb(entry)
             fields["revision"], fields["mac"], fields["epoch"], fields["client_id"]
-            update = fields.pop("update", b"")
+            update, metadata = fields.pop("update", b""), fields.pop("metadata", None)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"an entry cannot be read: {error!r}", "entry") from error
-        return cls(fields, len(entry), update)
+        return cls(fields, len(entry), update, metadata)
 
     @property
     def revision(self) -> int:
@@ -49,7 +51,7 @@ class Logged:
 
     def commit(self) -> Commit:
         """Return it whole, as the log has it."""
-        return replace(commit_from_fields(self.fields), update=self.update)
+        return replace(commit_from_fields(self.fields | {"metadata": self.metadata}), update=self.update)
 
 
 class RecentCommits:

@@ -228,7 +228,8 @@ class BatchDecider:
         self, part: Part, working: WorkingDocument, submission: Submission, answer: CoeditError
     ) -> None:
         part.outcome.reject(submission, answer)
-        if answer.definite and working.authority.end(submission.client_id):
+        # What is wanted exactly there or not at all is so however often it comes.
+        if answer.definite and not submission.is_exact and working.authority.end(submission.client_id):
             part.outcome.ended.append(submission.client_id)
         if count := self._rejections.count(answer.code):
             facts = {
@@ -319,6 +320,7 @@ def _commit(authority: Authority, submission: Submission, at: int, accepted: Acc
         at=at,
         epoch=authority.epoch,
         caret=accepted.caret,
+        metadata=submission.metadata,
     )
 
 

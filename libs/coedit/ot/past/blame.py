@@ -5,10 +5,11 @@ commit costs the square root of their number and not all of it: a long history i
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from coedit.errors import LengthMismatchError
 from coedit.identifiers import AuthorId, Revision
+from coedit.ot.commit import Metadata
 from coedit.ot.delta import Delta
 from coedit.ot.parts.cursor import target_length
 from coedit.ot.parts.ops import Insert, Retain
@@ -24,6 +25,13 @@ class Run(NamedTuple):
     revision: Revision
     length: int
     """UTF-16 code units; an embed is one."""
+    metadata: Metadata = ()
+    """What a program says of the commit."""
+
+    def told(self) -> dict[str, Any]:
+        """Return it as plain values; metadata only where there is some."""
+        fields: dict[str, Any] = {"author": self.author, "revision": self.revision, "length": self.length}
+        return fields | ({"metadata": dict(self.metadata)} if self.metadata else {})
 
 
 class Blame:
@@ -34,7 +42,7 @@ class Blame:
         self._lengths: list[int] = []
         """Units in each block."""
 
-    def take(self, delta: Delta, author: AuthorId, revision: Revision) -> None:
+    def take(self, delta: Delta, author: AuthorId, revision: Revision, metadata: Metadata = ()) -> None:
         """Take in a commit. Formatting makes nobody the author of a text.
 
         Raises:
@@ -44,7 +52,7 @@ class Blame:
         for op in delta.ops:
             if type(op) is Insert:
                 length = target_length(op)
-                self._insert(position, Run(author, revision, length))
+                self._insert(position, Run(author, revision, length, metadata))
                 position += length
             elif type(op) is Retain:
                 position += op.length

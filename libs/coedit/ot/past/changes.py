@@ -1,10 +1,11 @@
 """A history as people read it: runs of commits of one author, and how much each changed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from coedit.identifiers import AuthorId, Revision
-from coedit.ot.commit import Commit
+from coedit.ot.commit import Commit, Metadata
 from coedit.ot.delta import Delta
 from coedit.ot.parts.cursor import target_length
 from coedit.ot.parts.ops import Delete, Insert
@@ -24,20 +25,29 @@ class Change:
     deleted: int
     formatted: int
     """Units whose attributes were set or removed."""
+    metadata: Metadata = ()
+    """What programs say of all of its commits alike."""
+
+    def told(self) -> dict[str, Any]:
+        """Return it as plain values; metadata only where there is some."""
+        fields = asdict(self)
+        del fields["metadata"]
+        return fields | ({"metadata": dict(self.metadata)} if self.metadata else {})
 
 
 def change_of(commit: Commit) -> Change:
     """Return the change that a commit is by itself."""
     inserted, deleted, formatted = count_units(commit.delta)
     revision, at = commit.revision, commit.at
-    return Change(revision, revision, commit.author, at, at, inserted, deleted, formatted)
+    return Change(revision, revision, commit.author, at, at, inserted, deleted, formatted, commit.metadata)
 
 
 def group_changes(commits: Iterable[Commit], gap_ms: int) -> list[Change]:
     """Return the changes that commits in a row make, in their order.
 
-    Neighbours are one change where they have one author and are at most ``gap_ms`` apart. So grouping a history in
-    two parts gives the same as grouping it whole, except that the change across the cut is in two.
+    Neighbours are one change where they have one author, who says the same of both, and are at most ``gap_ms`` apart.
+    So grouping a history in two parts gives the same as grouping it whole, except that the change across the cut is in
+    two.
     """
     changes: list[Change] = []
     for commit in commits:
@@ -50,7 +60,8 @@ def group_changes(commits: Iterable[Commit], gap_ms: int) -> list[Change]:
 
 def is_one_change(earlier: Change, later: Change, gap_ms: int) -> bool:
     """Return whether two neighbours belong together."""
-    return earlier.author == later.author and later.began_at - earlier.ended_at <= gap_ms
+    is_alike = (earlier.author, earlier.metadata) == (later.author, later.metadata)
+    return is_alike and later.began_at - earlier.ended_at <= gap_ms
 
 
 def joined(earlier: Change, later: Change) -> Change:
@@ -64,6 +75,7 @@ def joined(earlier: Change, later: Change) -> Change:
         earlier.inserted + later.inserted,
         earlier.deleted + later.deleted,
         earlier.formatted + later.formatted,
+        earlier.metadata,
     )
 
 

@@ -13,6 +13,7 @@ from coedit.errors import (
     DocumentTooLargeError,
     FutureRevisionError,
     LengthMismatchError,
+    PreconditionError,
     SequenceError,
 )
 from coedit.identifiers import ClientId, ClientSequence, Revision
@@ -110,6 +111,7 @@ class Authority:
         Raises:
             DivergedError: it was made in another epoch.
             FutureRevisionError: its base revision is above the head.
+            PreconditionError: it was wanted on exactly that revision, and others have written since.
             SequenceError: its sequence leaves a gap, a later one of its client is committed, or one was rejected.
             LengthMismatchError: it reaches past the end of its base revision.
             SplitSurrogateError: an op begins or ends inside a surrogate pair.
@@ -126,6 +128,7 @@ class Authority:
         if rebase.repeated is not None:
             return AlreadyCommitted(rebase.repeated)
         self._check_place(rebase.submission)
+        self._check_exact(rebase.submission)
         self._check_sequence(rebase.submission)
         rebase.check_done()
         caret = self._check_length(rebase)
@@ -208,6 +211,12 @@ class Authority:
         if submission.base_revision > self.head:
             raise FutureRevisionError(
                 f"base revision {submission.base_revision} is above the head, {self.head}"
+            )
+
+    def _check_exact(self, submission: Submission) -> None:
+        if submission.is_exact and submission.base_revision != self.head:
+            raise PreconditionError(
+                f"wanted on exactly revision {submission.base_revision}; the head is {self.head}"
             )
 
     def _check_sequence(self, submission: Submission) -> None:

@@ -86,7 +86,7 @@ class Rebase:
             elif commit.client_sequence > submission.client_sequence and self.repeated is None:
                 raise SequenceError(f"sequence {commit.client_sequence} of this client is committed already")
         self.revision = commit.revision
-        if self.repeated is not None or self.is_too_long:
+        if self.repeated is not None or self.is_too_long or submission.is_exact:
             return
         self.steps += len(commit.delta.ops) + len(self.delta.ops)
         self.grown += commit.delta.target_length - commit.delta.base_length

@@ -17,7 +17,7 @@ from coedit.ot.delta import Delta
 from coedit.ot.past.blame import Blame, Run
 from coedit.ot.past.changes import Change, group_changes, is_one_change, joined
 from coedit.ot.past.retract import Retraction, Selection
-from coedit.store.documents.log import DocumentLog
+from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.documents.reader import DocumentReader
 from coedit.store.keys import Shard
 from coedit.store.objects.snapshots import Snapshot, Snapshots
@@ -81,13 +81,10 @@ class History:
         Raises:
             RedisError, OSError, CoeditError: it cannot be known.
         """
-        position = await self._log.position(document_id)
-        if position is not None:
-            return Place(position.epoch, position.head, position.mac, _is_text(position.bridge))
-        snapshot = await self._snapshots.newest(document_id)
-        if snapshot is not None:
-            return Place(snapshot.epoch, snapshot.revision, snapshot.mac, _is_text(snapshot.bridge))
-        return Place(1, Revision(0), "")
+        found = await self._reader.where(document_id)
+        if isinstance(found, Position):
+            return Place(found.epoch, found.head, found.mac, _is_text(found.bridge))
+        return Place(found.epoch, found.revision, found.mac, found.is_text)
 
     async def changes(self, document_id: DocumentId, before: int, limit: int, gap_ms: int) -> Listed:
         """Return at most ``limit`` changes below revision ``before``, the newest first (see `group_changes`).
@@ -153,7 +150,7 @@ class History:
 
         def take(commits: Sequence[Commit]) -> None:
             for commit in commits:
-                blame.take(commit.delta, commit.author, commit.revision)
+                blame.take(commit.delta, commit.author, commit.revision, commit.metadata)
 
         await self._follow(document_id, 0, revision, take)
         return blame.runs()

@@ -82,6 +82,15 @@ class DocumentReader:
             before, known = position, None
         raise UnavailableError("the document changes while it is read")
 
+    async def where(self, document_id: DocumentId) -> LoadedDocument | Position:
+        """Return where a document stands, as Redis has it or as it was left; its text is not unpacked.
+
+        Raises:
+            DamagedError: that cannot be told.
+            RedisError, OSError, ObjectStoreError: a store cannot be read now.
+        """
+        return await self._log.position(document_id) or await self._evicted(document_id)
+
     async def load_readable(
         self, document_id: DocumentId, known: LoadedDocument | None = None
     ) -> tuple[LoadedDocument, DamagedError | None]:

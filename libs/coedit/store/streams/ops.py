@@ -1,4 +1,9 @@
-"""The way in: submissions, grouped by tick and shard, as entries of ``ops:{s}``."""
+"""The way in: submissions, grouped by tick and shard, as entries of ``ops:{s}``.
+
+An entry is a MessagePack list of maps, one a submission. Most are of format 1, and do not say so. Those that a
+transformer of an earlier version must not decide, since it would pass over what they ask for, say ``format`` 2 and
+stand in epoch 0: it answers them as what was made in another epoch, and whoever sent them sends them again.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,6 +28,7 @@ from coedit.identifiers import (
 )
 from coedit.ot.commit import Caret, Submission
 from coedit.ot.delta import Delta
+from coedit.protocol.metadata import named_metadata
 from coedit.protocol.yjs_submission import YjsSubmission
 from coedit.store.keys import Shard
 from coedit.store.redis.connection import TROUBLE
@@ -220,9 +226,17 @@ def _fields(addressed: Addressed) -> dict[str, Any]:
     if isinstance(submission, YjsSubmission):
         return fields | {"root": submission.root, "update": submission.update}
     fields |= {"base_revision": submission.base_revision, "delta": submission.delta.to_json()}
+    if submission.is_exact or submission.metadata:
+        fields |= _fields_of_2(submission)
     if submission.caret is not None:
         fields["caret"] = list(submission.caret)
     return fields
+
+
+def _fields_of_2(submission: Submission) -> dict[str, Any]:
+    """Return what format 2 says otherwise: no document is in epoch 0, so who knows only format 1 puts it off."""
+    fields = {"format": 2, "epoch": 0, "made_in": submission.epoch, "exact": submission.is_exact}
+    return fields | ({"metadata": dict(submission.metadata)} if submission.metadata else {})
 
 
 def _addressed(fields: dict[str, Any]) -> Addressed:
@@ -255,6 +269,8 @@ def _refuse_no_counts(*numbers: object) -> None:
 
 def _submission(fields: dict[str, Any]) -> Submission:
     caret = fields.get("caret")
+    if fields.get("format") == 2:
+        fields = fields | {"epoch": fields["made_in"]}
     _refuse_no_counts(fields["client_sequence"], fields["epoch"], fields["base_revision"], *(caret or ()))
     return Submission(
         ClientId(client_id(fields["client_id"])),
@@ -265,4 +281,6 @@ def _submission(fields: dict[str, Any]) -> Submission:
         Delta.from_json(fields["delta"], is_bounded=False),
         None if caret is None else Caret(*caret),
         known_traceparent(fields.get("traceparent")),
+        fields.get("exact") is True,
+        named_metadata(fields["client_id"], fields.get("metadata")),
     )

@@ -1,5 +1,7 @@
 """What a list of changes shows of a history."""
 
+from dataclasses import replace
+
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, Revision
 from coedit.ot.commit import Commit
 from coedit.ot.past.changes import Change, group_changes
@@ -34,3 +36,15 @@ def test_other_author_in_between_ends_the_change() -> None:
 
 def test_no_commits_are_no_changes() -> None:
     assert group_changes([], 10) == []
+
+
+def test_what_programs_say_of_edits_tells_changes_apart_and_is_told() -> None:
+    said = (("model", "m-1"),)
+    commits = [
+        replace(commit(revision, "bot", revision), metadata=said if revision in (2, 3) else ())
+        for revision in range(1, 5)
+    ]
+    changes = group_changes(commits, 10)
+    assert ends(changes) == [(1, 1), (2, 3), (4, 4)]
+    assert [change.told().get("metadata") for change in changes] == [None, {"model": "m-1"}, None]
+    assert "metadata" not in changes[0].told()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from coedit.errors import (
@@ -5,6 +7,7 @@ from coedit.errors import (
     DocumentTooLargeError,
     FutureRevisionError,
     LengthMismatchError,
+    PreconditionError,
     SequenceError,
     SplitSurrogateError,
 )
@@ -13,6 +16,7 @@ from coedit.ot import Delta
 from coedit.ot.commit import Caret, Commit, Submission
 from coedit.ot.parts.ops import Insert, Retain
 from coedit.ot.roles.authority import Accepted, AlreadyCommitted, Authority
+from coedit.ot.roles.rebase import Rebase
 
 
 def _authority(text: str = "", *, max_units: int = 1000) -> Authority:
@@ -223,3 +227,31 @@ def test_document_that_is_too_much_already_can_be_made_less() -> None:
     _submit(authority, _submission(Delta().retain(_LETTERS - 100, {"note": None}), sequence=2, base=1))
     _submit(authority, _submission(Delta().insert("y", {"bold": True}), sequence=3, base=2))
     assert authority.head == 3
+
+
+def test_exact_submission_is_committed_on_its_revision_or_not_at_all() -> None:
+    authority = _authority("ab")
+    exact = replace(_submission(Delta().insert("x"), client="one"), is_exact=True)
+    other = replace(_submission(Delta().insert("y"), client="two"), is_exact=True)
+    assert isinstance(_submit(authority, exact), Accepted)
+    for _ in range(2):
+        with pytest.raises(PreconditionError):
+            _submit(authority, other)
+    assert isinstance(_submit(authority, replace(other, base_revision=Revision(1))), Accepted)
+    assert _submit(authority, exact) == AlreadyCommitted(Revision(1)), "sent again it is the same edit"
+    _submit(authority, _submission(Delta().delete(1), client="three", base=2))
+    assert _submit(authority, exact) == AlreadyCommitted(Revision(1))
+    with pytest.raises(DivergedError):
+        _submit(authority, replace(other, base_revision=Revision(3), epoch=2))
+
+
+def test_exact_submission_is_carried_over_nothing_however_far_behind() -> None:
+    authority = _authority("ab" * 100)
+    for number in range(200):
+        _submit(authority, _submission(Delta().delete(1), client=f"c{number}", base=number))
+    exact = replace(_submission(Delta().insert("x"), client="one"), is_exact=True)
+    rebase = Rebase.begin(exact)
+    assert rebase.over(authority.since(Revision(0)) or [], max_steps=0)
+    assert rebase.steps == 0
+    with pytest.raises(PreconditionError):
+        authority.conclude(rebase)

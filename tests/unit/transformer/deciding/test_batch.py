@@ -1,15 +1,19 @@
 """What a batch makes of submissions that come again."""
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, cast
+
+import msgpack
 
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
 from coedit.ot import Delta
 from coedit.ot.commit import Submission
 from coedit.ot.roles.authority import Authority
 from coedit.ot.roles.rebase import Rebase
-from coedit.protocol.events import HeadAt, Rejected, decode_events
-from coedit.protocol.log_entry import ChainKey
+from coedit.protocol.events import HeadAt, Rejected, Repeated, decode_events
+from coedit.protocol.log_entry import ChainKey, decode_commit
+from coedit.protocol.metadata import naming
 from coedit.store.documents.log import Position
 from coedit.store.keys import Shard
 from coedit.store.streams.ops import Addressed, Entry, encode_submissions
@@ -162,3 +166,53 @@ async def test_submissions_of_one_entry_are_not_blamed_for_one_another() -> None
     assert aside.again == both
     alone = await decider.decide_apart(Shard(0), "1-0", _entry(2, _submission("one", Delta().insert("f"))))
     assert len(alone.documents[0].commits) == 1
+
+
+async def test_of_exact_submissions_in_a_batch_one_is_committed() -> None:
+    """Whether they come in one entry or in several; the others are told, and so is the same one when it comes again."""
+    decider = _decider(OneDocument())
+    wanted = [
+        replace(_submission(f"client-{number}", Delta().delete(1)), is_exact=True) for number in range(4)
+    ]
+    together: Any = {b"submissions": encode_submissions([Addressed(DOCUMENT, one) for one in wanted[:2]])}
+    entries = [Entry("1-0", 1, together), _entry(2, wanted[2]), _entry(3, wanted[3]), _entry(4, wanted[0])]
+    batch = await decider.decide(Shard(0), "0-0", entries)
+    (write,) = batch.documents
+    events = decode_events(write.message)
+    rejected = [(event.client_id, event.code) for event in events if isinstance(event, Rejected)]
+    assert rejected == [(one.client_id, "precondition-failed") for one in wanted[1:]]
+    assert [event.revision for event in events if isinstance(event, Repeated)] == [1]
+    assert len(write.commits) == 1
+    assert write.ended == (), "who was too late is no offender, and takes nobody's place among them"
+
+
+async def test_commit_has_the_metadata_of_its_submission() -> None:
+    said = (("model", "m-1"),)
+    wish = _submission(naming(ClientId("k" * 20), said), Delta().delete(1))
+    batch = await _decider(OneDocument()).decide(Shard(0), "0-0", [_entry(1, replace(wish, metadata=said))])
+    (write,) = batch.documents
+    assert [decode_commit(packed).metadata for packed in write.commits] == [said]
+
+
+async def test_earlier_version_puts_off_what_it_would_pass_over() -> None:
+    """It reads the fields that it knows: by those what is exact, or has metadata, is of an epoch that never was."""
+    said = (("model", "m-1"),)
+    named = _submission(naming(ClientId("k" * 20), said), Delta().insert("x"))
+    for wish in (
+        replace(_submission("exact", Delta().insert("x")), is_exact=True),
+        replace(named, metadata=said),
+    ):
+        (fields,) = msgpack.unpackb(encode_submissions([Addressed(DOCUMENT, wish)]))
+        known = {name: fields[name] for name in _KNOWN_TO_FORMAT_1 if name in fields}
+        entry: Any = Entry("1-0", 1, {b"submissions": msgpack.packb([known])})
+        batch = await _decider(OneDocument()).decide(Shard(0), "0-0", [entry])
+        (write,) = batch.documents
+        rejected = [event for event in decode_events(write.message) if isinstance(event, Rejected)]
+        assert [(event.code, event.retryable) for event in rejected] == [("unavailable", True)]
+        assert not write.commits
+
+
+_KNOWN_TO_FORMAT_1 = (
+    *("document", "client_id", "client_sequence", "author", "epoch", "traceparent"),
+    *("base_revision", "delta", "caret"),
+)
