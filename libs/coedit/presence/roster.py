@@ -22,6 +22,9 @@ from coedit.ot.commit import Caret
 MAX_SHOWN_NAME = 64
 """The longest name to be shown, in characters."""
 
+MAX_TTL_MS = 3_600_000
+"""The longest that anybody stays without a sign of life."""
+
 MAX_STATE_CHARACTERS = 8_192
 """Of what a Yjs client says of itself."""
 
@@ -61,6 +64,8 @@ class Presence:
     """The https address of a picture, which only a token can give; empty: none."""
     gateway: str = field(default="", compare=False)
     """Which gateway reported it last; nobody else may say that the client left. Clients are not told."""
+    ttl_ms: int = field(default=0, compare=False)
+    """For how long it stays without another sign of life; 0: as long as everybody. Clients are not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Changes:
 
 
 class Roster:
-    """Who is present in one document; a presence ends ``ttl_ms`` after its last sign of life."""
+    """Who is present in one document; a presence ends ``ttl_ms``, or its own, after its last sign of life."""
 
     def __init__(self, ttl_ms: int) -> None:
         self._ttl_ms = ttl_ms
@@ -188,7 +193,7 @@ class Roster:
         client = presence.client_id
         before = self._here.get(client)
         # Reports are read again after a takeover: an older one must not shorten a stay.
-        deadline_ms = max(at_ms + self._ttl_ms, before.deadline_ms if before else 0)
+        deadline_ms = max(at_ms + (presence.ttl_ms or self._ttl_ms), before.deadline_ms if before else 0)
         self._here[client] = Stay(presence, deadline_ms)
         self._touched[client] = None
 
@@ -214,6 +219,8 @@ def presence_fields(presence: Presence) -> dict[str, Any]:
 def shared_fields(presence: Presence) -> dict[str, Any]:
     """Return the presence as it travels between services: what clients are told, and what Yjs clients are."""
     fields = presence_fields(presence)
+    if presence.ttl_ms:
+        fields["ttl_ms"] = presence.ttl_ms
     return fields if presence.yjs is None else fields | {"yjs": list(presence.yjs)}
 
 
@@ -233,6 +240,7 @@ def presence_from_fields(fields: Any) -> Presence:
             caret=_caret(fields["caret"]),
             yjs=_yjs(fields.get("yjs")),
             avatar=_avatar(fields.get("avatar", "")),
+            ttl_ms=_ttl_ms(fields.get("ttl_ms", 0)),
         )
     except (KeyError, TypeError, AttributeError, CoeditError) as error:
         raise ProtocolError(f"not a presence: {error!r}") from error
@@ -254,6 +262,12 @@ def _avatar(value: Any) -> str:
     if value != "" and not (isinstance(value, str) and AVATAR.fullmatch(value)):
         raise ProtocolError("avatar is not a short https address")
     return str(value)
+
+
+def _ttl_ms(value: Any) -> int:
+    if _count(value) > MAX_TTL_MS:
+        raise ProtocolError("nobody stays for so long without a sign of life")
+    return int(value)
 
 
 def _caret(value: Any) -> Caret | None:

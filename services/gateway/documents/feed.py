@@ -33,6 +33,9 @@ from services.gateway.traces import fanning_out
 
 logger = logging.getLogger(__name__)
 
+_BETWEEN_SERVICES = frozenset({"yjs", "ttl_ms"})
+"""What of a presence no OT client is told."""
+
 Answer: TypeAlias = Rejected | Repeated | YjsTaken | YjsHeld
 
 
@@ -252,7 +255,7 @@ class Feed:
                     {
                         "type": "presence",
                         "document": self.document_id,
-                        "present": [_without_yjs(fields) for fields in present],
+                        "present": [_as_told(fields) for fields in present],
                         "left": left,
                     }
                 )
@@ -306,6 +309,8 @@ class Feed:
         return since[0].fields if since else None
 
 
-def _without_yjs(fields: dict[str, Any]) -> dict[str, Any]:
+def _as_told(fields: dict[str, Any]) -> dict[str, Any]:
     """Return a presence as OT clients are told it."""
-    return {name: value for name, value in fields.items() if name != "yjs"} if "yjs" in fields else fields
+    if _BETWEEN_SERVICES.isdisjoint(fields):
+        return fields
+    return {name: value for name, value in fields.items() if name not in _BETWEEN_SERVICES}

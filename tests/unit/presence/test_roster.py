@@ -6,7 +6,15 @@ import pytest
 from coedit.errors import ProtocolError
 from coedit.identifiers import AuthorId, ClientId, Revision
 from coedit.ot.commit import Caret
-from coedit.presence.roster import Changes, Presence, Roster, Stay, presence_fields, presence_from_fields
+from coedit.presence.roster import (
+    Changes,
+    Presence,
+    Roster,
+    Stay,
+    presence_fields,
+    presence_from_fields,
+    shared_fields,
+)
 
 TTL_MS = 30_000
 A, B = ClientId("a"), ClientId("b")
@@ -213,3 +221,23 @@ def test_what_is_not_even_fields_is_refused(bad: Any) -> None:
 
 def test_presences_are_equal_when_everybody_sees_the_same() -> None:
     assert presence() == replace(presence(), gateway="other")
+
+
+def test_who_says_so_stays_longer_or_shorter_than_others() -> None:
+    roster = Roster(TTL_MS)
+    roster.report(presence("a", ttl_ms=1_000), 0)
+    roster.report(presence("b", ttl_ms=60_000), 0)
+    assert roster.expire(1_000) == 1
+    assert roster.expire(TTL_MS) == 0
+    assert roster.alive(B, 50_000)
+    assert roster.expire(109_999) == 0
+    assert roster.expire(110_000) == 1
+
+
+def test_time_to_stay_travels_between_services_and_is_not_told() -> None:
+    fields = shared_fields(presence(ttl_ms=5_000))
+    assert presence_from_fields(fields).ttl_ms == 5_000
+    assert "ttl_ms" not in presence_fields(presence(ttl_ms=5_000))
+    for odd in (-1, 1.5, "1", None, 3_600_001):
+        with pytest.raises(ProtocolError):
+            presence_from_fields(fields | {"ttl_ms": odd})
