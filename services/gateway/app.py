@@ -25,6 +25,7 @@ from coedit.store.deployment.notes import NOTE_SECONDS, Notes, living
 from coedit.store.deployment.status import Survey
 from coedit.store.documents.asked import Asked
 from coedit.store.documents.history import History
+from coedit.store.documents.listing import Listing
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Quarantine
 from coedit.store.documents.reader import DocumentReader
@@ -63,12 +64,16 @@ from services.gateway.redis.submit import Submitter
 from services.gateway.rest.answers import refuse_as_problems
 from services.gateway.rest.connections import ConnectionRoutes
 from services.gateway.rest.documents import DocumentRoutes
+from services.gateway.rest.editing.keyed import Keyed
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.editing.programs import EditRoutes
 from services.gateway.rest.formats import FormatRoutes
 from services.gateway.rest.health import health_served
 from services.gateway.rest.history import HistoryRoutes
 from services.gateway.rest.moments import Moments
+from services.gateway.rest.now.listing import ListRoute
+from services.gateway.rest.now.presences import NAME as PROGRAMS
+from services.gateway.rest.now.presences import PresenceRoutes
 from services.gateway.rest.orders import OrderRoutes
 from services.gateway.rest.pages.descriptions import described
 from services.gateway.rest.pages.open_mode import refuse_other_pages
@@ -153,9 +158,15 @@ class Gateway:
         versions = Versions(objects)
         moments = Moments(history, versions)
         self._history = HistoryRoutes(history, versions, moments, edits, self._nodes)
-        asked = Asked(self._nodes, log.shard)
-        self._edits = EditRoutes(moments, edits, asked, settings)
-        self._formats = FormatRoutes(self._access, self._reader, moments, edits, settings)
+        keyed = Keyed(Asked(self._nodes, log.shard))
+        self._edits = EditRoutes(moments, edits, keyed, settings)
+        self._formats = FormatRoutes(self._access, self._reader, moments, edits, keyed, settings)
+        self._documents = DocumentRoutes(self._reader, history, self._quarantine)
+        self._list = ListRoute(self._access, Listing(self._nodes, objects, settings.shard_count))
+        programs = PresenceStore(self._nodes, settings.shard_count, PROGRAMS, settings.presence_ttl_seconds)
+        self._seen = PresenceRoutes(
+            programs, moments, settings.secret.get_secret_value(), settings.presence_ttl_seconds
+        )
         self._status = StatusRoute(
             Survey(
                 self._nodes,
@@ -236,7 +247,9 @@ class Gateway:
     def _served(self) -> list[Served]:
         """Return who serves which route of the table."""
         return [
-            *DocumentRoutes(self._reader, self._quarantine).served(),
+            *self._list.served(),
+            *self._documents.served(),
+            *self._seen.served(),
             *self._edits.served(),
             *self._history.served(),
             *self._formats.served(),

@@ -85,7 +85,7 @@ async def test_document_at_any_moment(system: System) -> None:
 async def test_blame_names_the_author_of_each_part(system: System) -> None:
     past = await two_writers(system.url, "blamed")
     runs = await past.blame()
-    assert [tuple(run) for run in runs] == [("ada", 1, 6), ("bob", 4, 3)]
+    assert [tuple(run[:3]) for run in runs] == [("ada", 1, 6), ("bob", 4, 3)]
 
 
 async def test_restore_is_a_new_edit_that_others_see(system: System) -> None:

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from coedit.client import connect
 from coedit.protocol.yjs.sync import write_update
 from tests.integration.raw_client import RawClient
+from tests.integration.rest_client import listed
 from tests.integration.test_access import token as any_token
 from tests.integration.yjs_client import HocuspocusClient, YjsClient
 from tests.system import System, eventually
@@ -271,6 +272,8 @@ async def _decided_by_hook(system: System, told: Application) -> None:
             await again.hello(token=bob)
             await again.open("notes")
     assert len(told.asked) - asked <= 2, "an answer counts for a while"
+    assert await listed(urls[0], token=bob) == ["notes"]
+    assert await listed(urls[0], token=eve) == [], "each document on a page is asked about"
     await eventually(
         lambda: 'coedit_gateway_permissions_total{outcome="undecided"}' in system.metrics("gateway-0"),
         "counted",

@@ -83,7 +83,7 @@ async def run_history(options: argparse.Namespace) -> int:
     with _past(options) as past:
         changes, before = await past.changes(options.before, limit=options.limit, gap_seconds=options.gap)
     if options.json:
-        _print_json({"changes": list(map(asdict, changes)), "before": before})
+        _print_json({"changes": [change.told() for change in changes], "before": before})
         return 0
     for change in changes:
         print(_change_line(change))
@@ -118,7 +118,7 @@ async def run_blame(options: argparse.Namespace) -> int:
         document = await past.at(options.moment)
         runs = await past.blame(document.revision)
     if options.json:
-        _print_json([run._asdict() for run in runs])
+        _print_json([run.told() for run in runs])
         return 0
     units, start = to_units(document.content.text), 0
     for run in runs:

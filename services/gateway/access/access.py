@@ -8,10 +8,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from coedit.errors import ForbiddenError, InvalidRequestError, UnauthorizedError, UnknownTokenKeyError
 from coedit.identifiers import AuthorId, ClientId, DocumentId, author_id
-from coedit.protocol.grants import EVERYTHING, Facets
+from coedit.protocol.grants import EVERYTHING, Facet, Facets
 from coedit.protocol.tokens import Identity, check_resume_token, read_access_token
 from coedit.runtime.foreign_pages import is_loopback
 from coedit.runtime.settings import SettingsError
+from coedit.store.objects.spans import Span, beginning_with, granted_spans
 from services.gateway.access.key_ring import KeyRing
 from services.gateway.access.permissions import Permissions
 from services.gateway.settings import GatewaySettings
@@ -59,6 +60,18 @@ class Access:
             UndecidedError: that cannot be found out now.
         """
         return await self.permissions.of(identity, document_id)
+
+    def spans(self, identity: Identity, facet: Facet) -> list[Span]:
+        """Return among which documents somebody may be granted a facet: `facets` says of each whether it is.
+
+        Raises:
+            UnauthorizedError: the rights have changed since the token was made.
+            UndecidedError: that cannot be found out now.
+        """
+        if identity.claims and self.permissions.is_asked:
+            return [beginning_with("")]
+        self.permissions.check_fresh(identity, None)
+        return granted_spans(identity.grants, facet)
 
     async def _read(self, token: str) -> Identity:
         now = self._time_of_day()

@@ -51,6 +51,11 @@ class Permissions:
         self.knows_changes = False
         """Whether what was changed before this gateway began has been read."""
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the application is asked for each document."""
+        return self._hook is not None
+
     async def of(self, identity: Identity, document_id: DocumentId) -> Facets:
         """Return what somebody may do with a document.
 

@@ -1,4 +1,4 @@
-"""Documents in other formats over plain HTTP."""
+"""Documents in other formats over plain HTTP: out of them, into them, and begun by them."""
 
 import asyncio
 from hashlib import blake2b
@@ -8,6 +8,7 @@ from aiohttp import web
 
 from coedit.errors import NotTextError
 from coedit.identifiers import AuthorId, DocumentId
+from coedit.ot.delta import Delta
 from coedit.ot.diff import diff
 from coedit.protocol.grants import require
 from coedit.protocol.moments import Head, Moment
@@ -16,10 +17,13 @@ from coedit.store.documents.reader import DocumentReader
 from services.gateway.access.access import Access
 from services.gateway.heavy.conversions import Conversions
 from services.gateway.heavy.places import Places
-from services.gateway.rest.editing.edit_response import edit_response
+from services.gateway.rest.editing.beginning import Beginnings, BeginTerms
+from services.gateway.rest.editing.edit_response import Wish, edit_response
+from services.gateway.rest.editing.keyed import Keyed
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.routes.call import Call
+from services.gateway.rest.routes.documents import CREATE, CreateQuery
 from services.gateway.rest.routes.formats import EXPORT, IMPORT, ExportQuery, ImportQuery
 from services.gateway.rest.routes.route import Body, Served
 from services.gateway.settings import GatewaySettings
@@ -42,19 +46,21 @@ class FormatRoutes:
         reader: DocumentReader,
         moments: Moments,
         edits: OneEdits,
+        keyed: Keyed,
         settings: GatewaySettings,
     ) -> None:
         self._access = access
         self._reader = reader
         self._moments = moments
         self._edits = edits
+        self._beginnings = Beginnings(moments, edits, keyed)
         self._max_bytes = settings.gateway_import_bytes
         self._conversions = Conversions(settings.gateway_convert_seconds, settings.gateway_convert_bytes)
         self._exports, self._imports = Places("export", _FILES), Places("import", _FILES)
 
     def served(self) -> list[Served]:
         """Return what is served here."""
-        return [EXPORT.by(self._export), IMPORT.by(self._import)]
+        return [EXPORT.by(self._export), IMPORT.by(self._import), CREATE.by(self._create)]
 
     async def _export(self, call: Call[ExportQuery, Body]) -> web.Response:
         if not isinstance(call.query.at, Head):
@@ -101,4 +107,16 @@ class FormatRoutes:
         delta = await asyncio.to_thread(diff, base.document, wanted)
         what = ["import", form.name, root, blake2b(body, digest_size=16).hexdigest()]
         facts = {"format": form.name}
-        return await edit_response(self._edits, document_id, base, call.identity, what, delta, facts)
+        return await edit_response(self._edits, document_id, base, call.identity, Wish(what, facts), delta)
+
+    async def _create(self, call: Call[CreateQuery, Body]) -> web.Response:
+        terms = BeginTerms.of(call.request)
+        async with self._imports.taken(call.identity.author):
+            form, root = call.query.form, call.query.root
+            body = await call.read_file(self._max_bytes)
+            file = [form.name, root, blake2b(body, digest_size=16).hexdigest()]
+
+            async def read() -> Delta:
+                return await self._conversions.read(body, form.name, root, call.identity.author)
+
+            return await self._beginnings.make(call, terms, file, read)

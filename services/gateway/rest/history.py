@@ -18,7 +18,7 @@ from coedit.store.documents.history import History, Past
 from coedit.store.objects.versions import Version, Versions
 from coedit.store.redis.topology import Nodes
 from services.gateway.heavy.places import Places
-from services.gateway.rest.editing.edit_response import edit_response, json_response
+from services.gateway.rest.editing.edit_response import Wish, edit_response, json_response
 from services.gateway.rest.editing.one_edit import OneEdits
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.routes.call import Call
@@ -89,7 +89,9 @@ class HistoryRoutes:
             gap_ms = int(query.gap_seconds * 1000)
             listed = await self._history.changes(document_id, before, query.limit, gap_ms)
         answer = {"document": document_id, "epoch": head.epoch, "head": head.revision}
-        return json_response(answer | {"changes": list(map(asdict, listed.changes)), "before": listed.before})
+        return json_response(
+            answer | {"changes": [change.told() for change in listed.changes], "before": listed.before}
+        )
 
     async def _at(self, call: Call[AtQuery, Body]) -> web.Response:
         async with self._moments.replaying("at", call.identity.author):
@@ -112,7 +114,7 @@ class HistoryRoutes:
         async with self._moments.replaying("blame", call.identity.author):
             revision = await self._moments.revision(call.document_id, call.query.at)
             runs = await self._history.blame(call.document_id, revision)
-        answer = {"document": call.document_id, "revision": revision, "runs": [run._asdict() for run in runs]}
+        answer = {"document": call.document_id, "revision": revision, "runs": [run.told() for run in runs]}
         return await asyncio.to_thread(lambda: json_response(answer))
 
     async def _list_versions(self, call: Call[VersionsQuery, Body]) -> web.Response:
@@ -147,7 +149,7 @@ class HistoryRoutes:
             delta = await asyncio.to_thread(diff, base.document, wanted.document)
         what = ["restore", wanted.revision, wanted.mac]
         facts = {"restored": wanted.revision}
-        return await edit_response(self._edits, document_id, base, call.identity, what, delta, facts)
+        return await edit_response(self._edits, document_id, base, call.identity, Wish(what, facts), delta)
 
     async def _undo(self, call: Call[Query, UndoBody]) -> web.Response:
         body = await call.read()
@@ -158,7 +160,7 @@ class HistoryRoutes:
             delta = await asyncio.to_thread(lambda: retraction.delta)
         what = ["undo", *(asdict(selection).values())]
         facts = {"commits": retraction.count}
-        return await edit_response(self._edits, document_id, base, call.identity, what, delta, facts)
+        return await edit_response(self._edits, document_id, base, call.identity, Wish(what, facts), delta)
 
     async def _now(self, document_id: DocumentId) -> int:
         """Return the milliseconds since 1970 by the clock that stamps the document's commits."""

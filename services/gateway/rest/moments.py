@@ -9,7 +9,7 @@ from coedit.errors import DivergedError, HistoryTooLongError
 from coedit.identifiers import AuthorId, DocumentId, Revision
 from coedit.protocol.moments import AtRevision, AtTime, AtVersion, Moment
 from coedit.runtime.tracing.active import observe
-from coedit.store.documents.history import History, Past
+from coedit.store.documents.history import History, Past, Place
 from coedit.store.objects.versions import Versions
 from services.gateway.heavy.places import Places
 from services.gateway.metrics import HISTORY_SECONDS
@@ -40,6 +40,10 @@ class Moments:
             if version.mac != past.mac:
                 raise DivergedError(f"revision {past.revision} is another one than when it was named")
         return past
+
+    async def head(self, document_id: DocumentId) -> Place:
+        """Return where a document stands; see `History.head`."""
+        return await self._history.head(document_id)
 
     async def base(self, document_id: DocumentId, revision: int | None) -> Past:
         """Return the document that an edit is made on: at a revision, or at the head; raises as `past` does."""

@@ -13,12 +13,13 @@ from typing import Any
 
 import orjson
 
-from coedit.errors import CoeditError, UnavailableError
+from coedit.errors import CoeditError, PreconditionError, UnavailableError
 from coedit.identifiers import AuthorId, ClientId, ClientSequence, DocumentId, Revision
-from coedit.ot.commit import Submission
+from coedit.ot.commit import Metadata, Submission
 from coedit.ot.delta import Delta
 from coedit.protocol.codec import Codec
 from coedit.protocol.messages import error_message
+from coedit.protocol.metadata import naming
 from services.gateway.documents.hub import Hub
 from services.gateway.documents.mending import BehindClientError
 from services.gateway.documents.open_document import OpenDocument
@@ -42,6 +43,15 @@ class Base:
     mac: str
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms an edit is wanted, and what is said of it."""
+
+    exact_epoch: int = 0
+    """Not 0: on exactly the base, which is the head of this epoch, or not at all."""
+    metadata: Metadata = ()
+
+
 class OneEdits:
     """Makes edits of the gateway's own."""
 
@@ -59,10 +69,13 @@ class OneEdits:
         digest = blake2b(said, digest_size=15, key=self._key).digest()
         return ClientId(base64.urlsafe_b64encode(digest).decode())
 
-    async def make(self, base: Base, author: AuthorId, client_id: ClientId, delta: Delta) -> dict[str, Any]:
+    async def make(
+        self, base: Base, author: AuthorId, client_id: ClientId, delta: Delta, terms: Terms = Terms()
+    ) -> dict[str, Any]:
         """Submit an edit; return the ``ack`` or ``error`` message that answers it.
 
         Raises:
+            PreconditionError: it is wanted in an epoch that is not the document's.
             DivergedError: the base is not in the document's history.
             UnavailableError: there is no answer in time; it may have been made.
             OverloadedError: too much waits.
@@ -70,6 +83,7 @@ class OneEdits:
         """
         document = self._hub.get(base.document_id)
         outlet = _Waiting()
+        client_id = naming(client_id, terms.metadata)
         subscription = Subscription(outlet, base.document_id, client_id, "write", self._durability)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -77,7 +91,18 @@ class OneEdits:
                 subscription.trace = of_request(base.document_id, _SEQUENCE)
                 document.join(subscription, base.revision)
                 await _catch_up(document, subscription)
-                submission = Submission(client_id, _SEQUENCE, author, place.epoch, base.revision, delta)
+                if terms.exact_epoch not in (0, place.epoch):
+                    raise PreconditionError(f"the document is in epoch {place.epoch}")
+                submission = Submission(
+                    client_id,
+                    _SEQUENCE,
+                    author,
+                    place.epoch,
+                    base.revision,
+                    delta,
+                    is_exact=terms.exact_epoch > 0,
+                    metadata=terms.metadata,
+                )
                 return await self._answer(document, outlet, submission, subscription.trace)
         except TimeoutError as error:
             raise UnavailableError("no answer in time; ask again, on the same base revision") from error

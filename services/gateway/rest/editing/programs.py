@@ -1,107 +1,97 @@
-"""Edits by programs, exactly once under an ``Idempotency-Key``.
+"""Edits by programs, exactly once under an ``Idempotency-Key``, and on exactly a revision with ``If-Match``.
 
 A program says a delta on a revision that it knows, or what it wants without positions: to replace what stands there
 once, to append, or what the text is to be.
 """
 
 import asyncio
-import re
-import secrets
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from coedit.errors import InvalidRequestError
-from coedit.identifiers import DocumentId
+from coedit.identifiers import AuthorId, DocumentId
 from coedit.ot.delta import Delta
 from coedit.ot.wishes import appended, made, replaced
-from coedit.protocol.tokens import Identity
-from coedit.store.documents.asked import Asked
-from services.gateway.rest.editing.edit_response import edit_response
-from services.gateway.rest.editing.one_edit import OneEdits
+from coedit.protocol.metadata import read_metadata
+from coedit.store.documents.history import Past
+from services.gateway.rest.editing.conditions import Condition, condition_of
+from services.gateway.rest.editing.edit_response import Wish, edit_response
+from services.gateway.rest.editing.keyed import Attempt, Keyed
+from services.gateway.rest.editing.one_edit import OneEdits, Terms
 from services.gateway.rest.moments import Moments
 from services.gateway.rest.routes.call import Call
-from services.gateway.rest.routes.edits import EDIT, AppendBody, DeltaBody, ReplaceBody, TextBody
-from services.gateway.rest.routes.route import Body, Query, Served
+from services.gateway.rest.routes.edits import EDIT, AppendBody, DeltaBody, EditBody, ReplaceBody, TextBody
+from services.gateway.rest.routes.route import Query, Served
 from services.gateway.settings import GatewaySettings
-
-_KEY = re.compile(r'"?[!-~ ]{1,255}"?')
 
 
 class EditRoutes:
     """Edits documents; an edit takes a place of its author's while its base is read."""
 
-    def __init__(self, moments: Moments, edits: OneEdits, asked: Asked, settings: GatewaySettings) -> None:
+    def __init__(self, moments: Moments, edits: OneEdits, keyed: Keyed, settings: GatewaySettings) -> None:
         self._moments = moments
         self._edits = edits
-        self._asked = asked
+        self._keyed = keyed
         self._max_bytes = settings.gateway_import_bytes
 
     def served(self) -> list[Served]:
         """Return what is served here."""
         return [EDIT.by(self._edit)]
 
-    async def _edit(self, call: Call[Query, Body]) -> web.Response:
-        if "If-Match" in call.request.headers:
-            raise InvalidRequestError(
-                "If-Match is not known here: give a base_revision, or replace what stands once"
-            )
+    async def _edit(self, call: Call[Query, EditBody]) -> web.Response:
+        match = condition_of(call.request, "If-Match")
         body = await call.read(self._max_bytes)
         document_id, identity = call.document_id, call.identity
         wanted = _wish(body)
-        key = _key_of(call.request, identity)
-        if key is None:
-            return await self._made(document_id, identity, body, wanted)
-        answer, base = await self._asked.begin(document_id, key, _digest([type(body).__name__, dict(body)]))
-        if answer:
-            return web.Response(body=answer, content_type="application/json")
-        return await self._made_once(document_id, identity, body, wanted, key, base)
+        metadata = read_metadata(body.metadata)
 
-    async def _made_once(
+        async def make(attempt: Attempt) -> web.Response:
+            said = body.base_revision if isinstance(body, DeltaBody) else None
+            base, exact_epoch = await self._base(document_id, identity.author, said, match, attempt)
+            delta = await asyncio.to_thread(wanted, base.document)
+            wish = Wish(["edit", attempt.name], {}, Terms(exact_epoch, metadata))
+            return await edit_response(self._edits, document_id, base, identity, wish, delta)
+
+        said = _said(body) if match is None else [_said(body), match.tags]
+        return await self._keyed.answer(call.request, document_id, identity, said, make)
+
+    async def _base(
         self,
         document_id: DocumentId,
-        identity: Identity,
-        body: Body,
-        wanted: Callable[[Delta], Delta],
-        key: str,
-        base: bytes,
-    ) -> web.Response:
-        """Make an edit on the base that is noted, or on one that is noted now; note how it was answered."""
-        try:
-            response = await self._made(document_id, identity, body, wanted, key, base)
-        except BaseException:
-            await self._asked.failed(document_id, key)
-            raise
-        if response.status == 200 and isinstance(response.body, bytes):
-            await self._asked.note_answer(document_id, key, response.body)
-        else:
-            await self._asked.failed(document_id, key)
-        return response
-
-    async def _made(
-        self,
-        document_id: DocumentId,
-        identity: Identity,
-        body: Body,
-        wanted: Callable[[Delta], Delta],
-        key: str = "",
-        noted: bytes = b"",
-    ) -> web.Response:
-        said = body.base_revision if isinstance(body, DeltaBody) else None
-        revision = int(noted) if noted else said
-        async with self._moments.replaying("edit", identity.author):
-            base = await self._moments.base(document_id, revision)
-        if key and not noted:
-            await self._asked.note_base(document_id, key, str(base.revision).encode())
-        delta = await asyncio.to_thread(wanted, base.document)
-        what = ["edit", key or secrets.token_urlsafe(12)]
-        return await edit_response(self._edits, document_id, base, identity, what, delta, {})
+        author: AuthorId,
+        said: int | None,
+        match: Condition | None,
+        attempt: Attempt,
+    ) -> tuple[Past, int]:
+        """Return what an edit is made on, and the epoch in which that is to be the head; 0: it may be anywhere."""
+        exact_epoch = 0
+        if attempt.noted is not None:
+            # It may be made by now, and the document be where nobody wanted it to be.
+            said = attempt.noted
+            exact_epoch = 0 if match is None else match.epoch_of(attempt.noted)
+        elif match is not None:
+            head = await self._moments.head(document_id)
+            match.require(head.epoch, head.revision)
+            exact_epoch = match.epoch_of(head.revision)
+            if exact_epoch and said not in (None, head.revision):
+                raise InvalidRequestError("base_revision is another one than If-Match names")
+            said = head.revision if exact_epoch else said
+        async with self._moments.replaying("edit", author):
+            base = await self._moments.base(document_id, said)
+        if attempt.noted is None:
+            await attempt.note(base.revision)
+        return base, exact_epoch
 
 
-def _wish(body: Body) -> Callable[[Delta], Delta]:
+def _said(body: EditBody) -> dict[str, Any]:
+    """Return a body as it came."""
+    fields = type(body).model_fields
+    return {fields[name].alias or name: getattr(body, name) for name in body.model_fields_set}
+
+
+def _wish(body: EditBody) -> Callable[[Delta], Delta]:
     """Return what makes a delta of a request on its base.
 
     Raises:
@@ -119,18 +109,3 @@ def _wish(body: Body) -> Callable[[Delta], Delta]:
         case TextBody():
             return lambda document: made(document, body.text)
     raise InvalidRequestError("say a delta, or what is wanted")
-
-
-def _key_of(request: web.Request, identity: Identity) -> str | None:
-    """Return the author's request's key; None: it has none, and is made as often as it is asked for."""
-    said = request.headers.get("Idempotency-Key")
-    if said is None:
-        return None
-    if not _KEY.fullmatch(said):
-        raise InvalidRequestError("Idempotency-Key has 1 to 255 printable characters")
-    return _digest([identity.author, said.strip('"')])
-
-
-def _digest(value: Any) -> str:
-    packed = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return blake2b(packed, digest_size=20).hexdigest()

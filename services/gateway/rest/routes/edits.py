@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from services.gateway.rest.routes.fields import Opaque, RevisionNumber
-from services.gateway.rest.routes.route import EDITING, Answer, Body, Query, Route, Said
+from services.gateway.rest.routes.fields import MetadataMap, Opaque, RevisionNumber
+from services.gateway.rest.routes.route import EDITING, ONCE, Answer, Body, Query, Route, Said
 
 
 class EditSaid(Said):
@@ -17,14 +17,21 @@ class EditSaid(Said):
     """False: there was nothing to do."""
 
 
-class DeltaBody(Body):
+class EditBody(Body):
+    """What is wanted."""
+
+    metadata: MetadataMap = Field(default_factory=dict)
+    """What the program says of the edit, which its history and blame show."""
+
+
+class DeltaBody(EditBody):
     """A delta, on a revision that is known."""
 
     delta: Opaque
     base_revision: RevisionNumber
 
 
-class ReplaceBody(Body):
+class ReplaceBody(EditBody):
     """Replace what stands in the text once; with `all` wherever it stands."""
 
     replace: str = Field(min_length=1)
@@ -32,28 +39,28 @@ class ReplaceBody(Body):
     everywhere: bool = Field(default=False, alias="all")
 
 
-class AppendBody(Body):
+class AppendBody(EditBody):
     """Put a text at the end."""
 
     append: str
 
 
-class TextBody(Body):
+class TextBody(EditBody):
     """Say what the text is to be; what stays keeps its format."""
 
     text: str
 
 
-EDIT = Route[Query, Body](
+EDIT = Route[Query, EditBody](
     "POST",
     "/v1/documents/{document}/edits",
     "editDocument",
-    "An edit by a program; exactly once under an Idempotency-Key",
-    {200: Answer("As which revision", EditSaid)},
+    "An edit by a program; exactly once under an Idempotency-Key, and on exactly the revision that If-Match names",
+    {200: Answer("As which revision", EditSaid, headers=("ETag",))},
     needs=("write",),
     bodies=(DeltaBody, ReplaceBody, AppendBody, TextBody),
-    headers=("Idempotency-Key",),
-    refusals=EDITING | {"no-match", "still-running", "another-request"},
+    headers=("Idempotency-Key", "If-Match"),
+    refusals=EDITING | ONCE | {"no-match", "precondition-failed"},
 )
 
 ROUTES = (EDIT,)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema
 
+from coedit.formats import FORMATS, Format
 from coedit.identifiers import (
     MAX_NAME_BYTES,
     MAX_SAFE_INTEGER,
@@ -14,11 +15,14 @@ from coedit.identifiers import (
 )
 from coedit.protocol import moments
 from coedit.protocol.messages import DELTA
+from coedit.protocol.metadata import MAX_NAMES, MAX_TEXT
 from coedit.protocol.moments import read_moment, read_time
 
 _TEN_YEARS_SECONDS = 10 * 365 * 86400
 _LONGEST_NUMBER = 16
 _MAX_LIMIT = 1000
+MAX_ROOT = 255
+"""The longest name of a shared text, in characters."""
 
 
 def _number(value: object) -> int:
@@ -38,6 +42,12 @@ def _flag(value: object) -> bool:
     if value not in ("true", "false"):
         raise ValueError("true or false")
     return value == "true"
+
+
+def _form(value: object) -> Format:
+    if not isinstance(value, str) or value not in FORMATS:
+        raise ValueError(f"none of {', '.join(FORMATS)}")
+    return FORMATS[value]
 
 
 def _within_limit(limit: int) -> int:
@@ -108,6 +118,23 @@ VersionLabel = Annotated[
     AfterValidator(version_name),
     _described("string", "A version's name", minLength=1, maxLength=MAX_VERSION_NAME_BYTES),
 ]
+FormatNamed = Annotated[
+    InstanceOf[Format], BeforeValidator(_form), WithJsonSchema({"type": "string", "enum": list(FORMATS)})
+]
+"""The name of a format of files."""
+MetadataMap = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "A map of names to short texts",
+            "maxProperties": MAX_NAMES,
+            "additionalProperties": {"type": "string", "maxLength": MAX_TEXT},
+            "examples": [{"model": "m-1", "prompted_by": "ada"}],
+        }
+    ),
+]
+"""What a program says of an edit; read by `read_metadata`."""
 RevisionNumber = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
 """A revision, in a body."""
 Opaque = Annotated[Any, WithJsonSchema(DELTA)]

@@ -1,27 +1,12 @@
 """Documents in other formats."""
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
+from pydantic import Field
 
 from coedit.crdt.document import ROOT
-from coedit.formats import FORMATS, Format
+from coedit.formats import FORMATS
 from services.gateway.rest.routes.edits import EditSaid
-from services.gateway.rest.routes.fields import Moment, Number
+from services.gateway.rest.routes.fields import MAX_ROOT, FormatNamed, Moment, Number
 from services.gateway.rest.routes.route import EDITING, PAST, Answer, Body, Query, Route
-
-_MAX_ROOT = 255
-
-
-def _form(value: object) -> Format:
-    if not isinstance(value, str) or value not in FORMATS:
-        raise ValueError(f"none of {', '.join(FORMATS)}")
-    return FORMATS[value]
-
-
-FormatNamed = Annotated[
-    InstanceOf[Format], BeforeValidator(_form), WithJsonSchema({"type": "string", "enum": list(FORMATS)})
-]
 
 
 class ExportQuery(Query):
@@ -36,7 +21,7 @@ class ImportQuery(Query):
 
     form: FormatNamed = Field(alias="format")
     base_revision: Number | None = None
-    root: str = Field(default=ROOT, min_length=1, max_length=_MAX_ROOT)
+    root: str = Field(default=ROOT, min_length=1, max_length=MAX_ROOT)
     """The name of the shared text, in a Yjs update."""
 
 

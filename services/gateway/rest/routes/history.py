@@ -72,6 +72,8 @@ class ChangeSaid(Said):
     """UTF-16 code units."""
     deleted: int
     formatted: int
+    metadata: dict[str, str] | None = None
+    """What programs said of all of them alike; absent: nothing."""
 
 
 class ChangesSaid(Said):
@@ -113,6 +115,8 @@ class RunSaid(Said):
     revision: int
     length: int
     """UTF-16 code units."""
+    metadata: dict[str, str] | None = None
+    """What a program said of that commit; absent: nothing."""
 
 
 class BlameSaid(Said):

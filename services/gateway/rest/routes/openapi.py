@@ -119,6 +119,7 @@ def _said_of_rights(route: Route[Any, Any]) -> str:
         "document": "on the document",
         "everything": "on `*`",
         "named": "on the document that the body names, or on `*`",
+        "granted": "on what is to be in the answer",
     }
     needs = " and ".join(f"`{facet}`" for facet in route.needs)
     said = f"Needs {needs} {on[route.on]}." if route.needs else ""

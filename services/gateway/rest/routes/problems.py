@@ -37,6 +37,7 @@ PROBLEMS = {
     "still-running": Meaning(409, "The same request is being dealt with"),
     "version-exists": Meaning(409, "The name stands for another revision"),
     "revision-too-old": Meaning(410, "No history back to there is kept"),
+    "precondition-failed": Meaning(412, "The document is not where it was wanted to be"),
     "too-large": Meaning(413, TITLES["too-large"]),
     "document-too-large": Meaning(413, "The document would grow beyond its bound"),
     "too-costly": Meaning(413, "To decide about this takes too long"),

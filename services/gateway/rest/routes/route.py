@@ -28,9 +28,9 @@ from services.gateway.access.addresses import DOCUMENT
 from services.gateway.rest.routes.call import Call
 
 Method = Literal["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
-Scope = Literal["document", "everything", "named", "anyone"]
+Scope = Literal["document", "everything", "named", "granted", "anyone"]
 """On what the facets are needed: the document of the path; the key ``*``; the document that the body names, or ``*``;
-or nothing is needed."""
+each document that the answer has; or nothing is needed."""
 
 BASIC = frozenset({"forbidden", "invalid-request", "internal"})
 """Refusals of every route: a page of another origin, a request that is none, a defect."""
@@ -47,6 +47,9 @@ EDITING = PAST | {
     *("document-too-large", "too-costly"),
 }
 """Refusals where an edit is made."""
+
+ONCE = frozenset({"still-running", "another-request"})
+"""Refusals where a request may have an Idempotency-Key."""
 
 _NAMES = re.compile(r"\{(\w+)\}")
 

@@ -1,0 +1,1 @@
+"""Documents as they are now: which there are, and who is in them."""
