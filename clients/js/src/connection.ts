@@ -50,6 +50,8 @@ export const BROWSER: Environment = {
 
 export const FIRST_DELAY_MS = 100;
 export const LONGEST_DELAY_MS = 5_000;
+/** Whatever a server says. */
+const LONGEST_QUIET_MS = 60_000;
 /** A connection that has not come this far is given up. */
 const WELCOME_WITHIN_MS = 10_000;
 /** A connection that held so long makes the delays begin anew. */
@@ -77,6 +79,11 @@ export class Connection {
   private cancelTick: () => void = () => undefined;
   private cancelDeadline: () => void = () => undefined;
   private cancelRenewal: () => void = () => undefined;
+  private cancelQuiet: () => void = () => undefined;
+  /** Until then the server wants to hear nothing. */
+  private quietUntil = -Infinity;
+  /** What is to be said then. */
+  private readonly unsaid: ClientMessage[] = [];
   private readonly tokens: Tokens;
   /** Whether a token is being asked for, to connect with. */
   private asking = false;
@@ -156,6 +163,7 @@ export class Connection {
     this.cancelTick();
     this.cancelDeadline();
     this.cancelRenewal();
+    this.cancelQuiet();
     this.socket?.close(1000);
     this.socket = null;
   }
@@ -218,7 +226,8 @@ export class Connection {
   private carryOutOne(effect: Effect): void {
     switch (effect.kind) {
       case "send":
-        if (this.session.state !== "disconnected") this.socket?.send(JSON.stringify(this.traced(effect.message)));
+        if (this.environment.now() < this.quietUntil) this.unsaid.push(effect.message);
+        else this.say(effect.message);
         break;
       case "show":
         this.events.onShow(effect.document, effect.delta);
@@ -230,10 +239,29 @@ export class Connection {
         this.cancelRenewal();
         this.cancelRenewal = this.environment.after(this.tokens.renewAfter(effect.seconds), () => void this.ask());
         break;
+      case "hush":
+        this.hush(effect.seconds);
+        break;
       case "reconnect":
         console.warn(`coedit: ${effect.reason}; connecting again`);
         this.interrupt();
     }
+  }
+
+  private say(message: ClientMessage): void {
+    if (this.session.state !== "disconnected") this.socket?.send(JSON.stringify(this.traced(message)));
+  }
+
+  /** Says nothing more for so long; what is to be said waits. */
+  private hush(seconds: number): void {
+    const { environment } = this;
+    const quietMs = Math.min(seconds * 1000, LONGEST_QUIET_MS);
+    this.quietUntil = environment.now() + quietMs;
+    this.cancelQuiet();
+    this.cancelQuiet = environment.after(quietMs, () => {
+      this.quietUntil = -Infinity;
+      for (const message of this.unsaid.splice(0)) this.say(message);
+    });
   }
 
   private traced(message: ClientMessage): ClientMessage {
@@ -278,6 +306,7 @@ export class Connection {
     if (socket !== this.socket || this.stopped) return;
     this.socket = null;
     this.waiting = null;
+    this.unsaid.length = 0;
     this.cancelTick();
     this.cancelDeadline();
     this.cancelRenewal();
@@ -292,7 +321,8 @@ export class Connection {
   private retryLater(): void {
     const { environment } = this;
     const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.failures);
-    const delay = longest * (0.5 + environment.random() / 2);
+    const told = Math.max(0, this.quietUntil - environment.now());
+    const delay = told + longest * (0.5 + environment.random() / 2);
     this.failures += 1;
     this.retryAt = environment.now() + delay;
     this.cancelRetry = environment.after(delay, () => this.connect());

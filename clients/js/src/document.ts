@@ -327,7 +327,7 @@ export class DocumentSession {
     } }];
   }
 
-  private recover(recovery: Recovery, refusal: Refusal, now: number): Effect[] {
+  private recover(recovery: Recovery, refusal: ErrorMessage, now: number): Effect[] {
     switch (recovery) {
       case "ignore":
         return [];
@@ -341,7 +341,7 @@ export class DocumentSession {
       case "open-later":
         if (this.state !== "opening") this.disconnected();
         this.state = "opening";
-        this.opening.refused(now);
+        this.opening.refused(now, refusal.retryAfterSeconds);
         return [];
       case "open-anonymously":
         this.opening.forgetIdentity();

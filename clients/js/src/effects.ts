@@ -10,5 +10,7 @@ export type Effect =
   | { readonly kind: "inflate"; readonly document: string; readonly parts: readonly Uint8Array<ArrayBuffer>[] }
   /** The token holds for so many seconds: show the next before. */
   | { readonly kind: "renew"; readonly seconds: number }
+  /** The server wants to hear nothing for so many seconds. */
+  | { readonly kind: "hush"; readonly seconds: number }
   /** The connection is of no use any more: make another one. */
   | { readonly kind: "reconnect"; readonly reason: string };

@@ -45,9 +45,10 @@ export class Opening {
     return isAnother;
   }
 
-  /** Refused in a way that may pass: again after a second, then two, four … */
-  refused(now: number): void {
-    this.againAt = now + Math.min(AGAIN_MOST_MS, AGAIN_FIRST_MS * 2 ** this.refusals);
+  /** Refused in a way that may pass: again after a second, then two, four …, or when the server says. */
+  refused(now: number, toldSeconds: number | null): void {
+    const own = Math.min(AGAIN_MOST_MS, AGAIN_FIRST_MS * 2 ** this.refusals);
+    this.againAt = now + Math.max(own, (toldSeconds ?? 0) * 1000);
     this.refusals += 1;
   }
 

@@ -104,7 +104,7 @@ export class Session {
     if (message.type === "token") return this.renewal(message.tokenSeconds);
     if (message.type === "error" && message.document === null) {
       this.lastError = message;
-      return [];
+      return message.retryAfterSeconds === null ? [] : [{ kind: "hush", seconds: message.retryAfterSeconds }];
     }
     const document = this.documents.get(message.document ?? "");
     return document === undefined ? [] : document.receive(message, frame, now);

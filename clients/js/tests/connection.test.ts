@@ -242,3 +242,36 @@ test("what was in flight when rights were lowered goes out once they rise again"
 test("no timer is set for longer than there are timers", () => {
   expect(new Tokens(async () => "x").renewAfter(365 * 86_400)).toBeLessThan(2 ** 31);
 });
+
+const hush = { type: "error", code: "limited", message: "too much", definite: false, retryable: true, retry_after_seconds: 2 };
+
+test("says nothing for as long as the server wants to hear nothing, and then all of it in order", () => {
+  const one = connection();
+  const document = one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  sockets[0]!.receive(JSON.stringify(hush));
+  const before = sockets[0]!.sent.length;
+  one.edit(document, Delta.text("a"), null);
+  vi.advanceTimersByTime(1_999);
+  expect(sockets[0]!.sent).toHaveLength(before);
+  vi.advanceTimersByTime(1);
+  expect(sockets[0]!.sent.slice(before).map((message) => message.type)).toContain("submit");
+  expect(textOf(server.content)).toBe("a");
+  expect(document.saved).toBe(true);
+});
+
+test("comes back no sooner than the server said that refused the connection", () => {
+  const one = connection();
+  one.open("notes");
+  one.connect();
+  sockets[0]!.accept();
+  sockets[0]!.receive(JSON.stringify({ ...hush, retry_after_seconds: 7 }));
+  sockets[0]!.fail(4529);
+  vi.advanceTimersByTime(7_000);
+  expect(sockets).toHaveLength(1);
+  vi.advanceTimersByTime(100);
+  expect(sockets).toHaveLength(2);
+  sockets[1]!.accept();
+  expect(sockets[1]!.sent[0]!.type).toBe("hello");
+});

@@ -182,6 +182,18 @@ describe("a session", () => {
     expect(client.document.state).toBe("open");
   });
 
+  test("opens a document no sooner again than the server says", () => {
+    const client = opened();
+    client.server.leave(client["channel"]!);
+    const refusal = { code: "limited", message: "", definite: false, retryable: true, retry_after_seconds: 7 };
+    client.tell({ type: "error", document: "notes", ...refusal });
+    const before = client.count("open");
+    client.tick(6_999);
+    expect(client.count("open")).toBe(before);
+    client.tick(7_000);
+    expect(client.count("open")).toBe(before + 1);
+  });
+
   test("an offer that is refused does not end a document that is being opened", () => {
     const client = opened();
     client.server.leave(client["channel"]!);

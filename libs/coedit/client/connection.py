@@ -33,6 +33,8 @@ _FIRST_PAUSE_SECONDS = 0.1
 _STEADY_SECONDS = 5.0
 """A connection that held so long makes the pauses begin anew."""
 _LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_QUIET_SECONDS = 60
+"""Whatever a server, or a proxy before it, says."""
 
 
 class ConnectionRefusedByServerError(UnauthorizedError):
@@ -77,6 +79,8 @@ class Session:
         self._inbox = Inbox(self._send_all)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._sent_at: dict[DocumentId, float] = {}
+        self._quiet_until = float("-inf")
+        """Until then the server wants to hear nothing, by the monotonic clock."""
         self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._welcomed = asyncio.Event()
@@ -182,6 +186,8 @@ class Session:
                     # A message that lacks a field is a server's bug, and no token the application's trouble; the next
                     # connection may do without.
                     self._trouble = str(error) or type(error).__name__
+                    if isinstance(error, aiohttp.WSServerHandshakeError) and error.headers is not None:
+                        self._be_quiet(error.headers.get("Retry-After"))
                     logger.info("connection lost", extra={"event": "disconnected", "error": repr(error)})
                 if self.is_connected:
                     # A server that welcomes and then refuses must not be called ten times a second.
@@ -189,7 +195,8 @@ class Session:
                         pause_seconds = _FIRST_PAUSE_SECONDS
                     self.reconnects += 1
                 self._lose()
-                await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))
+                told_seconds = max(0.0, self._quiet_until - time.monotonic())
+                await asyncio.sleep(told_seconds + pause_seconds * random.uniform(0.5, 1.0))
                 pause_seconds = min(_LONGEST_PAUSE_SECONDS, pause_seconds * 2)
 
     async def _live(self, http: aiohttp.ClientSession) -> None:
@@ -231,6 +238,7 @@ class Session:
             self._renew_after(message["token_seconds"])
         elif name == "error" and "document" not in message:
             self._failure = DocumentError(message["code"], message["message"])
+            self._be_quiet(message.get("retry_after_seconds"))
         elif (document := self._documents.get(message.get("document", ""))) is not None:
             await self._inbox.receive(document, message)
             # A repeated ack says nothing of what is in flight now, so not every ack is an answer.
@@ -245,6 +253,12 @@ class Session:
         self._welcomed.set()
         for document in self._documents.values():
             self._send(document.state.open_message())
+
+    def _be_quiet(self, seconds: object) -> None:
+        """Say nothing for so long, where the server says how long; a proxy may say a date, which is passed over."""
+        text = str(seconds)
+        if text.isdecimal():
+            self._quiet_until = time.monotonic() + min(int(text), _LONGEST_QUIET_SECONDS)
 
     def _renew_after(self, token_seconds: float | None) -> None:
         """Show the next token before the last one expires, that holds so long; None: not on this connection."""
@@ -288,7 +302,10 @@ class Session:
 
     async def _write_outgoing(self) -> None:
         while True:
-            await self._write(await self._outgoing.get())
+            message = await self._outgoing.get()
+            while (seconds := self._quiet_until - time.monotonic()) > 0:
+                await asyncio.sleep(seconds)
+            await self._write(message)
 
     async def _write(self, message: dict[str, Any]) -> None:
         assert self._socket is not None  # noqa: S101 - written to only while it lives
@@ -304,7 +321,9 @@ class Session:
             now = time.monotonic()
             for key, document in self._documents.items():
                 sent_at = self._sent_at.get(key)
-                if sent_at is not None and now - sent_at > ANSWER_SECONDS and self.is_connected:
+                if sent_at is None or not self.is_connected:
+                    continue
+                if now - max(sent_at, self._quiet_until) > ANSWER_SECONDS:
                     self._send_all(document.state.resend())
 
     def _lose(self) -> None:

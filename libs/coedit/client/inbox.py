@@ -111,7 +111,7 @@ class Inbox:
             facts = {"event": "not-yet", "code": message["code"], "document_id": document.state.document_id}
             logger.info("the document is to be opened later", extra=facts | {"error": message["message"]})
             document.state.lost()
-            self._open_later(document)
+            self._open_later(document, _told_seconds(message))
         elif message["code"] == "diverged":
             self._diverge(document, message)
         elif message["code"] == "revision-too-old":
@@ -133,19 +133,19 @@ class Inbox:
         elif message["definite"]:
             self._reject(document, message)
         elif message["retryable"]:
-            self._submit_later(document)
+            self._submit_later(document, _told_seconds(message))
             await document.announce_trouble(message["message"])
         # Otherwise, being unanswered, it is sent again.
 
-    def _submit_later(self, document: Document) -> None:
-        """Send what was refused for the moment again: soon, then after growing pauses, until it is acknowledged."""
+    def _submit_later(self, document: Document, told_seconds: float) -> None:
+        """Send what was refused for the moment again: soon, or when the server says, then after growing pauses."""
         key = document.state.document_id
         if key in self._resends:
             return
         refusals = self._refusals[key] = self._refusals.get(key, 0) + 1
         pause_seconds = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** (refusals - 1))
         loop = asyncio.get_running_loop()
-        self._resends[key] = loop.call_later(pause_seconds, self._submit_again, document)
+        self._resends[key] = loop.call_later(max(pause_seconds, told_seconds), self._submit_again, document)
 
     def _submit_again(self, document: Document) -> None:
         del self._resends[document.state.document_id]
@@ -165,11 +165,12 @@ class Inbox:
         state.diverge()
         self._send(({"type": "close", "document": state.document_id}, state.open_message()))
 
-    def _open_later(self, document: Document) -> None:
+    def _open_later(self, document: Document, told_seconds: float) -> None:
         key = document.state.document_id
         if key not in self._openings:
             loop = asyncio.get_running_loop()
-            self._openings[key] = loop.call_later(_OPEN_AGAIN_SECONDS, self._open_again, document)
+            delay_seconds = max(_OPEN_AGAIN_SECONDS, told_seconds)
+            self._openings[key] = loop.call_later(delay_seconds, self._open_again, document)
 
     def _open_again(self, document: Document) -> None:
         del self._openings[document.state.document_id]
@@ -187,6 +188,11 @@ class Inbox:
             timer.cancel()
         self._openings.clear()
         self._resends.clear()
+
+
+def _told_seconds(message: Message) -> float:
+    """Return after how long a server wants to be asked again; 0: it does not say."""
+    return float(message.get("retry_after_seconds", 0))
 
 
 def _document(ops: object) -> Delta:

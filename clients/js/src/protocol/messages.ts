@@ -125,6 +125,8 @@ export interface Refusal {
 
 export interface ErrorMessage extends Refusal {
   readonly type: "error";
+  /** After how long the server wants to be asked again; null: it does not say. */
+  readonly retryAfterSeconds: number | null;
   readonly document: string | null;
   readonly clientSequence: number | null;
 }

@@ -145,12 +145,14 @@ function readCaret(value: unknown): Caret | null {
 
 function readError(fields: Fields): ErrorMessage {
   const [document, sequence] = [fields.raw("document"), fields.raw("client_sequence")];
+  const retryAfter = fields.raw("retry_after_seconds");
   return {
     type: "error",
     code: fields.text("code"),
     message: fields.textOr("message", ""),
     definite: fields.raw("definite") === true,
     retryable: fields.raw("retryable") === true,
+    retryAfterSeconds: typeof retryAfter === "number" && retryAfter > 0 ? retryAfter : null,
     document: typeof document === "string" ? document : null,
     clientSequence: typeof sequence === "number" ? sequence : null,
   };
