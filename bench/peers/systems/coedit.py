@@ -33,6 +33,12 @@ class Coedit:
             "COEDIT_DURABILITY": durability,
             "COEDIT_GATEWAY_GATHER_SECONDS": str(gather_seconds),
             "COEDIT_GATEWAY_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
+            # All clients come from one address here, as fast as they can; the others have no such limits.
+            "COEDIT_GATEWAY_ADDRESS_CONNECTIONS": "1000000",
+            "COEDIT_GATEWAY_ADDRESS_STRANGERS": "1000000",
+            "COEDIT_GATEWAY_MESSAGES_PER_SECOND": "1e9",
+            "COEDIT_GATEWAY_BYTES_PER_SECOND": "1e12",
+            "COEDIT_GATEWAY_OPENS_PER_SECOND": "1e6",
             "COEDIT_TRANSFORMER_DOCUMENT_UNITS": str(_LARGEST_DOCUMENT_UNITS),
         }
         self._system = System(
