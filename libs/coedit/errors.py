@@ -34,6 +34,7 @@ client does about each stand in ``docs/protocol.md``::
       QuarantinedError             quarantined
         DamagedError               quarantined
       OverloadedError              overloaded
+        LimitedError               limited
       UnavailableError             unavailable
         UndecidedError             undecided
         ObjectStoreError           unavailable
@@ -286,6 +287,12 @@ class OverloadedError(CoeditError):
     def __init__(self, message: str = "", retry_after_seconds: int = 0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class LimitedError(OverloadedError):
+    """Somebody asks for more, or more often, than one may; ``retry_after_seconds`` says when there is some again."""
+
+    code = "limited"
 
 
 class UnavailableError(CoeditError):

@@ -29,6 +29,7 @@ from coedit.store.documents.listing import Listing
 from coedit.store.documents.log import DocumentLog
 from coedit.store.documents.quarantine import Quarantine
 from coedit.store.documents.reader import DocumentReader
+from coedit.store.limits.author_rates import AuthorRates
 from coedit.store.objects.archive import Archive
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
@@ -47,6 +48,9 @@ from services.gateway.access.orders import Orders
 from services.gateway.documents.heal import Healer
 from services.gateway.documents.hub import Hub
 from services.gateway.documents.kept import KeptContents
+from services.gateway.limits.addresses import Addresses
+from services.gateway.limits.authors import Authors
+from services.gateway.limits.pace import Pace
 from services.gateway.metrics import (
     CONNECTIONS,
     DOCUMENTS,
@@ -108,7 +112,8 @@ class Gateway:
         self._nodes = connect_nodes(settings.redis_url)
         token = secrets.token_urlsafe(12)
         self._notes = Notes(self._nodes, "gateway", token, VERSION, self._about)
-        self._access = Access(settings, self._notes.clocks.seconds)
+        self._authors = Authors(settings, AuthorRates(self._nodes))
+        self._access = Access(settings, self._notes.clocks.seconds, self._authors)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         objects = open_object_store(
             settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
@@ -138,7 +143,10 @@ class Gateway:
         )
         edits = OneEdits(hub, self._submitter, settings.secret.get_secret_value(), settings.durability)
         history = History(log, self._reader, snapshots)
-        self._sockets = Sockets(settings.gateway_ping_seconds, settings.gateway_half_received_bytes)
+        addresses = Addresses(settings)
+        self._sockets = Sockets(
+            settings.gateway_ping_seconds, settings.gateway_half_received_bytes, addresses, Pace.of(settings)
+        )
         self._yjs = YjsDesk(
             self._access,
             hub,
@@ -149,7 +157,7 @@ class Gateway:
             self._notes.clocks.seconds,
         )
         self._yjs_routes = YjsRoutes(
-            settings, self._access, self._yjs, self._sockets, lambda: self._is_draining
+            settings, self._access, self._yjs, self._sockets, addresses, lambda: self._is_draining
         )
         self._orders_stream = OrdersStream(self._nodes)
         self._orders = Orders(self._orders_stream, self._access.permissions, self._sockets.wires)
@@ -206,6 +214,7 @@ class Gateway:
             "yjs": self._yjs.step,
             "ping": self._sockets.ping_step,
             "token-keys": self._access.ring.step,
+            "author-rates": self._authors.step,
             "orders": self._orders.step,
             "looks": self._connected.step,
             "note": every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), drained),

@@ -58,6 +58,7 @@ RECALLS = Counter("coedit_gateway_recalls_total", "Clients that were asked for c
 OFFERED = Counter(
     "coedit_gateway_offers_total", "Offers of lost commits from clients, by outcome.", ["outcome"]
 )
+LIMITED = Counter("coedit_gateway_limited_total", "Times that a limit held somebody up, by limit.", ["limit"])
 NO_PLACE = Counter(
     "coedit_gateway_no_place_total", "Requests that found no place to be worked on, by what for.", ["what"]
 )

@@ -59,6 +59,41 @@ class GatewaySettings(SharedSettings):
     """Told to clients; the transformer enforces its own."""
     gateway_open_documents: int = Field(default=100, ge=1)
     """How many documents one connection may have open."""
+    gateway_trusted_proxies: str = ""
+    """The addresses and networks of proxies that are believed what they say in ``X-Forwarded-For``, separated by
+    commas; empty: nobody is, and a connection comes from whoever holds it."""
+    gateway_address_connections: int = Field(default=2_000, ge=1)
+    """How many connections one address (of IPv6 a /64) may have to a gateway: an office behind one address has one for
+    each of its people's tabs."""
+    gateway_address_strangers: int = Field(default=500, ge=1)
+    """How many of them may not have said yet who they are."""
+    gateway_author_connections: int = Field(default=100, ge=1)
+    """How many connections one author may have to a gateway; nobody is an author in open mode."""
+    gateway_opens_per_second: float = Field(default=20.0, gt=0)
+    """How many documents one connection may open a second, in the long run."""
+    gateway_opens_at_once: float = Field(default=200.0, ge=1)
+    """How many at once, after a pause."""
+    gateway_messages_per_second: float = Field(default=500.0, gt=0)
+    """How many messages a second are read of one connection, in the long run."""
+    gateway_messages_at_once: float = Field(default=5_000.0, ge=1)
+    """How many at once, after a pause."""
+    gateway_bytes_per_second: float = Field(default=4 * 1024 * 1024, gt=0)
+    """How many bytes a second are read of one connection, in the long run."""
+    gateway_bytes_at_once: float = Field(default=64 * 1024 * 1024, ge=1)
+    """How many at once, after a pause; whole documents come when clients give back what was lost."""
+    gateway_author_requests_per_second: float = Field(default=200.0, gt=0)
+    """How many connections, opened documents and calls over plain HTTP one author may have a second, at all gateways
+    together: an application may have one token for all its users."""
+    gateway_author_requests_at_once: float = Field(default=4_000.0, ge=1)
+    """How many at once, after a pause: who was away opens all documents again."""
+    gateway_author_messages_per_second: float = Field(default=1_000.0, gt=0)
+    """How many messages a second are read of all connections of one author, at all gateways together."""
+    gateway_author_messages_at_once: float = Field(default=20_000.0, ge=1)
+    """How many at once, after a pause."""
+    gateway_author_bytes_per_second: float = Field(default=16 * 1024 * 1024, gt=0)
+    """How many bytes a second are read of all connections of one author, at all gateways together."""
+    gateway_author_bytes_at_once: float = Field(default=256 * 1024 * 1024, ge=1)
+    """How many at once, after a pause."""
     gateway_kept_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
     """How much is kept, ready to be sent, of documents that nobody here has open any more; 0: nothing."""
     gateway_unsaved_bytes: int = Field(default=64 * 1024 * 1024, ge=0)

@@ -10,12 +10,16 @@ from typing import NamedTuple
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from coedit.errors import ForbiddenError
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
 from coedit.runtime.lifecycle import survive
 from coedit.runtime.serving import serve
+from services.gateway.limits.addresses import Addresses
+from services.gateway.limits.pace import Pace
+from services.gateway.settings import GatewaySettings
 from services.gateway.sockets.keeper import Begun, Sockets
 from services.gateway.sockets.server_socket import ServerSocket
 from services.gateway.sockets.wire import Wire
@@ -43,9 +47,11 @@ class Frame(NamedTuple):
 class Server:
     """Echoes what it is sent; ``wires`` are its connections, ``told`` what it was."""
 
-    def __init__(self, ping_seconds: float) -> None:
+    def __init__(self, ping_seconds: float, **limits: float) -> None:
         self.port = free_port()
-        self.sockets = Sockets(ping_seconds, BUDGET_BYTES)
+        settings = GatewaySettings(secret=SecretStr("a secret for tests only, of 32 b"))
+        settings = settings.model_copy(update=limits)
+        self.sockets = Sockets(ping_seconds, BUDGET_BYTES, Addresses(settings), Pace.of(settings))
         self.wires: list[Wire] = []
         self.told: list[bytes | str] = []
         self.hears = asyncio.Event()
@@ -123,8 +129,8 @@ def frame(kind: int, payload: bytes = b"", *, first: int = 0x80) -> bytes:
 
 
 @asynccontextmanager
-async def serving(ping_seconds: float = 60.0) -> AsyncIterator[Server]:
-    server = Server(ping_seconds)
+async def serving(ping_seconds: float = 60.0, **limits: float) -> AsyncIterator[Server]:
+    server = Server(ping_seconds, **limits)
     app = web.Application()
     app.router.add_get("/", server.handle)
     runner = await serve(app, "127.0.0.1", server.port)

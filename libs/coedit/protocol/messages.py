@@ -18,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from coedit.errors import CoeditError, ProtocolError, UnknownMessageError
+from coedit.errors import CoeditError, OverloadedError, ProtocolError, UnknownMessageError
 from coedit.identifiers import (
     MAX_SAFE_INTEGER,
     AuthorId,
@@ -282,9 +282,10 @@ def error_message(
     error: CoeditError, document: str | None = None, client_sequence: int | None = None
 ) -> dict[str, Any]:
     """Return the message that tells a client of ``error``."""
-    return refusal(error.code, str(error), error.definite, error.retryable) | _about(
-        document, client_sequence
-    )
+    message = refusal(error.code, str(error), error.definite, error.retryable)
+    if isinstance(error, OverloadedError) and error.retry_after_seconds:
+        message["retry_after_seconds"] = error.retry_after_seconds
+    return message | _about(document, client_sequence)
 
 
 def refusal(code: str, message: str, definite: bool, retryable: bool) -> dict[str, Any]:

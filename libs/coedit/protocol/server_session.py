@@ -41,6 +41,7 @@ class CloseCode(enum.IntEnum):
     CROWDED_OUT = 4509
     SYNC_AGAIN = 4510
     TRY_AGAIN = 4513
+    LIMITED = 4529
 
 
 _CODES = {
@@ -50,6 +51,7 @@ _CODES = {
     "unsupported-version": CloseCode.UNSUPPORTED_VERSION,
     "internal": CloseCode.INTERNAL,
     "undecided": CloseCode.TRY_AGAIN,
+    "limited": CloseCode.LIMITED,
 }
 
 

@@ -45,6 +45,7 @@ due:{s}:NAME            sorted set  each of these, with how often it was tried, 
 failed:{s}              stream      what could not be delivered to an endpoint; bounded
 endpoints:{s}           set         the names of endpoints for which the shard may have deliveries
 webhooks:{0}            hash        an endpoint's address (a digest), events, and since when it is disabled, by name
+rate:{0}:KIND:AUTHOR    string      when an author may have all of a kind at once again (us since 1970); expires
 moves:ROLE              stream      one entry: that one of them came, or gave shards back; wakes the others
 ======================  ==========  ====================================================================
 
@@ -63,7 +64,7 @@ The fields of document:{s}:ID:
 from dataclasses import dataclass
 from zlib import crc32
 
-from coedit.identifiers import ClientId, DocumentId
+from coedit.identifiers import AuthorId, ClientId, DocumentId
 
 DEPLOYMENT = "deployment:{0}"
 """Lies with the shard 0, which every deployment has."""
@@ -75,6 +76,9 @@ LOOKS = "looks:{0}"
 
 WEBHOOKS = "webhooks:{0}"
 """And this."""
+
+RATES = "rate:{0}:"
+"""What the keys of authors' rates begin with; they lie there, too, so that one script may touch all of them."""
 
 
 def look_answer(look_id: str, token: str) -> str:
@@ -259,6 +263,11 @@ def members(role: str) -> str:
 def process(role: str, token: str) -> str:
     """Return the key of what a process says of itself; all lie with the shard 0, which every deployment has."""
     return f"process:{{0}}:{role}:{token}"
+
+
+def rate(kind: str, author: AuthorId) -> str:
+    """Return the key of what an author has spent of a kind, whose name holds no colon."""
+    return f"{RATES}{kind}:{author}"
 
 
 def moves(role: str) -> str:

@@ -15,17 +15,20 @@ from coedit.runtime.settings import SettingsError
 from coedit.store.objects.spans import Span, beginning_with, granted_spans
 from services.gateway.access.key_ring import KeyRing
 from services.gateway.access.permissions import Permissions
+from services.gateway.limits.authors import Authors
 from services.gateway.settings import GatewaySettings
 
 
 class Access:
-    """Decides about tokens and origins by the gateway's settings; ``time_of_day`` says when a token has expired.
+    """Decides about tokens and origins by the gateway's settings; ``time_of_day`` says when a token has expired, and
+    ``authors`` how much one author may ask for.
 
     Raises:
         SettingsError: open development mode on an address that others can reach, or keys of tokens that are none.
     """
 
-    def __init__(self, settings: GatewaySettings, time_of_day: Callable[[], float]) -> None:
+    def __init__(self, settings: GatewaySettings, time_of_day: Callable[[], float], authors: Authors) -> None:
+        self.authors = authors
         self._time_of_day = time_of_day
         self._is_open = settings.gateway_open
         self._secrets = settings.all_secrets()

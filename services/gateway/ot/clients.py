@@ -31,8 +31,12 @@ class Clients:
         Raises:
             UnauthorizedError: the token or the resume token does not hold.
             UndecidedError: whether it does cannot be found out now.
+            LimitedError: the author has too many connections, or asks for too much.
         """
         identity = await self._access.identify(hello.token, hello.author)
+        authors = self._access.authors
+        connection.account_to(authors.enter(identity.author, connection))
+        await authors.admit(identity.author)
         client_id = self._known_or_new(identity, hello.client_id, hello.resume_token)
         before = self._connections.get(client_id)
         self._connections[client_id] = connection

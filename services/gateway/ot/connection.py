@@ -5,6 +5,7 @@ Whatever a client sends ends in an answer to that client; nothing here raises in
 
 import asyncio
 import logging
+import math
 from collections import Counter as Counts
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
-from coedit.errors import CoeditError
+from coedit.errors import CoeditError, LimitedError
 from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
@@ -163,6 +164,11 @@ class Connection(Wire):
         """Tell the client of an error, with its document and sequence where known."""
         ERRORS.labels(error.code).inc()
         self.send(error_message(error, document, sequence))
+
+    def held_up(self, seconds: float) -> None:
+        """Tell the client that nothing is read for so long."""
+        error = LimitedError("too much came; nothing more is read for a while", math.ceil(seconds))
+        self.send_error(error)
 
     def left_behind(self, subscription: Subscription) -> None:
         """Catch a subscription up when the connection has drained."""

@@ -1,6 +1,8 @@
 """Tells apart what clients say, and hands it to whoever answers it."""
 
-from coedit.errors import CoeditError, UnauthorizedError
+import math
+
+from coedit.errors import CoeditError, LimitedError, UnauthorizedError
 from coedit.identifiers import DocumentId
 from coedit.protocol.messages import ClientMessage, Close, Hello, Offer, Open, Presence, Submit, Token
 from coedit.protocol.server_session import CloseCode
@@ -51,6 +53,7 @@ class GatewayDesk:
         Raises:
             UnauthorizedError: the token or the resume token does not hold.
             UndecidedError: whether it does cannot be found out now.
+            LimitedError: the author has too many connections, or asks for too much.
         """
         await self._clients.welcome(connection, hello)
 
@@ -60,7 +63,7 @@ class GatewayDesk:
             case Token():
                 await self._renew(connection, message)
             case Open():
-                await self._opening.open(connection, message)
+                await self._open(connection, message)
             case Submit():
                 self._submitting.submit(connection, message)
             case Offer():
@@ -69,6 +72,16 @@ class GatewayDesk:
                 self._saying.say(connection, message)
             case Close():
                 await self.leave(connection, DocumentId(message.document))
+
+    async def _open(self, connection: Connection, message: Open) -> None:
+        """Begin to open a document, if its client has not opened too many just now."""
+        seconds = connection.opens_in()
+        if not seconds:
+            await self._opening.open(connection, message)
+            return
+        await self.leave(connection, DocumentId(message.document))
+        error = LimitedError("too many documents opened in a short time", math.ceil(seconds))
+        connection.send_error(error, message.document)
 
     async def _renew(self, connection: Connection, message: Token) -> None:
         """Take a client's next token; one that does not hold ends its connection."""

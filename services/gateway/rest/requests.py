@@ -21,6 +21,7 @@ async def authorize(
         UnauthorizedError: the token does not hold.
         UndecidedError: whether it holds cannot be found out now.
         ForbiddenError: it does not grant this, or the page is somebody else's.
+        LimitedError: its author asks for too much.
     """
     identity = await identity_of(access, request, author)
     granted = await access.facets(identity, document_id)
@@ -33,4 +34,6 @@ async def identity_of(access: Access, request: web.Request, author: str | None =
     """Return who asks; raises as `authorize`, but for what is granted."""
     access.check_origin(request.headers.get("Origin"), request.host)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return await access.identify(token.strip() if scheme.lower() == "bearer" else None, author)
+    identity = await access.identify(token.strip() if scheme.lower() == "bearer" else None, author)
+    await access.authors.admit(identity.author)
+    return identity

@@ -62,11 +62,14 @@ class FrameReader:
         "_mask",
         "_passes_over",
         "_payload",
+        "frames",
         "most_bytes",
     )
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
+        self.frames = 0
+        """How many were read since somebody set this to 0."""
         self._data = b""
         self._at = 0
         """What of ``_data`` was read."""
@@ -140,6 +143,7 @@ class FrameReader:
         piece = bytearray(data[start:end])
         websocket_mask(data[start - 4 : start], piece)
         self._data, self._at = (data, end) if end < len(data) else (b"", 0)
+        self.frames += 1
         return Message(kind, bytes(piece) if kind is Kind.BINARY else _text(piece))
 
     def _read_head(self) -> bool:
@@ -163,6 +167,7 @@ class FrameReader:
                 raise BrokenFrameError(_TOO_LARGE)
             self._kind = self._kind or _KINDS[opcode]
         self._at = at + head
+        self.frames += 1
         self._mask = data[at + head - 4 : at + head]
         self._frame, self._left = first, length
         return True

@@ -8,8 +8,11 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from coedit.errors import CoeditError, InternalError
+from coedit.errors import CoeditError, InternalError, LimitedError
 from coedit.protocol.server_session import CloseCode, close_code_of
+from services.gateway.limits.addresses import Addresses
+from services.gateway.limits.pace import Meter, Pace
+from services.gateway.limits.told import refused_upgrade
 from services.gateway.metrics import CONNECTIONS, ERRORS
 from services.gateway.sockets.half_received import HalfReceived
 from services.gateway.sockets.server_socket import HandedOver, ServerSocket
@@ -30,8 +33,12 @@ Begun: TypeAlias = tuple[Wire, Coroutine[Any, Any, None]]
 class Sockets:
     """All that are open; a client that is silent for ``ping_seconds`` is pinged, and given half of that to answer."""
 
-    def __init__(self, ping_seconds: float, half_received_bytes: int) -> None:
+    def __init__(
+        self, ping_seconds: float, half_received_bytes: int, addresses: Addresses, pace: Pace
+    ) -> None:
         self._ping_seconds = ping_seconds
+        self._addresses = addresses
+        self._pace = pace
         self._budget = HalfReceived(half_received_bytes)
         self._arrivals = Turns()
         self._wires: dict[asyncio.Task[None], Wire] = {}
@@ -45,15 +52,25 @@ class Sockets:
         protocols: tuple[str, ...],
         most_bytes: int,
         begin: Callable[[ServerSocket], Begun],
-    ) -> HandedOver:
+    ) -> web.StreamResponse:
         """Take over the connection of an upgrade, and serve it; return what the handler of its request returns.
 
         Until the client is trusted, a message of ``most_bytes`` or more ends it. What ``begin`` raises is the answer
         to the client: once taken over, a connection is counted, timed, and ended here, whatever happens. Raises as
-        `ServerSocket.accept` does.
+        `ServerSocket.accept` does. One from an address that has too many is refused before it is taken over.
         """
-        async with self._arrivals:
-            socket = await ServerSocket.accept(request, protocols, most_bytes, self._budget)
+        try:
+            visit = self._addresses.enter(self._addresses.of(request))
+        except LimitedError as error:
+            title = "More connections than one address may have"
+            return refused_upgrade(error, 429, title, error.retry_after_seconds)
+        try:
+            async with self._arrivals:
+                meter = Meter(self._pace)
+                socket = await ServerSocket.accept(request, protocols, most_bytes, self._budget, visit, meter)
+        except BaseException:
+            visit.ended()
+            raise
         try:
             wire, serving = begin(socket)
         except CoeditError as error:
@@ -61,7 +78,7 @@ class Sockets:
         except Exception:
             logger.exception("a defect in beginning a connection", extra={"event": "defect"})
             wire, serving = _refused(socket, InternalError("a defect of the server; it is logged there"))
-        wire.address = request.remote or ""
+        wire.address = visit.address
         return self._serve(wire, serving)
 
     def _serve(self, wire: Wire, serving: Coroutine[Any, Any, None]) -> HandedOver:
@@ -105,7 +122,7 @@ class Sockets:
         return len(going)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._wires[task]
+        self._wires.pop(task).ended()
         CONNECTIONS.dec()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a defect in a connection", extra={"event": "defect"}, exc_info=error)

@@ -14,6 +14,8 @@ from aiohttp import web
 
 from coedit.protocol.frames import close_payload, control_frame
 from coedit.protocol.server_session import CloseCode
+from services.gateway.limits.addresses import Visit
+from services.gateway.limits.pace import Meter
 from services.gateway.metrics import CLOSED, TRAFFIC
 from services.gateway.sockets.frame_reader import BrokenFrameError, FrameReader, Kind, Message
 from services.gateway.sockets.half_received import HalfReceived
@@ -34,6 +36,7 @@ class ServerSocket(asyncio.Protocol):
         "_arrival",
         "_budget",
         "_drained",
+        "_held",
         "_is_closed",
         "_is_crowded_out",
         "_is_over",
@@ -42,14 +45,33 @@ class ServerSocket(asyncio.Protocol):
         "_lingering",
         "_noted_bytes",
         "_reader",
+        "_release",
+        "_visit",
         "heard_at",
         "is_trusted",
+        "meter",
         "pinged_at",
         "transport",
+        "untold_seconds",
     )
 
-    def __init__(self, transport: asyncio.Transport, most_bytes: int, budget: HalfReceived) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        most_bytes: int,
+        budget: HalfReceived,
+        visit: Visit,
+        meter: Meter,
+    ) -> None:
         self.transport = transport
+        self._visit = visit
+        self.meter = meter
+        """What it has said, and may say."""
+        self._held: asyncio.Future[None] | None = None
+        """While nothing more is read, since too much came; done when something is again."""
+        self._release: asyncio.TimerHandle | None = None
+        self.untold_seconds = 0.0
+        """For how long it is held up, until somebody has told its client, and sets this to 0."""
         self.is_trusted = False
         """Whether its client has said who it is, and proved it."""
         self.heard_at = time.monotonic()
@@ -76,7 +98,13 @@ class ServerSocket(asyncio.Protocol):
 
     @classmethod
     async def accept(
-        cls, request: web.Request, protocols: tuple[str, ...], most_bytes: int, budget: HalfReceived
+        cls,
+        request: web.Request,
+        protocols: tuple[str, ...],
+        most_bytes: int,
+        budget: HalfReceived,
+        visit: Visit,
+        meter: Meter,
     ) -> "ServerSocket":
         """Answer an upgrade, and take the transport over; the handler then returns a `HandedOver`.
 
@@ -93,7 +121,7 @@ class ServerSocket(asyncio.Protocol):
         transport = handler.transport
         if transport is None or not response.is_answered:
             raise web.HTTPBadRequest(text="the client is gone")
-        socket = cls(transport, most_bytes, budget)
+        socket = cls(transport, most_bytes, budget, visit, meter)
         early, handler._message_tail = handler._message_tail, b""  # noqa: SLF001
         transport.set_protocol(socket)
         # To aiohttp the connection is lost; but what it would end with that is ours.
@@ -107,7 +135,31 @@ class ServerSocket(asyncio.Protocol):
     def trust(self, most_bytes: int) -> None:
         """Take messages of less than ``most_bytes`` from now on: the client has proved who it is."""
         self.is_trusted = True
+        self._visit.is_known()
         self._reader.most_bytes = most_bytes
+
+    def ended(self) -> None:
+        """Take no place any more; called once, when nobody serves it."""
+        self._visit.ended()
+
+    def hold(self, seconds: float) -> None:
+        """Read nothing more for so long: what comes waits on the way, and in the end at its client."""
+        loop = asyncio.get_running_loop()
+        if self._is_closed or self._is_crowded_out:
+            return
+        if self._release is not None:
+            if self._release.when() >= loop.time() + seconds:
+                return
+            self._release.cancel()
+        self._held = self._held or loop.create_future()
+        self._release = loop.call_later(seconds, self._let_go)
+        self.untold_seconds = seconds
+        self._pause_reading()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is read at the moment, since too much came."""
+        return self._held is not None
 
     def keeps(self, size_bytes: int) -> None:
         """Take note that so much of what was received waits elsewhere, on behalf of this client."""
@@ -119,6 +171,7 @@ class ServerSocket(asyncio.Protocol):
         self._is_crowded_out = True
         self._noted_bytes = 0
         self._reader.pass_over()
+        self._let_go()
         self._wake(None)
 
     @property
@@ -156,6 +209,7 @@ class ServerSocket(asyncio.Protocol):
         self._write(Kind.CLOSE, close_payload(code, reason))
         self._is_closed = True
         self._reader.pass_over()
+        self._let_go()
         self._note()
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
@@ -185,18 +239,11 @@ class ServerSocket(asyncio.Protocol):
         if self._is_over:
             return
         self._reader.push(data)
-        arrival = self._arrival
-        if arrival is not None and not arrival.done():
-            try:
-                message = self._reader.next()
-            except BrokenFrameError:
-                self._wake(None)  # whoever waits finds it as well
-            else:
-                if message is not None:
-                    arrival.set_result(message)
-        elif self._reader.held_bytes > _MOST_UNREAD_BYTES and not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
+        if self._held is None and self._arrival is not None and not self._arrival.done():
+            self._deliver(self._arrival)
+        elif self._reader.held_bytes > _MOST_UNREAD_BYTES:
+            self._pause_reading()
+        self._spend(len(data))
         self._note()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -204,6 +251,7 @@ class ServerSocket(asyncio.Protocol):
         self._is_closed = self._is_over = True
         self._reader.drop()
         self._note()
+        self._let_go()
         self._wake(None)
         self.resume_writing()
         if self._lingering is not None and not self._lingering.done():
@@ -225,6 +273,8 @@ class ServerSocket(asyncio.Protocol):
         Raises:
             BrokenFrameError: what came is against the protocol.
         """
+        while self._held is not None:
+            await asyncio.shield(self._held)
         message = self._reader.next()
         if message is None and not self._is_over and not self._must_go:
             self._resume_reading()
@@ -233,8 +283,41 @@ class ServerSocket(asyncio.Protocol):
                 message = await self._arrival or self._reader.next()
             finally:
                 self._arrival = None
+        if self._reader.frames:
+            self._spend(0)
         self._note()
         return message
+
+    def _deliver(self, arrival: "asyncio.Future[Message | None]") -> None:
+        """Give the next message to whoever waits for it."""
+        try:
+            message = self._reader.next()
+        except BrokenFrameError:
+            self._wake(None)  # whoever waits finds it as well
+        else:
+            if message is not None:
+                arrival.set_result(message)
+
+    def _spend(self, size_bytes: int) -> None:
+        """Take note of the frames that were read, and of what came; whoever sends too much is not read for a while."""
+        frames, self._reader.frames = self._reader.frames, 0
+        seconds = self.meter.spend(frames, size_bytes, self.heard_at)
+        if seconds:
+            self.hold(seconds)
+
+    def _let_go(self) -> None:
+        """Read on."""
+        held, self._held = self._held, None
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
+        if held is None:
+            return
+        held.set_result(None)
+        self.heard_at = time.monotonic()  # it was not listened to
+        if self._arrival is not None and not self._arrival.done():
+            self._deliver(self._arrival)
+            self._resume_reading()
 
     @property
     def _must_go(self) -> bool:
@@ -252,6 +335,11 @@ class ServerSocket(asyncio.Protocol):
         if held_bytes != self._noted_bytes:
             self._noted_bytes = held_bytes
             self._budget.note(self, held_bytes)
+
+    def _pause_reading(self) -> None:
+        if not self._is_paused and not self.transport.is_closing():
+            self._is_paused = True
+            self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if self._is_paused:
@@ -277,6 +365,7 @@ class ServerSocket(asyncio.Protocol):
 
     def _end(self) -> None:
         self._is_closed = self._is_over = True
+        self._let_go()
         self._reader.drop()
         self._note()
         self.transport.close()

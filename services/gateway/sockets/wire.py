@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.protocol.server_session import CloseCode
+from services.gateway.limits.pace import Account
 from services.gateway.metrics import CLOSED, TRAFFIC
 from services.gateway.sockets.server_socket import ServerSocket
 
@@ -25,6 +26,7 @@ class Wire:
     """One client's WebSocket; a client that reads too slowly is dropped."""
 
     __slots__ = (
+        "_account",
         "_began_at",
         "_buffer_bytes",
         "_end",
@@ -52,6 +54,8 @@ class Wire:
         self._buffer_bytes = buffer_bytes
         self._most_bytes = buffer_bytes * _HARD_BUFFER_FACTOR
         self._is_closing = False
+        self._account: Account | None = None
+        """Its author's."""
         self._goodbye: tuple[CloseCode, str] | None = None
         self._end: asyncio.TimerHandle | None = None
         self._receiver: asyncio.Task[None] | None = None
@@ -135,6 +139,8 @@ class Wire:
         """Return the next frame's payload, or None when the connection has ended or is to end."""
         if self._is_closing:
             return None
+        if self._socket.untold_seconds:
+            self._tell_held()
         self._receiver = asyncio.current_task()
         try:
             frame = await self._socket.receive()
@@ -166,6 +172,38 @@ class Wire:
                 await self._socket.close(code, reason)
         except TimeoutError:
             self.abort()
+
+    @property
+    def is_accounted(self) -> bool:
+        """Whether it counts as somebody's."""
+        return self._account is not None
+
+    def account_to(self, account: Account | None) -> None:
+        """Take note whose it is; None: it is not counted."""
+        self._account = self._socket.meter.account = account
+
+    def ended(self) -> None:
+        """Take no place any more; called once, when nobody serves it."""
+        if self._account is not None:
+            self._account.connections.discard(self)
+        self._socket.ended()
+
+    def opens_in(self) -> float:
+        """Count a document that is to be opened; where that is one too many, return in how many seconds it is not."""
+        return self._socket.meter.open_one(time.monotonic())
+
+    def hold(self, seconds: float) -> None:
+        """Read nothing more for so long, since too much came, and tell the client if it speaks a language for it."""
+        self._socket.hold(seconds)
+        self._tell_held()
+
+    def held_up(self, seconds: float) -> None:
+        """Nothing is read for so long: whoever can be told waits as long before it sends more."""
+
+    def _tell_held(self) -> None:
+        seconds, self._socket.untold_seconds = self._socket.untold_seconds, 0.0
+        if seconds:
+            self.held_up(seconds)
 
     def is_concerned(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
         """Return whether this document is open here, or being opened, as this author; None: any."""
@@ -199,7 +237,7 @@ class Wire:
         ``now`` is by the monotonic clock.
         """
         socket = self._socket
-        if now - socket.heard_at < ping_seconds:
+        if now - socket.heard_at < ping_seconds or socket.is_held:
             return
         if socket.pinged_at < socket.heard_at:
             socket.ping()

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from coedit.errors import CoeditError, InternalError, UnauthorizedError
-from coedit.identifiers import ClientId, DocumentId
+from coedit.errors import CoeditError, InternalError, LimitedError, UnauthorizedError
+from coedit.identifiers import AuthorId, ClientId, DocumentId
 from coedit.protocol.grants import right_in
 from coedit.protocol.tokens import Identity
 from coedit.runtime.logs import Sparse
@@ -23,12 +23,15 @@ from services.gateway.redis.submit import Submitter
 from services.gateway.yjs.document import YjsDocument
 from services.gateway.yjs.people import YjsPeople
 from services.gateway.yjs.seat import YjsOutlet, YjsSeat
+from services.gateway.yjs.wire import YjsWire
 
 logger = logging.getLogger(__name__)
 
 _STEP_SECONDS = 2.5
 _LOG_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.005
+_MOST_UNREAD_SECONDS = 2.5
+"""So long somebody is kept waiting at most who is to be refused: providers of Yjs come again at once."""
 
 
 class YjsDesk:
@@ -56,6 +59,21 @@ class YjsDesk:
         self._awake = asyncio.Event()
         self._refusals = Sparse(_LOG_SECONDS, time.monotonic)
         self._is_draining = False
+
+    async def let_in(self, wire: YjsWire, author: AuthorId) -> None:
+        """Let an author have one more document, on this connection; who has to wait is not read meanwhile.
+
+        Raises:
+            LimitedError: there is no place for it, or there were too many requests; said after a while, since providers
+                come again at once.
+        """
+        try:
+            if not wire.is_accounted:
+                wire.account_to(self._access.authors.enter(author, wire))
+            await self._access.authors.admit(author)
+        except LimitedError as error:
+            await asyncio.sleep(min(error.retry_after_seconds, _MOST_UNREAD_SECONDS))
+            raise
 
     async def open(
         self, outlet: YjsOutlet, document_id: DocumentId, identity: Identity, root: str

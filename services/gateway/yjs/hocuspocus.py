@@ -167,6 +167,7 @@ class HocuspocusDocument:
             await self.leave()  # what it had before it was denied
         try:
             identity = await self._wire.identify(token)
+            await self._desk.let_in(self._wire, identity.author)
             if self._seat is not None:
                 await self._desk.renew(self._seat, identity)
         except CoeditError as error:
@@ -351,13 +352,15 @@ class HocuspocusSocket(YjsWire):
             case DocumentFrame(key, Leave()):
                 await self._leave(key)
             case DocumentFrame(key, message) as frame:
-                await self._document(key, frame.name).hear(message)
+                await (await self._document(key, frame.name)).hear(message)
 
-    def _document(self, key: str, name: str) -> HocuspocusDocument:
+    async def _document(self, key: str, name: str) -> HocuspocusDocument:
         document = self._documents.get(key)
         if document is None:
             if len(self._documents) >= self._most_documents:
                 raise TooLargeError(f"more than {self._most_documents} open documents")
+            while seconds := self.opens_in():
+                await asyncio.sleep(seconds)  # and nothing is read meanwhile
             document = self._documents[key] = HocuspocusDocument(self, self._desk, key, name)
         return document
 

@@ -37,8 +37,10 @@ class YjsSocket(YjsWire):
         settings: GatewaySettings,
         desk: YjsDesk,
         identify: Callable[[str], Awaitable[Identity]],
+        on_denied: Callable[[], None],
     ) -> None:
         super().__init__(socket, settings)
+        self._on_denied = on_denied
         # Not the request itself, which is much larger and would be kept as long.
         self._raw_path, self._query = request.raw_path, request.query
         self._most_frame_bytes = settings.gateway_yjs_frame_bytes
@@ -70,6 +72,7 @@ class YjsSocket(YjsWire):
     async def _open(self) -> YjsSeat:
         self._identity = identity = await self._identify(self._query.get("token", ""))
         self.lasts_until(identity.expires_at)
+        await self._desk.let_in(self, identity.author)
         self._document_id = name = document_at(self._raw_path, PATH)
         return await self._desk.open(self, name, identity, root_of(self._query))
 
@@ -102,6 +105,7 @@ class YjsSocket(YjsWire):
         self._desk.refused(answer, error)
         code = close_code_of(answer)
         if code in (CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN):
+            self._on_denied()
             self.write_frame(encode_frame(Codec.MSGPACK, write_denied(answer.code)))
         self.close(code, answer.code)
 

@@ -1,10 +1,12 @@
 import time
+from typing import cast
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from coedit.runtime.settings import SettingsError, SharedSettings, refuse_unknown
 from services.gateway.access.access import Access
+from services.gateway.limits.authors import Authors
 from services.gateway.settings import GatewaySettings
 from services.transformer.settings import TransformerSettings
 
@@ -49,13 +51,13 @@ def test_whoever_connects_to_redis_is_the_user(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_open_mode_is_for_loopback(host: str) -> None:
-    Access(_settings(host), time.time)
+    Access(_settings(host), time.time, cast("Authors", None))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_open_mode_is_refused_where_others_can_reach_it(host: str) -> None:
     with pytest.raises(SettingsError, match="loopback"):
-        Access(_settings(host), time.time)
+        Access(_settings(host), time.time, cast("Authors", None))
 
 
 def _settings(host: str) -> GatewaySettings:

@@ -204,6 +204,8 @@ class ErrorSaid(_Said):
     retryable: bool
     document: str | None = None
     client_sequence: int | None = None
+    retry_after_seconds: int | None = None
+    """After how long to try again."""
 
 
 ServerMessage: TypeAlias = (

@@ -43,13 +43,14 @@ PROBLEMS = {
     "too-costly": Meaning(413, "To decide about this takes too long"),
     "history-too-long": Meaning(422, "Going through the history takes too long"),
     "another-request": Meaning(422, "Another request was made under the same key"),
+    "limited": Meaning(429, "More is asked for than one may"),
     "internal": Meaning(500, TITLES["internal"]),
     "quarantined": Meaning(503, "The document is damaged"),
     "overloaded": Meaning(503, "Too much is being asked for"),
     "unavailable": Meaning(503, "This cannot be done now"),
     "undecided": Meaning(503, "Who asks, or what that is allowed, cannot be found out now"),
 }
-LATER = frozenset({"overloaded", "unavailable", "undecided"})
+LATER = frozenset({"overloaded", "limited", "unavailable", "undecided"})
 """Who is refused with these may succeed later, and is told when."""
 OTHER = Meaning(503, "This cannot be done")
 """What a code means that is not here."""

@@ -34,7 +34,7 @@ each document that the answer has; or nothing is needed."""
 
 BASIC = frozenset({"forbidden", "invalid-request", "internal"})
 """Refusals of every route: a page of another origin, a request that is none, a defect."""
-ASKING = BASIC | {"unauthorized", "undecided", "unavailable", "overloaded", "invalid-identifier"}
+ASKING = BASIC | {"unauthorized", "undecided", "unavailable", "overloaded", "limited", "invalid-identifier"}
 """Refusals of every route that needs a facet; in open mode whoever asks has a name, which may be none."""
 BODY = frozenset({"too-large", "too-slow"})
 """Refusals of every route with a body."""

@@ -1,0 +1,1 @@
+"""How much somebody may do, and who counts as one."""

@@ -1,0 +1,1 @@
+"""How much authors have asked for, at all gateways together."""

@@ -1,0 +1,1 @@
+"""How much one connection, one address and one author may ask for."""
