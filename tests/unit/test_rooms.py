@@ -50,7 +50,8 @@ _ROOMS = {
         "heads": {"metrics"},
         "recovery": {"metrics", "heads"},
         "documents": {"metrics", "recovery"},
-        "deciding": {"metrics", "documents"},
+        "heavy": {"metrics"},
+        "deciding": {"metrics", "documents", "heavy"},
         "loop": {"metrics", "heads", "recovery", "documents", "deciding"},
     },
 }
