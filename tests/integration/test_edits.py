@@ -66,7 +66,7 @@ def _has(document: Document, text: str) -> bool:
         ({"replace": "", "with": "b"}, 400, "invalid-request"),
         ({"delta": [{"insert": "a"}]}, 400, "invalid-request"),
         ({"delta": [{"insert": 7}], "base_revision": 0}, 400, "invalid-delta"),
-        ({"delta": [{"retain": 9, "attributes": {"a": 1}}], "base_revision": 0}, 503, "length-mismatch"),
+        ({"delta": [{"retain": 9, "attributes": {"a": 1}}], "base_revision": 0}, 400, "length-mismatch"),
         ({"delta": [{"insert": "a"}], "base_revision": 9}, 404, "future-revision"),
         ({"replace": "missing", "with": "b"}, 409, "no-match"),
     ],
