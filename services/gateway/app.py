@@ -243,9 +243,10 @@ class Gateway:
 
     def _application(self) -> web.Application:
         middlewares = [] if TRACES.tracer is None else [TRACES.tracer.http.requests]
+        middlewares.append(share_with_named_pages(self._access))
         if self._settings.gateway_open:
             middlewares.append(refuse_other_pages(self._access))
-        middlewares += [share_with_named_pages(self._access), refuse_as_problems]
+        middlewares.append(refuse_as_problems)
         app = web.Application(middlewares=middlewares)
         app.router.add_get("/v1/ws", self._serve_socket)
         self._yjs_routes.add_to(app)

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import orjson
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -92,9 +91,8 @@ def refusal_response(
 
 def problem_response(said: dict[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a problem as an answer."""
-    return web.Response(
-        body=orjson.dumps(said), status=said["status"], content_type=PROBLEM_JSON, headers=headers
-    )
+    # Not by orjson, which refuses half a character: what was wrong may be quoted.
+    return web.json_response(said, status=said["status"], content_type=PROBLEM_JSON, headers=headers)
 
 
 def _challenge(status: int, missing: tuple[str, ...]) -> str:
