@@ -163,8 +163,8 @@ def _behind_expectations(handle: Callable[..., Awaitable[web.StreamResponse]]) -
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get(hdrs.EXPECT, "100-continue").lower() == "100-continue":
             return await handle(request)
-        refusal = plain_problem(417, "only 100-continue can be expected")
-        return web.json_response(refusal, status=417, headers=HEADERS, content_type=PROBLEM_JSON)
+        refusal = json.dumps(plain_problem(417, "only 100-continue can be expected")).encode()
+        return web.Response(body=refusal, status=417, headers=HEADERS, content_type=PROBLEM_JSON)
 
     return answer
 

@@ -1,6 +1,7 @@
 """What a request is answered that runs into an error, over plain HTTP."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -92,7 +93,8 @@ def refusal_response(
 def problem_response(said: dict[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a problem as an answer."""
     # Not by orjson, which refuses half a character: what was wrong may be quoted.
-    return web.json_response(said, status=said["status"], content_type=PROBLEM_JSON, headers=headers)
+    body = json.dumps(said).encode()
+    return web.Response(body=body, status=said["status"], content_type=PROBLEM_JSON, headers=headers)
 
 
 def _challenge(status: int, missing: tuple[str, ...]) -> str:
