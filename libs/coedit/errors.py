@@ -24,6 +24,8 @@ client does about each stand in ``docs/protocol.md``::
         StaleTokenError            unauthorized
         UnknownTokenKeyError       unauthorized
       ForbiddenError               forbidden
+      DeletedError                 deleted
+      UnknownDocumentError         unknown-document
       DivergedError                diverged
       RevisionTooOldError          revision-too-old
       FutureRevisionError          future-revision
@@ -199,6 +201,23 @@ class ForbiddenError(CoeditError):
     def __init__(self, message: str, required: str = "") -> None:
         super().__init__(message)
         self.required = required
+
+
+class DeletedError(CoeditError):
+    """The document is in the trash, or was erased: then no document will ever have its id again."""
+
+    code = "deleted"
+    definite = True
+
+    def __init__(self, message: str = "the document was deleted") -> None:
+        super().__init__(message)
+
+
+class UnknownDocumentError(CoeditError):
+    """Nobody ever wrote a document of this id, or it is not in the trash."""
+
+    code = "unknown-document"
+    definite = True
 
 
 class DivergedError(CoeditError):

@@ -20,6 +20,7 @@ from coedit.runtime.lifecycle import every, survive
 from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
 from coedit.runtime.serving import serve
 from coedit.runtime.tracing.active import TRACES
+from coedit.store.deletion.decisions import Decisions
 from coedit.store.deployment.deployment import Deployment
 from coedit.store.deployment.notes import NOTE_SECONDS, Notes, living
 from coedit.store.deployment.status import Survey
@@ -33,6 +34,7 @@ from coedit.store.limits.author_rates import AuthorRates
 from coedit.store.objects.archive import Archive
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
+from coedit.store.objects.unerased import UnerasedObjects
 from coedit.store.objects.versions import Versions
 from coedit.store.presence.store import PresenceStore
 from coedit.store.redis.connection import TROUBLE
@@ -67,6 +69,7 @@ from services.gateway.redis.presences import Presences
 from services.gateway.redis.submit import Submitter
 from services.gateway.rest.answers import refuse_as_problems
 from services.gateway.rest.connections import ConnectionRoutes
+from services.gateway.rest.deletion import DeletionRoutes
 from services.gateway.rest.documents import DocumentRoutes
 from services.gateway.rest.editing.keyed import Keyed
 from services.gateway.rest.editing.one_edit import OneEdits
@@ -115,8 +118,10 @@ class Gateway:
         self._authors = Authors(settings, AuthorRates(self._nodes))
         self._access = Access(settings, self._notes.clocks.seconds, self._authors)
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
-        objects = open_object_store(
-            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        objects = UnerasedObjects(
+            open_object_store(
+                settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+            )
         )
         chain_key = ChainKey.derive(*settings.chain_secrets())
         self._deployment = Deployment(self._nodes, objects, settings.shard_count, chain_key)
@@ -160,7 +165,9 @@ class Gateway:
             settings, self._access, self._yjs, self._sockets, addresses, lambda: self._is_draining
         )
         self._orders_stream = OrdersStream(self._nodes)
-        self._orders = Orders(self._orders_stream, self._access.permissions, self._sockets.wires)
+        self._orders = Orders(
+            self._orders_stream, self._access.permissions, self._sockets.wires, hub.end_deleted
+        )
         gateways = partial(living, self._nodes, "gateway")
         self._connected = Connected(Looks(self._nodes), token, self._sockets.wires, gateways)
         versions = Versions(objects)
@@ -175,6 +182,8 @@ class Gateway:
         self._seen = PresenceRoutes(
             programs, moments, settings.secret.get_secret_value(), settings.presence_ttl_seconds
         )
+        decisions = Decisions(self._nodes, log.shard, snapshots.deletions)
+        self._deletions = DeletionRoutes(self._access, decisions, history, settings.trash_seconds)
         self._status = StatusRoute(
             Survey(
                 self._nodes,
@@ -250,7 +259,8 @@ class Gateway:
         app = web.Application(middlewares=middlewares)
         app.router.add_get("/v1/ws", self._serve_socket)
         self._yjs_routes.add_to(app)
-        Door(self._access, self._settings.gateway_body_seconds).add_to(app, self._served())
+        door = Door(self._access, self._settings.gateway_body_seconds, self._reader.refuse_deleted)
+        door.add_to(app, self._served())
         add_page(app, self._settings.gateway_page)
         return app
 
@@ -260,6 +270,7 @@ class Gateway:
             *self._list.served(),
             *self._documents.served(),
             *self._seen.served(),
+            *self._deletions.served(),
             *self._edits.served(),
             *self._history.served(),
             *self._formats.served(),

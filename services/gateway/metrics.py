@@ -70,6 +70,11 @@ ORDERED = Counter(
     "coedit_gateway_orders_total", "Orders of applications about connections, by what.", ["order"]
 )
 LOOKED = Counter("coedit_gateway_looks_total", "Times that this gateway told of its connections.")
+DELETED = Counter(
+    "coedit_gateway_deletions_total",
+    "Requests to delete a document, or to restore it, that were obeyed, by what.",
+    ["state"],
+)
 TOKEN_KEY_READS = Counter(
     "coedit_gateway_token_key_reads_total",
     "Times that the keys of COEDIT_TOKEN_KEYS were fetched or read, by outcome.",

@@ -38,6 +38,8 @@ class GatewaySettings(SharedSettings):
     """How long the answer may take."""
     permission_kept_seconds: float = Field(default=10.0, ge=0)
     """How long an answer counts without being asked for again, unless it is said that rights have changed."""
+    trash_seconds: float = Field(default=30 * 86400.0, ge=0)
+    """For how long a document that was deleted can be restored; then it is erased."""
     gateway_page: str = "clients/js/dist"
     """The folder of the built page; empty: serve none."""
     gateway_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)

@@ -12,6 +12,8 @@ from coedit.protocol.log_entry import ChainKey
 from coedit.runtime.health import serve_health
 from coedit.runtime.lifecycle import every, survive, until_stopped
 from coedit.runtime.process_metrics import ROUND_TRIP_SECONDS, VERSION, value_of
+from coedit.store.deletion.decisions import Decisions
+from coedit.store.deletion.erasure import Erasure
 from coedit.store.deployment.deployment import Deployment
 from coedit.store.deployment.notes import NOTE_SECONDS, Notes
 from coedit.store.documents.keep_history import HistoryKeeper
@@ -24,11 +26,13 @@ from coedit.store.keys import Shard
 from coedit.store.objects.archive import Archive
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshot, Snapshots
+from coedit.store.objects.unerased import UnerasedObjects
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
 from coedit.store.redis.lease_thread import LeaseThread
 from coedit.store.redis.leases import ShardLeases
 from coedit.store.writes.folds import FoldScripts
+from services.snapshotter.erase import Eraser
 from services.snapshotter.idle import Evictor
 from services.snapshotter.metrics import CHANGED, COMMITS, ERRORS, SHARDS, SNAPSHOTS, WAITING_SECONDS
 from services.snapshotter.room import Room
@@ -43,6 +47,7 @@ logger = logging.getLogger(__name__)
 Work = Callable[[DocumentId, int], Awaitable[None]]
 
 _IDLE_SCAN_SECONDS = 10.0
+_DELETION_SECONDS = 0.5
 
 
 class Snapshotter:
@@ -67,13 +72,15 @@ class Snapshotter:
         )
         log = DocumentLog(self._nodes, settings.shard_count, self._durability)
         self._webhooks = Webhooks(settings, self._nodes, log, self._schedule, lambda: self._leases.held)
-        self._worker, self._evictor = self._build_worker(log)
+        self._worker, self._evictor, self._eraser = self._build_worker(log)
         self._notes = Notes(self._nodes, "snapshotter", self._leases.token, VERSION, self._about)
 
-    def _build_worker(self, log: DocumentLog) -> tuple[Worker, Evictor]:
+    def _build_worker(self, log: DocumentLog) -> tuple[Worker, Evictor, Eraser]:
         settings = self._settings
-        objects = open_object_store(
-            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        objects = UnerasedObjects(
+            open_object_store(
+                settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+            )
         )
         snapshots, archive = Snapshots(objects), Archive(objects)
         scripts = FoldScripts(self._nodes, self._leases.token, settings.shard_count)
@@ -104,7 +111,9 @@ class Snapshotter:
         tries = Tries(self._nodes, self._leases.token, log.shard, lambda _: None)
         worker = Worker(log, scripts, maker, trimmer, quarantine, tries, keep=settings.snapshotter_keep)
         worker.changes = self._webhooks.changes
-        return worker, evictor
+        decisions = Decisions(self._nodes, log.shard, snapshots.deletions)
+        erasure = Erasure(self._nodes, log.shard, objects)
+        return worker, evictor, Eraser(self._nodes, decisions, erasure)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish the documents at hand and give the shards back.
@@ -130,6 +139,9 @@ class Snapshotter:
                     tasks.create_task(self._webhooks.run(stop))
                     room = Room(self._nodes, stop)
                     tasks.create_task(survive("room", room.step, stop, ERRORS.labels("room").inc))
+                    tasks.create_task(
+                        survive("deletions", partial(self._erase, stop), stop, ERRORS.labels("deletions").inc)
+                    )
                     note = every(NOTE_SECONDS, partial(self._notes.write, ROUND_TRIP_SECONDS.observe), stop)
                     tasks.create_task(survive("note", note, stop, ERRORS.labels("note").inc))
         finally:
@@ -195,6 +207,10 @@ class Snapshotter:
             await self._leases.wait_for_move(stop)
 
         await survive("leases", step, stop, ERRORS.labels("leases").inc)
+
+    async def _erase(self, stop: asyncio.Event) -> None:
+        await self._eraser.step(self._leases.held)
+        await until_stopped(stop, _DELETION_SECONDS)
 
     def _about(self) -> dict[str, Any]:
         return {

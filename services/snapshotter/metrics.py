@@ -15,6 +15,12 @@ FAILURES = Counter(
     "coedit_snapshotter_failures_total", "Documents that could not be dealt with, by reason.", ["reason"]
 )
 FAILURES.labels("too-costly")  # an increase from nothing shows only where there was a zero
+FAILURES.labels("deletion")
+ERASED = Counter("coedit_snapshotter_erased_total", "Documents that were erased.")
+SWEPT = Counter(
+    "coedit_snapshotter_swept_total",
+    "Keys, entries and objects of erased documents that came late, and went.",
+)
 ERRORS = Counter("coedit_snapshotter_errors_total", "Errors that a loop survived, by loop.", ["loop"])
 SHARDS = Gauge("coedit_snapshotter_shards", "Shards that this process works on.")
 CHANGED = Gauge("coedit_snapshotter_changed", "Documents in these shards with commits above their snapshot.")

@@ -26,6 +26,7 @@ from coedit.store.keys import Shard
 from coedit.store.objects.archive import Archive
 from coedit.store.objects.object_store import open_object_store
 from coedit.store.objects.snapshots import Snapshots
+from coedit.store.objects.unerased import UnerasedObjects
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.durability import Durability
 from coedit.store.redis.lease_thread import LeaseThread
@@ -65,8 +66,10 @@ class Transformer:
         self._durability = Durability(settings.durability, settings.replica_count)
         pins = Pins()
         self._nodes = connect_nodes(settings.redis_url, pins)
-        objects = open_object_store(
-            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        objects = UnerasedObjects(
+            open_object_store(
+                settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+            )
         )
         self._chain_key = ChainKey.derive(*settings.chain_secrets())
         self._log = DocumentLog(self._nodes, settings.shard_count, self._durability)

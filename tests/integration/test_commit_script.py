@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from coedit.identifiers import Revision, document_id
+from coedit.identifiers import ClientId, Revision, document_id
 from coedit.store.documents.log import DocumentLog, Position
 from coedit.store.keys import shard_of
 from coedit.store.redis.connection import connect
@@ -113,6 +113,8 @@ async def test_batch_that_comes_again_is_told_where_the_cursor_is(redis: Redis) 
         (("SET", "log", "not a stream"), True),
         (("SET", "document", "not a hash"), True),
         (("HSET", "damaged", DOCUMENT, "what is wrong"), True),
+        (("HSET", "deleted", DOCUMENT, "1 trash 1 2"), False),
+        (("HSET", "deleted", DOCUMENT, "2 erasing 1 0"), False),
     ],
     ids=str,
 )
@@ -122,12 +124,28 @@ async def test_document_that_is_not_where_it_was_stops_the_batch_before_its_firs
     shard = shard_of(DOCUMENT, SHARDS)
     script = CommitScript(redis, "mine")
     await script.run([batch(0)])
-    names = {"document": shard.document(DOCUMENT), "log": shard.log(DOCUMENT), "damaged": shard.damaged}
+    names = {"document": shard.document(DOCUMENT), "log": shard.log(DOCUMENT)}
+    names |= {"damaged": shard.damaged, "deleted": shard.deleted}
     command: Any = redis.execute_command
     await command(*(names.get(word, word) for word in damage))
     before = await _everything(redis)
     assert await script.run([batch(1)]) == [Misfit((DOCUMENT,), broken)]
     assert await _everything(redis) == before
+
+
+async def test_document_that_was_restored_takes_commits(redis: Redis) -> None:
+    await redis.hset(shard_of(DOCUMENT, SHARDS).deleted, DOCUMENT, "2 restored 1 0")
+    (outcome,) = await CommitScript(redis, "mine").run([batch(0)])
+    assert isinstance(outcome, Committed)
+
+
+async def test_nothing_is_remembered_of_who_was_refused_in_a_deleted_document(redis: Redis) -> None:
+    shard = shard_of(DOCUMENT, SHARDS)
+    await redis.hset(shard.deleted, DOCUMENT, "1 erased 1 0")
+    write = DocumentWrite(DOCUMENT, position(0), position(0), b"refused", ended=(ClientId("c1"),))
+    (outcome,) = await CommitScript(redis, "mine").run([BatchWrite(shard, "0-0", "1-0", [write])])
+    assert isinstance(outcome, Committed)
+    assert not await redis.exists(shard.ended(DOCUMENT))
 
 
 async def test_entries_behind_the_cursor_are_trimmed_and_none_before_it(redis: Redis) -> None:

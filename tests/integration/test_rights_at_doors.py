@@ -43,6 +43,8 @@ _NEEDS = {
     "undoEdits": {"write", "history"},
     "exportDocument": {"read"},
     "importDocument": {"write"},
+    "deleteDocument": {"write"},
+    "restoreDocument": {"write"},
     "readStatus": {"admin"},
     "listConnections": {"admin"},
     "changePermissions": {"admin"},

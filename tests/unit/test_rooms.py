@@ -19,6 +19,7 @@ _ROOMS = {
         "deployment": {"keys", "scripts", "redis", "objects", "streams"},
         "documents": {"keys", "scripts", "redis", "objects"},
         "writes": {"keys", "scripts", "redis", "objects", "documents"},
+        "deletion": {"keys", "scripts", "redis", "objects", "streams"},
     },
     _GATEWAY: {
         "settings": set(),

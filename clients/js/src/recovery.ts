@@ -57,6 +57,6 @@ function aboutOpening(error: ErrorMessage, resumes: boolean): Recovery {
 /** A lone caret may be refused without harm; a history that changed under us, or an end, may not be passed over. */
 function aboutElse(error: ErrorMessage): Recovery {
   if (!error.definite) return "open-later";
-  if (error.code === "forbidden") return "stop";
+  if (error.code === "forbidden" || error.code === "deleted") return "stop";
   return error.code === "diverged" || error.code === "revision-too-old" ? "open-afresh" : "ignore";
 }

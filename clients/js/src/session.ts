@@ -145,7 +145,7 @@ export class Session {
 
 function refusalOf(code: number): Refusal {
   const codes: { readonly [code: number]: string } = {
-    1009: "too-large", 4400: "malformed", 4401: "unauthorized", 4403: "forbidden", 4406: "unsupported-version",
+    1009: "too-large", 4400: "malformed", 4401: "unauthorized", 4403: "forbidden", 4404: "deleted", 4406: "unsupported-version",
     4504: "no-hello", 4409: "replaced",
   };
   return { code: codes[code] ?? "refused", message: `closed with ${code}`, definite: true, retryable: false };

@@ -116,7 +116,7 @@ class Inbox:
             self._diverge(document, message)
         elif message["code"] == "revision-too-old":
             self._reject(document, message)
-        elif message["code"] == "forbidden" or (
+        elif message["code"] in ("forbidden", "deleted") or (
             not document.state.is_open and message["code"] not in _NO_ANSWER_TO_AN_OPENING
         ):
             await document.fail(DocumentError(message["code"], message["message"]))

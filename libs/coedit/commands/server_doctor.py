@@ -19,6 +19,7 @@ from coedit.store.deployment.deployment import Deployment
 from coedit.store.documents.quarantine import Quarantine
 from coedit.store.keys import Shard
 from coedit.store.objects.object_store import ObjectStore, open_object_store
+from coedit.store.objects.unerased import UnerasedObjects
 from coedit.store.redis.connection import TROUBLE
 from coedit.store.redis.discovery import connect_nodes
 from coedit.store.redis.topology import Nodes
@@ -42,8 +43,10 @@ async def run(options: argparse.Namespace) -> int:
     nodes = connect_nodes(settings.redis_url)
     try:
         await nodes.refresh()
-        objects = open_object_store(
-            settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+        objects = UnerasedObjects(
+            open_object_store(
+                settings.object_store_url, settings.object_store_endpoint, settings.object_store_region
+            )
         )
         chain_key = ChainKey.derive(*settings.chain_secrets())
         # What another secret cannot check is told revision by revision; nothing is written on the strength of it.

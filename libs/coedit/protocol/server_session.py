@@ -29,6 +29,7 @@ class CloseCode(enum.IntEnum):
     MALFORMED = 4400
     UNAUTHORIZED = 4401
     FORBIDDEN = 4403
+    DELETED = 4404
     UNSUPPORTED_VERSION = 4406
     REPLACED = 4409
     LOST_ITEMS = 4410
@@ -48,6 +49,7 @@ _CODES = {
     "lost-items": CloseCode.LOST_ITEMS,
     "unauthorized": CloseCode.UNAUTHORIZED,
     "forbidden": CloseCode.FORBIDDEN,
+    "deleted": CloseCode.DELETED,
     "unsupported-version": CloseCode.UNSUPPORTED_VERSION,
     "internal": CloseCode.INTERNAL,
     "undecided": CloseCode.TRY_AGAIN,

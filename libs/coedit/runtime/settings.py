@@ -9,7 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "COEDIT_"
 SERVICES = ("GATEWAY", "TRANSFORMER", "PRESENCE", "SNAPSHOTTER")
-_OF_ONE_SERVICE = {"GATEWAY": ("COEDIT_TOKEN_", "COEDIT_PERMISSION_"), "SNAPSHOTTER": ("COEDIT_WEBHOOK_",)}
+_OF_ONE_SERVICE = {
+    "GATEWAY": ("COEDIT_TOKEN_", "COEDIT_PERMISSION_", "COEDIT_TRASH_"),
+    "SNAPSHOTTER": ("COEDIT_WEBHOOK_",),
+}
 """Prefixes of settings that a service has beside its own."""
 _OTHERS = frozenset(
     # what Makefile, compose and the tests read, and no service does

@@ -22,6 +22,9 @@ ended:{s}:ID            sorted set  clients that were definitely rejected in a d
 staged:{s}:ID           stream      a repaired log, before it takes the place of the damaged one; expires
 events:{s}:ID           channel     what gateways with the document open must know (sharded pub/sub)
 damaged:{s}             hash        documents that take no writes until they are repaired, and why
+deleted:{s}             hash        by document: what was decided last of its deletion, "number state at until"
+deletions:{s}           sorted set  documents whose deletion is to be looked at, by when (ms)
+reviewed:{s}            string      the incarnation of the shard in which all deletion records were read back
 incarnation:{s}         hash        id, server, suspect_until, grace_ms: whether Redis still holds what it held
 offers:{s}              stream      commits that are given back to a shard that lost some; bounded
 barrier:{s}             string      written by readers who wait until what they read is durable; holds nothing
@@ -149,6 +152,21 @@ class Shard:
     def damaged(self) -> str:
         """The documents that are quarantined."""
         return f"damaged:{self.tag}"
+
+    @property
+    def deleted(self) -> str:
+        """What was decided of documents that are in the trash, or erased."""
+        return f"deleted:{self.tag}"
+
+    @property
+    def deletions(self) -> str:
+        """When a deletion is to be looked at next."""
+        return f"deletions:{self.tag}"
+
+    @property
+    def reviewed(self) -> str:
+        """Whether Redis knows of every deletion that the object store knows of."""
+        return f"reviewed:{self.tag}"
 
     @property
     def incarnation(self) -> str:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Protocol
 
 from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.server_session import CloseCode
@@ -34,19 +34,30 @@ class Visitor(Protocol):
     async def settle_rights(self, author: AuthorId | None, document_id: DocumentId | None) -> bool:
         """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
 
+    async def leave_deleted(self, document_id: DocumentId) -> None:
+        """Give up a document that was deleted, and of which it has been told so."""
+
     def close(self, code: CloseCode, reason: str) -> None:
         """End it."""
 
 
 class Orders:
-    """Follows the orders; ``visitors`` are the connections of this gateway at the time."""
+    """Follows the orders; ``visitors`` are the connections of this gateway at the time.
+
+    ``on_deleted`` ends a document that was deleted for all of them.
+    """
 
     def __init__(
-        self, stream: OrdersStream, permissions: Permissions, visitors: Callable[[], Iterable[Visitor]]
+        self,
+        stream: OrdersStream,
+        permissions: Permissions,
+        visitors: Callable[[], Iterable[Visitor]],
+        on_deleted: Callable[[DocumentId], None],
     ) -> None:
         self._stream = stream
         self._permissions = permissions
         self._visitors = visitors
+        self._on_deleted = on_deleted
         self._place = "0-0"
         self._settling: set[asyncio.Task[None]] = set()
 
@@ -80,19 +91,29 @@ class Orders:
             facts: dict[str, object] = {"event": "order", "order": order.kind, "author": order.author}
             facts |= {"document_id": order.document_id, "connections": len(concerned)}
             logger.info("an application gave an order", extra=facts)
+        if order.kind == "deleted" and order.document_id is not None:
+            self._on_deleted(order.document_id)
         for visitor in concerned:
-            if order.kind == "close":
-                code = CloseCode(order.close_code) if order.close_code in CLOSE_CODES else CloseCode.ENDED
-                visitor.close(code, "the application ended the connection")
-            else:
-                task = asyncio.get_running_loop().create_task(_settle(visitor, order))
-                self._settling.add(task)
-                task.add_done_callback(self._settled)
+            self._tell(visitor, order)
+
+    def _tell(self, visitor: Visitor, order: Order) -> None:
+        if order.kind == "close":
+            code = CloseCode(order.close_code) if order.close_code in CLOSE_CODES else CloseCode.ENDED
+            visitor.close(code, "the application ended the connection")
+        elif order.kind == "rights":
+            self._do(_settle(visitor, order))
+        elif order.document_id is not None:
+            self._do(visitor.leave_deleted(order.document_id))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._settling.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a defect in settling rights", extra={"event": "defect"}, exc_info=error)
+            logger.error("a defect in doing what was ordered", extra={"event": "defect"}, exc_info=error)
 
 
 async def _settle(visitor: Visitor, order: Order) -> None:

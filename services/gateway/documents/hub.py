@@ -46,6 +46,15 @@ class Hub:
         document.users += 1
         return document
 
+    def end_deleted(self, document_id: DocumentId) -> None:
+        """A document was deleted: end it for all that have it open here, and keep nothing of it."""
+        self._kept.take(document_id)
+        document = self._documents.get(document_id)
+        if document is not None:
+            document.end_deleted()
+        elif (left := self._left.take(document_id)) is not None:
+            left.close()
+
     def release(self, document: OpenDocument, subscription: Subscription | None = None) -> None:
         """Give a document back that `get` returned; the last one closes it, unless it is to be kept for a while."""
         document.users -= 1
@@ -55,6 +64,9 @@ class Hub:
         if document.users == 0:
             del self._documents[document.feed.document_id]
             DOCUMENTS.set(len(self._documents))
+            if document.is_deleted:
+                document.close()
+                return
             if (content := document.take_content()) is not None:  # which has a bound of its own
                 self._kept.put(document.feed.document_id, content)
             self._left.put(document)

@@ -5,7 +5,14 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from coedit.errors import CoeditError, DamagedError, DivergedError, RevisionTooOldError, UnavailableError
+from coedit.errors import (
+    CoeditError,
+    DamagedError,
+    DeletedError,
+    DivergedError,
+    RevisionTooOldError,
+    UnavailableError,
+)
 from coedit.identifiers import Revision
 from coedit.runtime.tracing.active import traced
 from coedit.store.redis.connection import TROUBLE
@@ -108,6 +115,8 @@ class Mending:
                 with suppress(*TROUBLE):
                     await self._stored.found(error)
                 return  # until it is repaired, which is told
+            except DeletedError:
+                return  # it is ended for whoever has it open
             except (*TROUBLE, CoeditError) as error:
                 LOOP_ERRORS.labels("fill-gap").inc()
                 facts = {"event": "gap-error", "document_id": self._feed.document_id, "error": repr(error)}

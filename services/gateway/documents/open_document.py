@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
-from coedit.errors import NotTextError, QuarantinedError, UnavailableError
+from coedit.errors import CoeditError, DeletedError, NotTextError, QuarantinedError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.store.documents.loaded import LoadedDocument
 from coedit.store.documents.log import DocumentLog
@@ -51,6 +51,10 @@ class OpenDocument:
         self._is_subscribed = False
         self._is_salvaged = False
         """Whether the content is not that of the head, but of the last revision that can be vouched for."""
+        self._endings = 0
+        """How often this gateway was told that the document is deleted."""
+        self.is_deleted = False
+        """Whether it was, since it was opened last."""
         self.users = 0
         """How many subscriptions, and opens under way, need the document."""
 
@@ -119,8 +123,13 @@ class OpenDocument:
         """Return what is known to be wrong with the document, now and, since it is subscribed, from now on.
 
         Raises:
+            DeletedError: it was deleted.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
+        endings = self._endings
+        await self.stored.refuse_deleted()
+        if endings == self._endings:
+            self.is_deleted = False  # it may have been restored
         async with self._lock:
             await self._subscribe()
             damage = await self.stored.quarantined()
@@ -185,6 +194,22 @@ class OpenDocument:
             recent = await self.stored.commits(revision, min(self.feed.head, revision + PAGE_REVISIONS))
         return recent
 
+    def check_deleted(self) -> None:
+        """Refuse whoever was about to join, if the document was deleted meanwhile.
+
+        Raises:
+            DeletedError: it was.
+        """
+        if self.is_deleted:
+            raise DeletedError
+
+    def end_deleted(self) -> None:
+        """The document was deleted: end it for all that have it open here."""
+        self._endings += 1
+        self.is_deleted = True
+        self._content = None
+        self._end_for_all(DeletedError())
+
     def close(self) -> None:
         """Leave the channel."""
         self.mending.close()
@@ -235,6 +260,9 @@ class OpenDocument:
         error = UnavailableError(
             f"the document is at revision {place.head} of epoch {place.epoch} now: open it again"
         )
+        self._end_for_all(error)
+
+    def _end_for_all(self, error: CoeditError) -> None:
         for subscription in list(self.feed.subscriptions):
             subscription.outlet.drop(subscription, error)
         if self.feed.follower is not None:

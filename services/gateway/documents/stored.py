@@ -125,6 +125,14 @@ class StoredDocument:
             facts = {"event": "announce-error", "client_id": client_id, "error": repr(error)}
             logger.warning("a client that came back is not announced", extra=facts)
 
+    async def refuse_deleted(self) -> None:
+        """Refuse whoever opens the document, if it was deleted.
+
+        Raises:
+            DeletedError: it was.
+        """
+        await self._reader.refuse_deleted(self._document_id)
+
     async def quarantined(self) -> Damage | None:
         """Return for what the document is quarantined now."""
         return await self._quarantine.of(self._document_id)

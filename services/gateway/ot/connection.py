@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
-from coedit.errors import CoeditError, LimitedError
+from coedit.errors import CoeditError, DeletedError, LimitedError
 from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
@@ -154,6 +154,11 @@ class Connection(Wire):
         """Find out anew what may be done with what is open; return whether that could be found out for all of it."""
         return self._desk is None or await self._desk.settle_rights(self, document_id)
 
+    async def leave_deleted(self, document_id: DocumentId) -> None:
+        """Give up a document that was deleted, and of which it has been told so; who opens it is told anyway."""
+        if self._desk is not None and document_id in self.subscriptions:
+            await self._desk.leave(self, document_id)
+
     def send(self, message: dict[str, Any]) -> None:
         """Encode and write a message; never waits."""
         self.write_frame(encode_frame(self.codec, self.codec.encode(message)))
@@ -204,6 +209,8 @@ class Connection(Wire):
         if self.subscriptions.get(subscription.document_id) is subscription:
             self.session.closed(subscription.document_id)
             self.send_error(error, subscription.document_id)
+            if isinstance(error, DeletedError) and not (self.session.open or self.session.opening):
+                self.close(CloseCode.DELETED, error.code)  # there is nothing else that it is here for
 
     def _catching_up(self) -> CatchUp:
         if self._catch_up is None:

@@ -89,6 +89,7 @@ class Opening:
                 await self._access.authors.admit(connection.identity.author)
             subscription, answer = await self._join(connection, document, message)
             answer |= await self._rights.granted(connection, subscription)
+            document.check_deleted()
         except asyncio.CancelledError:
             self._hub.release(document)
             raise

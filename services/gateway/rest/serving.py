@@ -1,6 +1,6 @@
 """Serves the table of routes: finds out who asks and whether one may, before anything of a body is read."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -23,11 +23,17 @@ _NOBODY = Identity(AuthorId("nobody"), Grants({}))
 
 
 class Door:
-    """Lets in who may ask; ``body_seconds`` is how long a body may take to come."""
+    """Lets in who may ask; ``body_seconds`` is how long a body may take to come.
 
-    def __init__(self, access: Access, body_seconds: float) -> None:
+    ``refuse_deleted`` raises DeletedError of a document that was deleted.
+    """
+
+    def __init__(
+        self, access: Access, body_seconds: float, refuse_deleted: Callable[[DocumentId], Awaitable[None]]
+    ) -> None:
         self._access = access
         self._body_seconds = body_seconds
+        self._refuse_deleted = refuse_deleted
 
     def add_to(self, app: web.Application, served: Iterable[Served]) -> None:
         """Serve the whole table.
@@ -74,12 +80,15 @@ class Door:
         author: str | None,
         body: BaseModel | None,
     ) -> Identity:
-        """Return who asks, if the facets of the route are granted; raises as `authorize`."""
+        """Return who asks, if the facets of the route are granted; raises as `authorize`, and DeletedError."""
         match route.on:
             case "anyone":
                 return _NOBODY
             case "document" if document_id is not None:
-                return await authorize(self._access, request, document_id, *route.needs, author=author)
+                identity = await authorize(self._access, request, document_id, *route.needs, author=author)
+                if not route.of_deleted:
+                    await self._refuse_deleted(document_id)
+                return identity
             case "named":
                 # Whom the body names is no matter of who asks.
                 identity = await identity_of(self._access, request, request.query.get("author"))

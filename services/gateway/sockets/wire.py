@@ -231,6 +231,9 @@ class Wire:
         """Return as which authors the client is here, and the documents that it has open."""
         return [], []
 
+    async def leave_deleted(self, document_id: DocumentId) -> None:
+        """Give up a document that was deleted, and of which it has been told so."""
+
     def keep_in_touch(self, now: float, ping_seconds: float) -> None:
         """Ping a client that has been silent for so long, and give up one that has not answered in half of that.
 

@@ -91,6 +91,7 @@ class YjsDesk:
             await document.open(root, identity.author)
             granted = await self._access.facets(identity, document_id)  # it may have been changed meanwhile
             right_in(granted)
+            document.check_followed()
         except BaseException:
             self._release(document)
             raise

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coedit.crdt.items import YjsItems
-from coedit.errors import CoeditError, QuarantinedError, UnavailableError, WrongRootError
+from coedit.errors import CoeditError, DeletedError, QuarantinedError, UnavailableError, WrongRootError
 from coedit.identifiers import AuthorId, ClientId, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
@@ -106,8 +106,7 @@ class YjsDocument:
             await self._until_caught_up()
             if self.failure is None and not self._follows:
                 await self._load(root, author)
-            if self.failure is not None:
-                raise self.failure
+            self.check_followed()
         self.check_root(root)
 
     def check_root(self, root: str) -> None:
@@ -343,7 +342,7 @@ class YjsDocument:
         """Go along with commits, and let others have their turn before each."""
         for commit in commits:
             await asyncio.sleep(0)
-            self._check_followed()
+            self.check_followed()
             self._follow(commit)
 
     async def _follow_beside(self, commits: list[Logged]) -> None:
@@ -353,12 +352,18 @@ class YjsDocument:
         """
         held = self._loaded.since(_NOTHING_KNOWN)
         ahead = await _items_of([held, *(commit.update for commit in commits)])
-        self._check_followed()
+        self.check_followed()
         self.people.leave_behind()
         for commit in commits:
             self._follow(commit, ahead)
 
-    def _check_followed(self) -> None:
+    def check_followed(self) -> None:
+        """Refuse to go on with a document that cannot be followed any more.
+
+        Raises:
+            CoeditError: it cannot be.
+        """
+        self.document.check_deleted()
         if self.failure is not None:
             raise self.failure
 
@@ -417,8 +422,9 @@ class YjsDocument:
         self.people.end()
         facts = {"event": "yjs-dropped", "document_id": self.document_id, "error": str(error)}
         logger.warning("Yjs clients of a document have to come again", extra=facts)
+        code = CloseCode.DELETED if isinstance(error, DeletedError) else CloseCode.SYNC_AGAIN
         for seat in list(self.seats.values()):
-            seat.outlet.end(CloseCode.SYNC_AGAIN, error.code)
+            seat.outlet.end(code, error.code)
 
 
 def _is_dear(updates: Sequence[bytes]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from coedit.errors import CoeditError, OverloadedError, UndecidedError
+from coedit.errors import CoeditError, DeletedError, OverloadedError, UndecidedError
 from coedit.identifiers import AuthorId, DocumentId
 from coedit.protocol.codec import Codec
 from coedit.protocol.frames import encode_frame
@@ -22,6 +22,8 @@ from services.gateway.yjs.seat import YjsSeat
 from services.gateway.yjs.wire import SILENCE_SECONDS, YjsWire, root_of
 
 PATH = "/yjs/"
+_LINGER_SECONDS = 2.0
+"""So long whoever opens a deleted document is kept: providers up to 3.0 come back at once, whatever the close code."""
 _NOBODY = YjsFrame(write_awareness(b"\x00"))
 
 
@@ -61,6 +63,9 @@ class YjsSocket(YjsWire):
             seat.greet()
             while not self.is_closed and (payload := await self.next_frame()) is not None:
                 await self._hear(seat, payload)
+        except DeletedError as error:
+            await asyncio.sleep(_LINGER_SECONDS)
+            self._refuse(error, error)
         except Exception as error:  # noqa: BLE001 - told, logged and counted
             self._refuse(as_answer(error), error)
         finally:

@@ -3,7 +3,14 @@
 import logging
 from collections.abc import Iterable
 
-from coedit.errors import CoeditError, ForgedOfferError, QuarantinedError, UnavailableError, UnknownKeyError
+from coedit.errors import (
+    CoeditError,
+    DeletedError,
+    ForgedOfferError,
+    QuarantinedError,
+    UnavailableError,
+    UnknownKeyError,
+)
 from coedit.identifiers import DocumentId
 from coedit.protocol.giving_back.donations import Donations, check_offer
 from coedit.protocol.log_entry import ChainKey
@@ -83,6 +90,8 @@ class Mender:
                     await self.give_up(watched, document_id)
         except QuarantinedError as error:
             self.keep_broken(watched, document_id, error)
+        except DeletedError:
+            refuse_erased(document_id)
         except CoeditError as error:
             facts = {"event": "restore-error", "document_id": document_id, "error": repr(error)}
             logger.warning("a document could not be restored yet", extra=facts | {"shard": shard.number})
@@ -136,3 +145,12 @@ class Mender:
                 watched.broken.discard(document_id)
             except QuarantinedError as error:
                 self.keep_broken(watched, document_id, error)
+            except DeletedError:
+                refuse_erased(document_id)
+
+
+def refuse_erased(document_id: DocumentId) -> None:
+    """Take note that what was given back of a document that was erased is not taken."""
+    OFFERS.labels("deleted").inc()
+    facts = {"event": "restore-erased", "document_id": document_id}
+    logger.info("a document that was erased is not restored", extra=facts)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from coedit.errors import QuarantinedError, RevisionTooOldError, UnavailableError
+from coedit.errors import DeletedError, QuarantinedError, RevisionTooOldError, UnavailableError
 from coedit.identifiers import DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.ot.commit import Commit
@@ -54,8 +54,10 @@ class Restorer:
         Raises:
             QuarantinedError: it is damaged.
             UnavailableError: it changes all the time.
+            DeletedError: it was erased.
             CoeditError, RedisError, OSError: it cannot be known where the document stands.
         """
+        await self._reader.refuse_erased(document_id)
         for _ in range(_ATTEMPTS):
             loaded = await self._reader.load_furthest(document_id)
             await self._add_archived(document_id, loaded, donations)
@@ -149,6 +151,8 @@ class Restorer:
         answer = await self._script.run(self._reader.shard(document_id), restoration)
         if answer == "broken":
             raise QuarantinedError("the document is damaged, and takes no writes")
+        if answer == "erased":
+            raise DeletedError("the document was erased meanwhile")
         if answer == "restored" and (given or (stored is not None and is_behind)):
             RESTORED.inc(len(given))
             facts = {"event": "restored", "document_id": document_id, "revision": after.head}
@@ -169,6 +173,8 @@ class Restorer:
         )
         if begun == "broken":
             raise QuarantinedError("the document is damaged, and begins no epoch")
+        if begun == "erased":
+            raise DeletedError("the document was erased meanwhile")
         if begun == "begun" and lost:
             LOST.inc(ending.last - ending.first + 1 - _count_reported(loaded, ending))
             facts = {"event": "lost", "document_id": document_id, "epoch": epoch}

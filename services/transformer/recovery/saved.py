@@ -98,6 +98,11 @@ class Saved:
             if not isinstance(position, DamagedError)
             and unsaved.covered(document_id, position, heads[document_id])
         ]
+        for document_id in tuple(lost):
+            deletion = await self._log.deletion(document_id)
+            if deletion is not None and deletion.is_final:
+                unsaved.forget(document_id)
+                lost.remove(document_id)
         if lost:
             self._on_lost(unsaved.remembered(lost))
 

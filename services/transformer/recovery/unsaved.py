@@ -111,7 +111,7 @@ class Unsaved:
 
     def read(self, document_id: DocumentId, loaded: LoadedDocument) -> None:
         """Take note of a document that was read, with all that stands above its snapshot: others wrote that."""
-        self._drop(document_id)
+        self.forget(document_id)
         if loaded.stored is not None and loaded.entries:
             kept = _Kept(loaded.stored, loaded.recent_before)
             kept.add(loaded.entries)
@@ -137,7 +137,7 @@ class Unsaved:
         if kept is None:
             return False
         if position is not None and position.epoch > kept.stored.epoch:
-            self._drop(document_id)
+            self.forget(document_id)
             return False
         if position is None or position.head < head:
             return True
@@ -145,7 +145,7 @@ class Unsaved:
         kept.drop_up_to(position.snapshot)
         self._count(kept.size_bytes)
         if position.snapshot >= kept.stored.head:
-            self._drop(document_id)
+            self.forget(document_id)
         return False
 
     def heads(self) -> dict[DocumentId, Revision]:
@@ -193,7 +193,7 @@ class Unsaved:
                 self._note_forgotten(document_id, kept.drop_oldest(self._bytes - enough_bytes))
                 self._count(kept.size_bytes - before_bytes)
         while self._bytes > enough_bytes and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
+            self.forget(next(iter(self._kept)))
 
     def _note_forgotten(self, document_id: DocumentId, count: int) -> None:
         UNSAVED_FORGOTTEN.inc(count)
@@ -206,7 +206,8 @@ class Unsaved:
             }
             logger.warning("too much waits for snapshots; what Redis loses may be lost now", extra=facts)
 
-    def _drop(self, document_id: DocumentId) -> None:
+    def forget(self, document_id: DocumentId) -> None:
+        """Let go of all that is kept of a document."""
         kept = self._kept.pop(document_id, None)
         if kept is not None:
             self._count(-kept.size_bytes)

@@ -8,6 +8,7 @@ import pytest
 
 from coedit.client import inbox as inbox_module
 from coedit.client.document import Document
+from coedit.client.events import DocumentError
 from coedit.client.inbox import Inbox
 from coedit.identifiers import DocumentId
 from coedit.ot import Delta
@@ -156,3 +157,12 @@ async def test_submission_that_was_refused_for_the_moment_is_sent_again_soon(
     await line.refused("overloaded", definite=False, client_sequence=1)
     await eventually(lambda: line.kinds() == ["submit", "submit"], "it is sent again")
     assert line.sent[0] == line.sent[1]
+
+
+@pytest.mark.parametrize("code", ["forbidden", "deleted"])
+async def test_document_that_nobody_may_have_any_more_ends(line: Line, code: str) -> None:
+    line.sent.clear()
+    await line.refused(code)
+    with pytest.raises(DocumentError, match=code):
+        await line.document.insert(0, "a")
+    assert line.sent == []

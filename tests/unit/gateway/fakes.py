@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import msgpack
 
-from coedit.errors import CoeditError, RevisionTooOldError
+from coedit.errors import CoeditError, DeletedError, RevisionTooOldError
 from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.protocol.codec import Codec
@@ -50,11 +50,14 @@ class FakeStore:
         """As what Yjs clients open the document, if they do."""
         self.taken_at = 0
         """When Redis took what is committed (ms)."""
+        self.is_deleted = False
         self.offers: list[Any] = []
         self.suspicions: list[bool] = []
         """What is answered to who asks whether the shard is suspect, the last first."""
         self.on_message: Callable[[bytes], object] = lambda _: None
         self.before_subscribed: Callable[[], Awaitable[None]] = _nothing
+        self.after_deletion: Callable[[], Awaitable[None]] = _nothing
+        """Awaited between the answer whether it is deleted, and who asked for it."""
         self.before_position: Callable[[], Awaitable[None]] = _nothing
         self.after_position: Callable[[], Awaitable[None]] = _nothing
         self.after_load: Callable[[], Awaitable[None]] = _nothing
@@ -74,6 +77,11 @@ class FakeStore:
         document = OpenDocument(document_id, log, reader, channels, healer, quarantine)
         document.begin_with(kept)
         return document
+
+    async def refuse_deleted(self, _: DocumentId) -> None:
+        if self.is_deleted:
+            raise DeletedError
+        await self.after_deletion()
 
     async def of(self, _: DocumentId) -> None:
         """Nothing is quarantined."""

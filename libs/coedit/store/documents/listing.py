@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from coedit.identifiers import BEHIND, DocumentId
 from coedit.store.keys import Shard, shard_of
+from coedit.store.objects.deletions import Deletion
 from coedit.store.objects.object_store import ObjectStore, folder_of
 from coedit.store.objects.spans import Span, document_of
 from coedit.store.redis.topology import Nodes
@@ -48,7 +49,22 @@ class Listing:
             folders = folders[:count]
             place = folders[-1] + BEHIND
         found = map(document_of, folders)
-        return [document_id for document_id in found if document_id is not None], place
+        return await self._undeleted([name for name in found if name is not None]), place
+
+    async def _undeleted(self, document_ids: Sequence[DocumentId]) -> list[DocumentId]:
+        """Leave out what is in the trash, or being erased; what was erased stands in no list any more."""
+        notes: list[bytes | None] = await self._nodes.each(
+            document_ids,
+            lambda document_id: shard_of(document_id, len(self._shards)),
+            lambda pipe, document_id: pipe.hget(
+                shard_of(document_id, len(self._shards)).deleted, document_id
+            ),
+        )
+        return [
+            document_id
+            for document_id, note in zip(document_ids, notes, strict=True)
+            if note is None or not Deletion.of_note(note).is_deleted
+        ]
 
     async def _fresh(self, span: Span, count: int) -> list[Listed]:
         single = span.single

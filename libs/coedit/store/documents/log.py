@@ -13,6 +13,7 @@ from coedit.identifiers import ClientId, DocumentId, Revision
 from coedit.ot.bridge import Bridge
 from coedit.protocol.events import Event, encode_events
 from coedit.store.keys import Shard, shard_of
+from coedit.store.objects.deletions import Deletion
 from coedit.store.redis.durability import Durability
 from coedit.store.redis.topology import Nodes
 
@@ -102,6 +103,18 @@ class DocumentLog:
             asked = self._durability.ask_after_reading(pipe, shard)
             (values,) = self._durability.confirmed(await pipe.execute(), asked)
         return cast("list[Any]", values)
+
+    async def deletion(self, document_id: DocumentId) -> Deletion | None:
+        """Return what Redis knows to have been decided last about a document that was deleted, but for who decided.
+
+        None where nothing ever was, or Redis has forgotten it, which the object store has not.
+
+        Raises:
+            RedisError, OSError: Redis cannot be asked.
+        """
+        shard = self.shard(document_id)
+        note = await cast("Awaitable[bytes | None]", self._nodes.at(shard).hget(shard.deleted, document_id))
+        return None if note is None else Deletion.of_note(note)
 
     async def is_suspect(self, document_id: DocumentId) -> bool:
         """Return whether Redis may have lost something of the document that somebody may still give back."""

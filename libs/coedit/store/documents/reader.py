@@ -50,14 +50,46 @@ class DocumentReader:
         """Return the shard that a document belongs to."""
         return self._log.shard(document_id)
 
+    async def refuse_deleted(self, document_id: DocumentId) -> None:
+        """Refuse whoever wants a document that is in the trash, or erased, as far as Redis knows.
+
+        What Redis has forgotten is no document that it holds, and is looked up where that is read.
+
+        Raises:
+            DeletedError: it is.
+            RedisError, OSError: Redis cannot tell now.
+        """
+        deletion = await self._log.deletion(document_id)
+        if deletion is not None:
+            deletion.refuse()
+
+    async def refuse_erased(self, document_id: DocumentId) -> None:
+        """Refuse to put together again what was erased, whatever Redis has lost.
+
+        Raises:
+            DeletedError: it was.
+            DamagedError, ObjectStoreError: that cannot be known now.
+        """
+        newest = await self._snapshots.deletions.newest(document_id)
+        if newest is not None and newest.is_final:
+            newest.refuse()
+
     async def load(self, document_id: DocumentId, known: LoadedDocument | None = None) -> LoadedDocument:
         """Return the document at its head; from ``known`` on, where that saves reading.
 
         Raises:
+            DeletedError: it is in the trash, or erased.
             DamagedError: what is stored does not fit together.
             BehindSnapshotError: Redis lost something.
             RedisError, OSError, ObjectStoreError: a store cannot be read now.
         """
+        await self.refuse_deleted(document_id)
+        loaded = await self._load(document_id, known)
+        if loaded.stored is None:  # then Redis may have forgotten of it as well
+            await self._snapshots.deletions.refuse(document_id)
+        return loaded
+
+    async def _load(self, document_id: DocumentId, known: LoadedDocument | None = None) -> LoadedDocument:
         before: Position | None = None
         for _ in range(_ATTEMPTS):
             position = await self._log.position(document_id)
@@ -130,7 +162,7 @@ class DocumentReader:
     async def load_furthest(self, document_id: DocumentId) -> LoadedDocument:
         """Return the document where it is known to have come to, be that by Redis or by a snapshot alone.
 
-        For a Redis that may have lost what came last; raises as `load` does.
+        For a Redis that may have lost what came last, in the trash or not; raises as `load` does.
         """
         position = await self._log.position(document_id)
         if position is None:
@@ -138,7 +170,7 @@ class DocumentReader:
         snapshot = await self._newest(document_id)
         if snapshot.revision > position.head:
             return replace(snapshot, stored=position)
-        return await self.load(document_id)
+        return await self._load(document_id)
 
     async def snapshot_above(self, document_id: DocumentId, revision: Revision) -> Snapshot | None:
         """Return the newest snapshot, if it is of a later revision; only one that Redis does not know of is read.
@@ -154,7 +186,7 @@ class DocumentReader:
         return snapshot if snapshot is not None and snapshot.revision > revision else None
 
     async def holds(self, document_id: DocumentId, stored: Position) -> bool:
-        """Return whether a document is there as far as it was known to be ``stored``, and by the same history.
+        """Return whether a document is there as far as it was known to be ``stored``, by the same history, or erased.
 
         In Redis, or, where it may have been evicted, in its snapshot.
 
@@ -162,6 +194,9 @@ class DocumentReader:
             DamagedError: that cannot be told.
             RedisError, OSError, ObjectStoreError: a store cannot be asked now.
         """
+        deletion = await self._log.deletion(document_id)
+        if deletion is not None and deletion.is_final:
+            return True  # nothing of it is missed
         position = await self._log.position(document_id)
         if position is None:
             newest = await self._snapshots.newest(document_id)

@@ -7,6 +7,7 @@ names above 255 bytes, which an escaped document id reaches.
 
 import asyncio
 import os
+import shutil
 import tempfile
 import time
 from bisect import bisect_left
@@ -69,6 +70,10 @@ class LocalFolder:
         """Take an object away; see `ObjectStore`."""
         await asyncio.to_thread(_reporting, self._path(key).unlink, missing_ok=True)
 
+    async def delete_all(self, prefix: str) -> None:
+        """Take a whole folder away, with what killed processes left in it; see `ObjectStore`."""
+        await asyncio.to_thread(_reporting, self._delete_folder, self._path(prefix.removesuffix("/")))
+
     def _create_file(self, key: str, body: bytes) -> bool:
         path = self._path(key)
         if path.exists():
@@ -113,6 +118,12 @@ class LocalFolder:
             if (first := min(names, default=None)) is not None:
                 found.append(folder + first)
         return found
+
+    def _delete_folder(self, folder: Path) -> None:
+        self._refuse_missing()
+        if folder.is_dir():
+            shutil.rmtree(folder)
+            _sync_folder(folder.parent)
 
     def _refuse_missing(self) -> None:
         """A folder that is away, such as a disk that is not mounted, is not an empty one."""

@@ -84,6 +84,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def delete_all(self, prefix: str) -> None:
+        """Take all objects in the folder ``prefix`` (ends with ``/``) away, and what was left of creating others there.
+
+        Raises:
+            ObjectStoreError: some may be left.
+        """
+        ...
+
 
 def open_object_store(url: str, endpoint: str = "", region: str = "") -> ObjectStore:
     """Return the store at ``url``: ``file://`` (made if need be), ``memory://``, ``s3://``, ``gs://``, ``az://``.
@@ -195,6 +203,11 @@ class RemoteObjects:
             return
         except _TROUBLE as error:
             raise ObjectStoreError(f"the object store did not delete {key}: {error!r}") from error
+
+    async def delete_all(self, prefix: str) -> None:
+        """Take a whole folder away; see `ObjectStore`."""
+        for key in await self.list(prefix):
+            await self.delete(key)
 
 
 async def _read_on(store: obstore.store.ObjectStore, found: list[str], begin: str, count: int) -> bool:

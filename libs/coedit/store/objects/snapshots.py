@@ -31,6 +31,7 @@ from coedit.identifiers import ClientId, ClientSequence, DocumentId, Revision, e
 from coedit.ot.bridge import Bridge
 from coedit.ot.delta import Delta
 from coedit.protocol.log_entry import refuse_newer
+from coedit.store.objects.deletions import DeletionRecords
 from coedit.store.objects.object_store import ObjectStore
 from coedit.store.objects.rendered import Rendered
 
@@ -80,6 +81,8 @@ class Snapshots:
     """The snapshots of all documents, in an object store."""
 
     def __init__(self, objects: ObjectStore) -> None:
+        self.deletions = DeletionRecords(objects)
+        """What was decided about the same documents, where they were deleted."""
         self._objects = objects
 
     async def newest(self, document_id: DocumentId, known_number: int = 0) -> Snapshot | None:

@@ -1,12 +1,13 @@
 -- Begin another epoch of a document where it stands, be it written meanwhile or not.
 --
--- KEYS  owner, changed, document, events, damaged, idle, happened, fresh
+-- KEYS  owner, changed, document, events, damaged, idle, happened, fresh, deleted
 -- ARGV  token, expected epoch (0: not there), id, epoch, incarnation, lost (may be empty), message to publish (may be empty), then what
 --       is set where it is not there: head, mac, floor, snapshot, number, bridge (may be empty); event for applications (may be empty),
 --       what it is listed as (may be empty)
--- Returns 'begun', or what did not fit: 'fenced', 'stale', 'broken' (it is quarantined: then an operator sees to it).
+-- Returns 'begun', or what did not fit: 'fenced', 'stale', 'broken' (it is quarantined: then an operator sees to it), 'erased'.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
+if string.find(redis.call('HGET', KEYS[9], ARGV[3]) or '', ' eras', 1, true) then return 'erased' end
 if redis.call('HEXISTS', KEYS[5], ARGV[3]) == 1 then return 'broken' end
 local now = redis.call('HMGET', KEYS[3], 'epoch', 'head', 'snapshot')
 if (now[1] or '0') ~= ARGV[2] then return 'stale' end

@@ -2,7 +2,7 @@
 --
 -- A script that fails halfway keeps what it wrote, so everything is compared before the first write.
 --
--- KEYS  owner, cursor, ops, changed, refused, damaged, fresh, then per document: document, log, events, ended
+-- KEYS  owner, cursor, ops, changed, refused, damaged, fresh, deleted, then per document: document, log, events, ended
 -- ARGV  token, old cursor, new cursor, 1 to publish, count of refused entries, each of them, then per document:
 --       id, expected epoch, expected head (0 and 0: not there), epoch, head, mac, floor, snapshot, number, incarnation,
 --       bridge (may be empty), what it is listed as if it is not there (may be empty), message to publish (may be empty), count of commits, each commit, count of clients that were rejected, each of them
@@ -24,13 +24,17 @@ while at <= #ARGV do
     local document = {
         id = ARGV[at], epoch = ARGV[at + 3], head = ARGV[at + 4], mac = ARGV[at + 5], floor = ARGV[at + 6],
         snapshot = ARGV[at + 7], number = ARGV[at + 8], incarnation = ARGV[at + 9], bridge = ARGV[at + 10], listed = ARGV[at + 11],
-        message = ARGV[at + 12], count = tonumber(ARGV[at + 13]), first = at + 14, key = KEYS[8 + index * 4], log = KEYS[9 + index * 4],
-        events = KEYS[10 + index * 4], ended = KEYS[11 + index * 4],
+        message = ARGV[at + 12], count = tonumber(ARGV[at + 13]), first = at + 14, key = KEYS[9 + index * 4], log = KEYS[10 + index * 4],
+        events = KEYS[11 + index * 4], ended = KEYS[12 + index * 4],
     }
     document.first_ended = document.first + document.count + 1
     document.ended_count = tonumber(ARGV[document.first_ended - 1])
     local expected_epoch, expected_head = ARGV[at + 1], ARGV[at + 2]
-    if document.count > 0 then
+    local deletion = redis.call('HGET', KEYS[8], document.id)
+    document.is_deleted = deletion and not string.find(deletion, ' restored ', 1, true)
+    if document.count > 0 and document.is_deleted then
+        stale[#stale + 1] = index -- whoever reads it again learns why
+    elseif document.count > 0 then
         local kind, key_kind = redis.call('TYPE', document.log).ok, redis.call('TYPE', document.key).ok
         if (kind ~= 'stream' and kind ~= 'none') or (key_kind ~= 'hash' and key_kind ~= 'none')
             or redis.call('HEXISTS', KEYS[6], document.id) == 1 then
@@ -79,7 +83,7 @@ for _, document in ipairs(documents) do
     end
 end
 for _, document in ipairs(documents) do
-    if document.ended_count > 0 then
+    if document.ended_count > 0 and not document.is_deleted then
         -- Of another type it is no loss; a script that fails here would have written half.
         if redis.call('TYPE', document.ended).ok ~= 'zset' then redis.call('DEL', document.ended) end
         for offset = 1, document.ended_count do

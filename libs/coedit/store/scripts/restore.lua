@@ -1,13 +1,14 @@
 -- Put a document where it is known to have been: its position, and the commits that were given back.
 --
--- KEYS  owner, changed, document, log, events, damaged, idle, fresh
+-- KEYS  owner, changed, document, log, events, damaged, idle, fresh, deleted
 -- ARGV  token, expected epoch and head (0 and 0: not there), id, then what is set: epoch, head, mac, floor, snapshot, number,
 --       incarnation, lost ("first-last", may be empty), bridge (may be empty), 1 to drop the log first, message to publish (may be empty),
 --       what it is listed as (may be empty), the commits, which end at the head
 -- Returns 'restored', or what did not fit: 'fenced', 'stale', 'broken' (the log does not end where the commits begin, or the
---         document is quarantined: then an operator sees to it).
+--         document is quarantined: then an operator sees to it), 'erased'.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
+if string.find(redis.call('HGET', KEYS[9], ARGV[4]) or '', ' eras', 1, true) then return 'erased' end
 if redis.call('HEXISTS', KEYS[6], ARGV[4]) == 1 then return 'broken' end
 local now = redis.call('HMGET', KEYS[3], 'epoch', 'head')
 if (now[1] or '0') ~= ARGV[2] or (now[2] or '0') ~= ARGV[3] then return 'stale' end

@@ -11,6 +11,7 @@ from coedit.identifiers import DocumentId, Revision, document_id
 from coedit.ot.commit import Commit
 from coedit.protocol.log_entry import decode_commit, encode_commit
 from coedit.store.keys import Shard
+from coedit.store.redis.stream_pages import pages
 from coedit.store.redis.stream_reader import StreamReader
 from coedit.store.redis.topology import Nodes
 
@@ -78,6 +79,15 @@ class OffersStream:
         """Drop offers that were dealt with."""
         if entry_ids:
             await self._nodes.at(shard).xdel(shard.offers, *entry_ids)
+
+    async def forget_document(self, shard: Shard, document_id: DocumentId) -> int:
+        """Drop all offers of a document; return how many they were."""
+        redis, count = self._nodes.at(shard), 0
+        async for page in pages(redis, shard.offers):
+            decoded = [(entry_id, _decode(fields)) for entry_id, fields in page]
+            its = [entry_id for entry_id, offer in decoded if offer and offer.document_id == document_id]
+            count += await redis.xdel(shard.offers, *its) if its else 0
+        return count
 
 
 def _encode(offer: Offer) -> bytes:

@@ -1,4 +1,4 @@
-"""What applications order every gateway to do: the entries of ``orders:{0}``, each a MessagePack map."""
+"""What every gateway is ordered to do: the entries of ``orders:{0}``, each a MessagePack map."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ _BOUND = 10_000
 """About how many are kept: a gateway that begins reads them all."""
 _READ_COUNT = 1_000
 
-OrderKind = Literal["rights", "close"]
+OrderKind = Literal["rights", "close", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """``rights``: they have changed, look again. ``close``: end connections, with ``close_code``.
+    ``deleted``: nobody may have the document any more.
 
     It is about an author, a document, or both; None: about everybody, every one.
     """

@@ -180,6 +180,7 @@ def _new_bridge(write: DocumentWrite) -> str:
 def _keys(batch: BatchWrite) -> list[str]:
     shard = batch.shard
     keys = [shard.owner, shard.cursor, shard.ops, shard.changed, shard.refused, shard.damaged, shard.fresh]
+    keys.append(shard.deleted)
     for write in batch.documents:
         keys += [
             shard.document(write.document_id),

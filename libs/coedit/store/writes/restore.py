@@ -16,8 +16,8 @@ from coedit.store.redis.topology import Nodes
 from coedit.store.scripts import Script
 from coedit.store.writes.commit import listed_as
 
-Restored = Literal["restored", "fenced", "stale", "broken"]
-Begun = Literal["begun", "fenced", "stale", "broken"]
+Restored = Literal["restored", "fenced", "stale", "broken", "erased"]
+Begun = Literal["begun", "fenced", "stale", "broken", "erased"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class RestoreScript:
             shard.damaged,
             shard.idle,
             shard.fresh,
+            shard.deleted,
         ]
         message = encode_events(list(restoration.events)) if restoration.events else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait
@@ -109,6 +110,7 @@ class RestoreScript:
             shard.idle,
             shard.happened,
             shard.fresh,
+            shard.deleted,
         ]
         message = encode_events([event]) if event is not None else b""
         redis, must_wait = self._nodes.at(shard), self._durability.must_wait

@@ -1,6 +1,6 @@
-"""Documents as they are now: which there are, what each is, making one, and who is in it."""
+"""Documents as they are now: which there are, what each is, making one, who is in it, and its deletion."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -9,7 +9,7 @@ from coedit.identifiers import MAX_NAME_BYTES
 from coedit.presence.roster import COLOUR, MAX_SHOWN_NAME, MAX_TTL_MS
 from coedit.store.objects.spans import Span, beginning_with, place_of
 from services.gateway.rest.routes.edits import EditSaid
-from services.gateway.rest.routes.fields import MAX_ROOT, FormatNamed, Limit, Opaque, RevisionNumber
+from services.gateway.rest.routes.fields import MAX_ROOT, Flag, FormatNamed, Limit, Opaque, RevisionNumber
 from services.gateway.rest.routes.route import EDITING, ONCE, READING, Answer, Body, Query, Route, Said
 
 _STANDS = ("ETag", "Coedit-Revision")
@@ -221,4 +221,49 @@ LEAVE = Route[Query, Body](
     needs=("read", "presence"),
 )
 
-ROUTES = (LIST, READ, STAND, CREATE, PRESENT, BE_SEEN, LEAVE)
+
+class DeleteQuery(Query):
+    """How it is deleted."""
+
+    erase: Flag = False
+    """For good, and at once."""
+
+
+class DeletionSaid(Said):
+    """What was decided last about a document."""
+
+    document: str
+    state: Literal["trash", "restored", "erasing", "erased"]
+    at: int
+    """When that was decided, in milliseconds since 1970."""
+    until: int | None = None
+    """Until when it can be taken out of the trash, in milliseconds since 1970."""
+
+
+DELETE = Route[DeleteQuery, Body](
+    "DELETE",
+    "/v1/documents/{document}",
+    "deleteDocument",
+    "Put the document in the trash; with erase=true: erase it for good",
+    {
+        200: Answer("It is in the trash, or erased", DeletionSaid),
+        202: Answer("It is being erased, which nothing stops any more", DeletionSaid),
+    },
+    needs=("write",),
+    query=DeleteQuery,
+    of_deleted=True,
+    refusals=frozenset({"unknown-document", "quarantined"}),
+    more="With `erase=true` it needs `admin`, too.",
+)
+RESTORE = Route[Query, Body](
+    "POST",
+    "/v1/documents/{document}/restore",
+    "restoreDocument",
+    "Take the document out of the trash",
+    {200: Answer("It is as it was", DeletionSaid)},
+    needs=("write",),
+    of_deleted=True,
+    refusals=frozenset({"unknown-document", "quarantined"}),
+)
+
+ROUTES = (LIST, READ, STAND, CREATE, DELETE, RESTORE, PRESENT, BE_SEEN, LEAVE)

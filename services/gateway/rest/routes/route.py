@@ -115,6 +115,8 @@ class Route(Generic[Q, B]):
     """The media types of a body that is a file."""
     headers: tuple[str, ...] = ()
     """Of the request; they stand in ``headers.py``."""
+    of_deleted: bool = False
+    """Whether it is asked of documents that were deleted, too."""
     refusals: frozenset[str] = frozenset()
     """Codes beyond those that follow from the rest."""
     more: str = field(default="")
@@ -128,6 +130,8 @@ class Route(Generic[Q, B]):
     def codes(self) -> frozenset[str]:
         """Return all codes that it may be refused with."""
         codes = self.refusals | (BASIC if self.on == "anyone" else ASKING)
+        if "document" in self.names:
+            codes |= {"deleted"}
         return codes | BODY if self.has_body else codes
 
     @property

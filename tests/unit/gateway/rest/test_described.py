@@ -69,7 +69,7 @@ def test_refusals_of_the_server_itself_mean_the_same() -> None:
 
 def test_whoever_serves_a_route_less_does_not_start() -> None:
     with pytest.raises(LookupError, match="readDocument"):
-        Door(None, 1.0).add_to(web.Application(), described("1.2.3"))  # type: ignore[arg-type]  # not looked at
+        Door(None, 1.0, None).add_to(web.Application(), described("1.2.3"))  # type: ignore[arg-type]  # not looked at
 
 
 def test_messages_are_described_as_asyncapi_says() -> None:

@@ -64,6 +64,10 @@ class FailingObjects:
     async def first_keys(self, begin: str, count: int) -> Sequence[str]:
         return await self._objects.first_keys(begin, count)
 
+    async def delete_all(self, prefix: str) -> None:
+        self._step()
+        await self._objects.delete_all(prefix)
+
 
 async def test_short_segments_become_one() -> None:
     archive = await stored(open_object_store("memory://"), [(1, 60), *singles(9, 61)])

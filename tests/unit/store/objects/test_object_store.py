@@ -255,3 +255,20 @@ async def test_file_is_synced_before_it_gets_its_name_and_its_folder_after(
     monkeypatch.setattr(os, "link", record_link)
     await folder.create("d/snapshot/1", b"x")
     assert steps == ["sync file", "link", "sync folder"]
+
+
+async def test_whole_folder_goes_and_its_neighbours_stay(objects: ObjectStore) -> None:
+    for key in ("d/snapshot/1", "d/history/1", "d/2", "da/1", "!deleted/d/1"):
+        await objects.create(key, b"body")
+    await objects.delete_all("d/")
+    await objects.delete_all("d/")  # again is harmless
+    assert await objects.list("d/") == []
+    assert [await objects.read(key) for key in ("da/1", "!deleted/d/1")] == [b"body", b"body"]
+
+
+async def test_what_a_killed_process_left_goes_with_its_folder(tmp_path: Path) -> None:
+    objects = LocalFolder(str(tmp_path))
+    await objects.create("d/snapshot/1", b"body")
+    (tmp_path / "d" / "snapshot" / ".staged-left-by-a-crash").write_bytes(b"half")
+    await objects.delete_all("d/")
+    assert await asyncio.to_thread(lambda: list(tmp_path.rglob("*"))) == []
