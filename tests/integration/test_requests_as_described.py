@@ -24,9 +24,10 @@ from schemathesis.specs.openapi.checks import (
 from tests.integration.test_access import token
 from tests.system import System
 
-_EXAMPLES = int(os.environ.get("COEDIT_API_EXAMPLES", "8"))
+_EXAMPLES = int(os.environ.get("COEDIT_API_EXAMPLES", "6"))
 _SEED = int(os.environ.get("COEDIT_SEED", "1"))
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+_PATIENCE_SECONDS = 60
 _RIGHTS: dict[str, Any] = {"*": ["read", "write", "presence", "history", "comment", "admin"]}
 _MODES = {"open": "1", "token": "0"}
 
@@ -67,8 +68,18 @@ def _try(operation: Any, session: requests.Session, statuses: Counter[int]) -> N
     def test(case: Any) -> None:
         # One of the requests says that all rights have changed, so each has a token of its own.
         fresh = token(_RIGHTS, iat=time.time())
-        response = case.call(session=session, headers={"Authorization": f"Bearer {fresh}"})
+        response = _answer(case, session, {"Authorization": f"Bearer {fresh}"})
         statuses[response.status_code] += 1
         case.validate_response(response, checks=_CHECKS)
 
     test()
+
+
+def _answer(case: Any, session: requests.Session, headers: dict[str, str]) -> Any:
+    """Return the answer; on a machine that has no time for it a request may be put off, and is made again then."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        response = case.call(session=session, headers=headers, timeout=_PATIENCE_SECONDS)
+        if "retry-after" not in response.headers or time.monotonic() > deadline:
+            return response
+        time.sleep(1)
