@@ -13,6 +13,7 @@ from typing import Literal
 
 from coedit.errors import DeletedError, UnavailableError, UnknownDocumentError
 from coedit.identifiers import AuthorId, DocumentId
+from coedit.protocol.webhooks.events import DocumentDeleted, packed
 from coedit.store.keys import Shard
 from coedit.store.objects.deletions import Deletion, DeletionRecords
 from coedit.store.redis.topology import Nodes
@@ -118,7 +119,7 @@ class Decisions:
         """
         await self._tell_redis(document_id, newest, "note", await self.now_ms(document_id) + _LOOK_MS)
         if newest.state in ("trash", "erasing"):
-            await self._announce(document_id, newest)
+            await self._announce(document_id)
         await self.look_at(document_id, newest)
 
     async def look_at(self, document_id: DocumentId, newest: Deletion) -> None:
@@ -136,10 +137,7 @@ class Decisions:
 
     async def forget(self, document_id: DocumentId, number: int) -> None:
         """Have Redis forget a decision that was the newest; the object store has it. Raises as `tell` does."""
-        shard = self.shard_of(document_id)
-        await self._note.run(
-            self._nodes.at(shard), [shard.deleted, shard.deletions], [document_id, number, "", "forget", 0]
-        )
+        await self._run_note(document_id, (number, "", "forget", 0, b""))
 
     async def now_ms(self, document_id: DocumentId) -> int:
         """Return the time (ms since 1970) by the clock of the Redis that has a document."""
@@ -174,15 +172,19 @@ class Decisions:
     async def _tell_redis(
         self, document_id: DocumentId, newest: Deletion, phase: _Phase, due_ms: int
     ) -> None:
-        shard = self.shard_of(document_id)
-        await self._note.run(
-            self._nodes.at(shard),
-            [shard.deleted, shard.deletions],
-            [document_id, newest.number, newest.noted(), phase, due_ms],
-        )
+        event = b""
+        # What is told again, after a loss of Redis, is no news any more.
+        if phase == "note" and newest.at + KEPT_MS > due_ms and newest.state in ("trash", "erased"):
+            event = packed(DocumentDeleted(document=document_id, erased=newest.is_final))
+        await self._run_note(document_id, (newest.number, newest.noted(), phase, due_ms, event))
 
-    async def _announce(self, document_id: DocumentId, newest: Deletion) -> None:
-        """Tell of a deletion, in the one place where that is done; it may be told twice, with the same number."""
+    async def _run_note(self, document_id: DocumentId, arguments: tuple[int, str, str, int, bytes]) -> None:
+        shard = self.shard_of(document_id)
+        keys = [shard.deleted, shard.deletions, shard.happened]
+        await self._note.run(self._nodes.at(shard), keys, [document_id, *arguments])
+
+    async def _announce(self, document_id: DocumentId) -> None:
+        """Have all gateways end the document for whoever has it open; they may be told twice."""
         await self._orders.add(Order("deleted", None, document_id))
 
 
