@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -84,6 +85,27 @@ async def test_who_comes_and_goes_is_told_of_and_what_failed_is_sent_again(world
     assert app.told[0].webhook_id == failure["webhook_id"]
     assert app.told[0].event == failure["body"]
     assert (await world.ask("POST", f"failures/{failure['id']}/retry"))[0] == 404
+
+
+async def test_deletion_is_told_of_when_it_is_decided_and_when_nothing_is_left(world: World) -> None:
+    """Once each, also where a document goes from the trash for good."""
+    grants = {"*": ["read", "write", "admin"]}
+    async with connect(world.system.url, token=token(grants)) as session:
+        document = await session.open("notes")
+        await document.insert(0, "hello")
+        await document.settle()
+    for query, erased in (("", [False]), ("", [False]), ("?erase=true", [False, True])):
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token(grants)}"}) as http,
+            http.delete(f"{world.system.url}/v1/documents/notes{query}") as answer,
+        ):
+            assert answer.status < 300, await answer.text()
+        await eventually(partial(_deletions, world.app, erased), f"{erased} is told")
+    assert {told.data["document"] for told in world.app.of("document.deleted")} == {"notes"}
+
+
+def _deletions(app: Receiver, erased: list[bool]) -> bool:
+    return [told.data["erased"] for told in app.of("document.deleted")] == erased
 
 
 def _refusing(status: int) -> Callable[[Told], Awaitable[web.Response]]:

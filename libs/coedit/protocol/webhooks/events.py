@@ -77,12 +77,12 @@ class DocumentLeft(DocumentEvent):
 
 
 class DocumentDeleted(DocumentEvent):
-    """A document was deleted."""
+    """A document was deleted: put in the trash, or erased."""
 
     type: ClassVar[EventType] = "document.deleted"
 
     erased: bool
-    """Whether nothing of it is left; otherwise it can be restored for a while."""
+    """Whether nothing of it is left; otherwise it is in the trash, and can be restored for a while."""
 
 
 class DocumentQuarantined(DocumentEvent):
