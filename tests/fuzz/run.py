@@ -54,9 +54,10 @@ async def run(options: Options) -> Figures:
 
 
 async def _play(system: System, options: Options) -> Figures:
-    token = make_access_token(SECRET, Identity(AuthorId("fuzz"), EVERYTHING), int(time.time()) + 100_000)
+    token = _token("fuzz")
     figures = Figures(options.seed, options.seconds, [])
-    bystanders = [Bystander(system.gateways[0]), Bystander(system.gateways[1], token)]
+    # Another author: who sends too much is held up wherever one is.
+    bystanders = [Bystander(system.gateways[0]), Bystander(system.gateways[1], _token("bystander"))]
     editing = [asyncio.create_task(bystander.edit()) for bystander in bystanders]
     watching = asyncio.create_task(_watch(system, figures, options.seconds * _EARLY_SHARE))
     fuzzer = await _begin(system, options, token)
@@ -73,6 +74,10 @@ async def _play(system: System, options: Options) -> Figures:
     figures.troubles = [line for bystander in bystanders for line in bystander.troubles]
     await _look_back(system, figures)
     return figures
+
+
+def _token(author: str) -> str:
+    return make_access_token(SECRET, Identity(AuthorId(author), EVERYTHING), int(time.time()) + 100_000)
 
 
 async def _begin(system: System, options: Options, token: str) -> Process:

@@ -1,5 +1,6 @@
 """How fast one connection may speak: messages and bytes, each a bucket that fills up again with time."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,10 @@ _LEAST_SECONDS = 0.5
 """Whoever is held up is so for at least so long: what has come back by then is worth being read in one go."""
 _MOST_SECONDS = 5.0
 """And for no longer at a time, since its pongs are not heard meanwhile; what is left to pay holds it up again."""
+
+_OPENED_AT_ONCE = 16
+"""So many documents are being opened for one author at a time: each takes a connection to Redis, and others need some
+of those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,14 @@ class Holdable(Protocol):
 class Account:
     """The connections of one author here, and what they have said since it was looked at last."""
 
-    __slots__ = ("bytes", "connections", "messages")
+    __slots__ = ("bytes", "connections", "messages", "openings")
 
     def __init__(self) -> None:
         self.messages = 0
         self.bytes = 0
         self.connections: set[Holdable] = set()
+        self.openings = asyncio.Semaphore(_OPENED_AT_ONCE)
+        """Taken for as long as a document is being opened."""
 
 
 class Meter:

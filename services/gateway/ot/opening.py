@@ -85,10 +85,11 @@ class Opening:
         started = time.perf_counter()
         document = self._hub.get(document_id)
         try:
-            if connection.identity is not None:
-                await self._access.authors.admit(connection.identity.author)
-            subscription, answer = await self._join(connection, document, message)
-            answer |= await self._rights.granted(connection, subscription)
+            async with connection.opening():
+                if connection.identity is not None:
+                    await self._access.authors.admit(connection.identity.author)
+                subscription, answer = await self._join(connection, document, message)
+                answer |= await self._rights.granted(connection, subscription)
             document.check_deleted()
         except asyncio.CancelledError:
             self._hub.release(document)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, ClassVar
 
 from coedit.identifiers import AuthorId, ClientId, DocumentId
@@ -177,6 +178,10 @@ class Wire:
     def is_accounted(self) -> bool:
         """Whether it counts as somebody's."""
         return self._account is not None
+
+    def opening(self) -> AbstractAsyncContextManager[None]:
+        """Return what is held while a document is opened: so many of its author's connections may do that at a time."""
+        return nullcontext() if self._account is None else self._account.openings
 
     def account_to(self, account: Account | None) -> None:
         """Take note whose it is; None: it is not counted."""
