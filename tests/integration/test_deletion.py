@@ -18,7 +18,6 @@ from coedit.store.keys import shard_of
 from coedit.store.objects.deletions import Deletion, DeletionRecords
 from coedit.store.objects.object_store import open_object_store
 from tests.integration.raw_client import RawClient
-from tests.integration.test_access import token
 from tests.integration.yjs_client import HocuspocusClient, YjsClient
 from tests.marker import places_of
 from tests.system import System, eventually
@@ -43,10 +42,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One whose processes are killed."""
-    system = new_system(tmp_path_factory.mktemp("system"))
+    """One whose processes are killed, and where a document is in the trash for a second."""
+    system = new_system(tmp_path_factory.mktemp("system"), COEDIT_TRASH_SECONDS="1")
     system.start()
     yield system
     system.stop()
@@ -121,6 +120,14 @@ async def writers(system: System, name: str, marker: str) -> AsyncIterator[None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def until_erased(system: System, name: str) -> None:
+    async def is_erased() -> bool:
+        _, answer = await ask(system, "DELETE", name, "?erase=true")
+        return bool(answer["state"] == "erased")
+
+    await eventually(is_erased, "it is erased", seconds=60)
+
+
 async def until_no_trace(system: System, marker: str) -> None:
     """What was on its way when the document went goes a little later."""
     found: list[str] = []
@@ -153,11 +160,7 @@ async def test_erased_document_leaves_no_byte_while_everybody_writes(system: Sys
         status, answer = await ask(system, "DELETE", name, "?erase=true")
         assert status in (200, 202)
 
-        async def is_erased() -> bool:
-            _, answer = await ask(system, "DELETE", name, "?erase=true")
-            return bool(answer["state"] == "erased")
-
-        await eventually(is_erased, "it is erased")
+        await until_erased(system, name)
         for gateway in (0, 1):
             status, answer = await ask(system, "GET", name, gateway=gateway)
             assert (status, answer["code"]) == (410, "deleted")
@@ -178,11 +181,7 @@ async def test_erasing_outlives_whoever_is_killed(own_system: System) -> None:
                 system.restart(process)
         await asyncio.wait({erasing})
 
-        async def is_erased() -> bool:
-            _, answer = await ask(system, "DELETE", name, "?erase=true")
-            return bool(answer["state"] == "erased")
-
-        await eventually(is_erased, "it is erased", seconds=60)
+        await until_erased(system, name)
     await until_no_trace(system, marker)
 
 
@@ -195,7 +194,7 @@ async def test_erased_document_stays_so_when_redis_is_lost(own_system: System) -
         await client.hello()
         await write(system, name, marker)
         held = await client.open(name)
-        assert (await ask(system, "DELETE", name, "?erase=true"))[1]["state"] == "erased"
+        await until_erased(system, name)
         await asyncio.to_thread(system.wipe_redis)
         await asyncio.to_thread(system.wait_ready, "transformer-0")
         await eventually_kept(system, other)
@@ -274,39 +273,19 @@ async def assert_refused(system: System, name: str) -> None:
             await hocuspocus.until(lambda: hocuspocus.reasons == ["deleted"], "it is refused")
 
 
-async def test_who_may_only_write_erases_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    system = new_system(tmp_path_factory.mktemp("system"), COEDIT_GATEWAY_OPEN="0")
-    system.start()
-    try:
-        async with aiohttp.ClientSession() as http:
-            for rights, expected in (("write", 403), (["write", "admin"], 200)):
-                headers = {"Authorization": f"Bearer {token({'*': rights})}"}
-                async with http.delete(
-                    f"{system.url}/v1/documents/notes?erase=true", headers=headers
-                ) as response:
-                    assert response.status == expected
-    finally:
-        system.stop()
-
-
 async def test_what_is_no_document_is_not_deleted(system: System) -> None:
     for method, more in (("DELETE", ""), ("POST", "/restore")):
         status, answer = await ask(system, method, new_name(), more)
         assert (status, answer["code"]) == (404, "unknown-document")
 
 
-async def test_time_in_the_trash_is_over(tmp_path_factory: pytest.TempPathFactory) -> None:
-    system = new_system(tmp_path_factory.mktemp("system"), COEDIT_TRASH_SECONDS="1")
-    name, marker = new_name(), f"secret{secrets.token_hex(8)}"
-    system.start()
-    try:
-        await write(system, name, marker)
-        assert (await ask(system, "DELETE", name))[1]["state"] == "trash"
-        await until_no_trace(system, marker)
-        status, answer = await ask(system, "POST", name, "/restore")
-        assert (status, answer["code"]) == (410, "deleted")
-    finally:
-        system.stop()
+async def test_time_in_the_trash_is_over(own_system: System) -> None:
+    system, name, marker = own_system, new_name(), f"secret{secrets.token_hex(8)}"
+    await write(system, name, marker)
+    assert (await ask(system, "DELETE", name))[1]["state"] == "trash"
+    await until_no_trace(system, marker)
+    status, answer = await ask(system, "POST", name, "/restore")
+    assert (status, answer["code"]) == (410, "deleted")
 
 
 async def test_decision_that_nobody_told_of_is_told(system: System) -> None:
@@ -339,7 +318,7 @@ async def test_edit_that_waits_for_its_owner_is_not_committed_any_more(own_syste
             return bool(await redis.xlen(shard_of(name, 8).ops))
 
         await eventually(waits, "it waits")
-        assert (await ask(system, "DELETE", name, "?erase=true"))[1]["state"] == "erased"
+        await until_erased(system, name)
     system.restart("transformer-0")
     await until_no_trace(system, marker)
     assert (await ask(system, "GET", name))[0] == 410

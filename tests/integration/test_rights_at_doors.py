@@ -264,3 +264,11 @@ async def test_each_socket_refuses_what_each_facet_is_for_and_no_more(
         assert await _yjs(YjsClient(system.url, name, token=with_token), system, name) == expected
     else:
         assert await _yjs(HocuspocusClient(system.url, name, token=with_token), system, name) == expected
+
+
+async def test_who_may_only_write_erases_nothing(system: System) -> None:
+    for rights, expected in (("write", {403}), (["write", "admin"], {200, 202})):
+        headers = {"Authorization": f"Bearer {token({'*': rights})}"}
+        url = f"{system.url}/v1/documents/erased?erase=true"
+        async with aiohttp.ClientSession() as http, http.delete(url, headers=headers) as answer:
+            assert answer.status in expected
