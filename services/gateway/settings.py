@@ -88,7 +88,7 @@ class GatewaySettings(SharedSettings):
     together: an application may have one token for all its users."""
     gateway_author_requests_at_once: float = Field(default=4_000.0, ge=1)
     """How many at once, after a pause: who was away opens all documents again."""
-    gateway_author_messages_per_second: float = Field(default=1_000.0, gt=0)
+    gateway_author_messages_per_second: float = Field(default=500.0, gt=0)
     """How many messages a second are read of all connections of one author, at all gateways together."""
     gateway_author_messages_at_once: float = Field(default=20_000.0, ge=1)
     """How many at once, after a pause."""
