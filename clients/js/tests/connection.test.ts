@@ -276,12 +276,12 @@ test("comes back no sooner than the server said that refused the connection", ()
   expect(sockets[1]!.sent[0]!.type).toBe("hello");
 });
 
-test("a document that is deleted stops, and what else is open goes on", () => {
+test("a document that is deleted stops, and its connection goes on", () => {
   const one = connection();
-  const [gone, other] = [one.open("notes"), one.open("other")];
+  const gone = one.open("notes");
   one.connect();
   sockets[0]!.accept();
   sockets[0]!.receive(JSON.stringify({ ...JSON.parse(refusal), code: "deleted", document: "notes" }));
   expect([gone.state, gone.refusal?.code]).toEqual(["stopped", "deleted"]);
-  expect([other.state, one.status.kind]).not.toContain("stopped");
+  expect([one.status.kind, sockets[0]!.closed]).toEqual(["online", false]);
 });
