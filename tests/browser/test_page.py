@@ -111,15 +111,11 @@ async def test_flags_of_carets_at_one_place_can_all_be_read_on_a_phone(
         await eventually(can_be_read, "the flags are on the screen, and none on another", 5)
 
 
-async def test_address_of_nothing_is_no_download(page_system: System) -> None:
-    def ask() -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"{page_system.url}/nothing", timeout=10) as answer:
-                return answer.status, answer.headers.get_content_type()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers.get_content_type()
-
-    assert await asyncio.to_thread(ask) == (404, "text/plain")
+async def test_address_of_nothing_is_no_download(page_system: System, open_page: OpenPage) -> None:
+    ada = await open_page("Ada")
+    answer = await ada.page.goto(f"{page_system.url}/nothing")
+    assert answer is not None
+    assert (answer.status, "not-found" in await ada.page.content()) == (404, True)
 
 
 async def test_whoever_comes_later_sees_where_the_writer_is(page_system: System, open_page: OpenPage) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from redis.asyncio import Redis
 
 from coedit.client import connect
 from coedit.protocol.webhooks.events import EVENTS
@@ -17,6 +18,8 @@ from tests.system import System, eventually
 from tests.webhook_receiver import Receiver, Told, receiver, settings_of
 
 _ADMIN = {"*": ["admin"]}
+_SHARDS = 8
+"""Of a `System`."""
 
 
 class World:
@@ -46,6 +49,12 @@ async def world(make_system: MakeSystem) -> AsyncIterator[World]:
         variables = settings_of({"app": app.setting()}, retry_seconds="0.1")
         settings = variables | {"COEDIT_GATEWAY_OPEN": "0", "COEDIT_SNAPSHOTTER_QUIET_SECONDS": "0.5"}
         system = await asyncio.to_thread(make_system, acl=True, settings=settings)
+        async with Redis.from_url(system.redis_url) as redis:
+
+            async def is_gathered() -> bool:
+                return len(await redis.keys("happened:*")) == _SHARDS
+
+            await eventually(is_gathered, "what happens is gathered in every shard")
         yield World(system, app)
 
 

@@ -9,7 +9,7 @@ from coedit.identifiers import AuthorId, DocumentId
 from coedit.store.streams.looks import Look, Looks, Row
 from services.gateway.metrics import LOOKED
 
-_BLOCK_MS = 5_000
+_BLOCK_MS = 1_000
 _PATIENCE_SECONDS = 2.0
 """So long the gateways have to answer; who does not is said to be silent."""
 _AGAIN_SECONDS = 0.02
